@@ -1,0 +1,15 @@
+//! Moments and spans of time, and the one door to the system clock.
+//!
+//! Everything that depends on time takes a [`Timestamp`] as an argument; only [`SystemClock`] asks
+//! the machine. A test moves time by hand with [`ManualClock`], so that months pass in
+//! milliseconds.
+//!
+//! Start reading at [`Clock`].
+
+mod source;
+mod span;
+mod timestamp;
+
+pub use source::{Clock, ManualClock, SystemClock};
+pub use span::{Span, SpanError};
+pub use timestamp::{Timestamp, TimestampError};

@@ -1,0 +1,3 @@
+//! The `mxpool` program.
+
+fn main() {}
