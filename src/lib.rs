@@ -1,3 +1,5 @@
 //! mxpool: an authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
 
 pub mod clock;
+pub mod wire;
+pub mod zone;

@@ -1,0 +1,26 @@
+//! DNS words and bytes: names, types, RDATA.
+//!
+//! The lowest room that knows DNS, and the only door to `hickory-proto` and `domain`: above it,
+//! data is what these types say. Bytes come in through `parse` functions that check them once;
+//! inside, an illegal name or a malformed RDATA cannot be written down. Nothing here reads a file,
+//! a socket or a clock.
+//!
+//! Names and the names inside RDATA are kept lower-case, in uncompressed wire form: that is the
+//! canonical form of DNSSEC (RFC 4034, section 6.2), so what is stored is what is signed. The
+//! case of a question is kept where the question is: in the query's own bytes.
+//!
+//! Start reading at [`Name`], then [`Rdata`].
+
+mod name;
+mod rdata;
+mod relative;
+mod rtype;
+mod serial;
+mod ttl;
+
+pub use name::{Apex, Labels, Name, NameError};
+pub use rdata::{Rdata, RdataError, SoaNumbers};
+pub use relative::{RelativeName, RelativeRdata, SegmentEnd};
+pub use rtype::{Rtype, RtypeError};
+pub use serial::Serial;
+pub use ttl::Ttl;

@@ -1,0 +1,11 @@
+//! The data of one record: octets that are known to be well formed for their type.
+//!
+//! [`Rdata`] keeps the uncompressed wire form; `build` makes the types that we derive, `shape`
+//! knows where names lie inside each type.
+
+mod build;
+mod octets;
+mod shape;
+
+pub use build::SoaNumbers;
+pub use octets::{Rdata, RdataError};

@@ -1,0 +1,20 @@
+//! Zone data as it is served.
+//!
+//! An [`UnsignedZone`] is a [`Template`] that many zones share and the RRsets that one zone alone
+//! has. Its [`Structure`] (which names exist, what is a delegation, what lies hidden below one)
+//! follows from the owner names and types alone, and the NSEC chain follows from the structure.
+//! A [`SignedZone`] adds the signatures, in the order of [`Structure::signing_order`].
+//!
+//! Nothing here signs, reads a store or reads a clock.
+
+mod rrset;
+mod signed;
+mod structure;
+mod template;
+mod unsigned;
+
+pub use rrset::{Rrset, RrsetKey};
+pub use signed::{Signature, SignedRrset, SignedZone, SigningKeyTag, rrsig_head};
+pub use structure::{Node, Role, SignedItem, Source, Structure};
+pub use template::{RelativeRrset, Template, TemplateId};
+pub use unsigned::{UnsignedZone, ZoneError};
