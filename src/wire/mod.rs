@@ -1,4 +1,4 @@
-//! DNS words and bytes: names, types, RDATA.
+//! DNS words and bytes: names, types, RDATA, master files.
 //!
 //! The lowest room that knows DNS, and the only door to `hickory-proto` and `domain`: above it,
 //! data is what these types say. Bytes come in through `parse` functions that check them once;
@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`Name`], then [`Rdata`].
 
+mod master;
 mod name;
 mod rdata;
 mod relative;
@@ -18,6 +19,9 @@ mod rtype;
 mod serial;
 mod ttl;
 
+pub use master::{
+    IncludeSource, MasterError, MasterRecord, NoIncludes, Place, parse_master, write_master,
+};
 pub use name::{Apex, Labels, Name, NameError};
 pub use rdata::{Rdata, RdataError, SoaNumbers};
 pub use relative::{RelativeName, RelativeRdata, SegmentEnd};

@@ -7,12 +7,16 @@
 //!
 //! Nothing here signs, reads a store or reads a clock.
 
+mod data;
+mod export;
 mod rrset;
 mod signed;
 mod structure;
 mod template;
 mod unsigned;
 
+pub use data::{ZoneData, ZoneDataError};
+pub use export::{export, export_unsigned};
 pub use rrset::{Rrset, RrsetKey};
 pub use signed::{Signature, SignedRrset, SignedZone, SigningKeyTag, rrsig_head};
 pub use structure::{Node, Role, SignedItem, Source, Structure};

@@ -6,6 +6,7 @@
 mod build;
 mod octets;
 mod shape;
+mod text;
 
 pub use build::SoaNumbers;
 pub use octets::{Rdata, RdataError};
