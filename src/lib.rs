@@ -1,5 +1,6 @@
 //! mxpool: an authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
 
+pub mod cli;
 pub mod clock;
 pub mod lifecycle;
 pub mod wire;

@@ -1,0 +1,338 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mxpool",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How client commands reach the server.
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// How client commands reach the server and show what it says.
+#[derive(Clone, Debug, Args)]
+pub struct Connection {
+    /// Where the server's API is.
+    #[arg(
+        long,
+        global = true,
+        env = "MXPOOL_API",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8053"
+    )]
+    pub api: String,
+    /// The API token.
+    #[arg(
+        long,
+        global = true,
+        env = "MXPOOL_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub token: Option<String>,
+    /// The file that holds the API token; without it data/admin.token, if it can be read.
+    #[arg(long, global = true, env = "MXPOOL_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How answers are shown; JSON is exactly the API's.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub output: OutputForm,
+}
+
+/// How answers are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// For people: aligned columns.
+    #[default]
+    Table,
+    /// For scripts: what the API said.
+    Json,
+}
+
+/// A command of the program.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server in the foreground (SIGTERM and SIGINT stop it).
+    Serve(ConfigFile),
+    /// Serve with embedded defaults and a demo pool, in ./data.
+    Demo,
+    /// Read the configuration and report every problem at once.
+    CheckConfig(ConfigFile),
+    /// Fill an empty store from a backup, with the server stopped.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+        /// Whose store is filled.
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Print the API's OpenAPI document.
+    Openapi,
+    /// A command that asks a running server.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// Which configuration is read.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ConfigFile {
+    /// The configuration; without it ./mxpool.toml where there is one, else the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// A command that speaks to a running server, or needs none.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Make pools be what manifests say; never removes a domain that they do not name.
+    Apply(Apply),
+    /// Look at pools, or delete one.
+    #[command(subcommand)]
+    Pool(PoolCommand),
+    /// The operator's own zones.
+    #[command(subcommand)]
+    Zone(ZoneCommand),
+    /// The domains of the pools.
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Records of one domain alone.
+    #[command(subcommand)]
+    Record(RecordCommand),
+    /// Show who changed what, newest last.
+    Audit {
+        /// Begin after this entry.
+        #[arg(long, value_name = "N")]
+        after: Option<u64>,
+        /// Show at most so many entries.
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+    },
+    /// Copy the running store into a new file; the sealing key is never in it.
+    Backup {
+        /// The file to write; one that exists is never overwritten.
+        file: PathBuf,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    /// The manifests; they are read as one.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Show the plan and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How many existing domains the change is meant to touch, as the plan says.
+    #[arg(long, value_name = "N")]
+    pub confirm: Option<u64>,
+}
+
+/// What can be done with pools.
+#[derive(Debug, Subcommand)]
+pub enum PoolCommand {
+    /// List the pools and count their domains.
+    List,
+    /// Show the settings of a pool.
+    Show {
+        /// The pool.
+        pool: String,
+    },
+    /// Delete a pool that has no domains.
+    Delete {
+        /// The pool.
+        pool: String,
+    },
+}
+
+/// What can be done with the operator's own zones.
+#[derive(Debug, Subcommand)]
+pub enum ZoneCommand {
+    /// List the zones.
+    List,
+    /// Print a zone's master file.
+    Show {
+        /// The zone.
+        zone: String,
+        /// Print what is served: derived records and signatures, too.
+        #[arg(long)]
+        signed: bool,
+    },
+    /// Show the DS records for the zone's registrar.
+    Ds {
+        /// The zone.
+        zone: String,
+    },
+    /// Create a zone out of a master file, or replace it.
+    Set {
+        /// The zone.
+        zone: String,
+        /// The master file; what it includes must lie in the same folder.
+        file: PathBuf,
+        /// How many existing domains the change is meant to touch.
+        #[arg(long, value_name = "N")]
+        confirm: Option<u64>,
+    },
+    /// Delete a zone.
+    Delete {
+        /// The zone.
+        zone: String,
+    },
+}
+
+/// What can be done with domains.
+#[derive(Debug, Subcommand)]
+pub enum DomainCommand {
+    /// Add domains to a pool.
+    Add {
+        /// The pool.
+        pool: String,
+        /// The domains.
+        #[arg(required_unless_present = "from_file", value_name = "NAME")]
+        names: Vec<String>,
+        /// A file with one domain a line; `#` begins a remark.
+        #[arg(long, conflicts_with = "names", value_name = "FILE")]
+        from_file: Option<PathBuf>,
+    },
+    /// List domains.
+    List {
+        /// Only those of this pool.
+        #[arg(long)]
+        pool: Option<String>,
+        /// Only those in this state: standby, active, draining, retired or released.
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Show a domain.
+    Show {
+        /// The domain.
+        name: String,
+    },
+    /// Show a domain's DS, DNSKEY and CDS records for its registrar.
+    Ds {
+        /// The domain.
+        name: String,
+    },
+    /// Print a domain's zone as a master file.
+    Zone {
+        /// The domain.
+        name: String,
+        /// Print the signatures, too.
+        #[arg(long)]
+        signed: bool,
+    },
+    /// Put a domain back to standby.
+    Standby(Step),
+    /// Make a domain active.
+    Activate(Step),
+    /// Delete a domain with its keys.
+    Delete {
+        /// The domain.
+        name: String,
+        /// Delete it although it may have been delegated.
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// Arguments of a step in a domain's life.
+#[derive(Debug, Args)]
+pub struct Step {
+    /// The domain.
+    pub name: String,
+    /// Skip timers and unknowns.
+    #[arg(long, requires = "reason")]
+    pub force: bool,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What can be done with records of one domain.
+#[derive(Debug, Subcommand)]
+pub enum RecordCommand {
+    /// Give a domain records of its own, in place of those of the same owner and type.
+    Set {
+        /// The domain.
+        name: String,
+        /// The owner, relative to the domain; `@` is the domain itself.
+        owner: String,
+        /// The type, like A or TXT.
+        #[arg(value_name = "TYPE")]
+        rtype: String,
+        /// How long caches keep them, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        ttl: u32,
+        /// The data of each record, as in a master file.
+        #[arg(required = true, value_name = "VALUE", allow_hyphen_values = true)]
+        values: Vec<String>,
+    },
+    /// Take records of its own from a domain.
+    Delete {
+        /// The domain.
+        name: String,
+        /// The owner, relative to the domain; `@` is the domain itself.
+        owner: String,
+        /// The type, like A or TXT.
+        #[arg(value_name = "TYPE")]
+        rtype: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_are_read_as_users_write_them() {
+        for line in [
+            "serve --config mxpool.toml",
+            "demo",
+            "check-config",
+            "apply a.toml b.toml --dry-run --confirm 12",
+            "pool show main --output json",
+            "zone set infra.example infra.zone",
+            "domain add main a.example b.example",
+            "domain add main --from-file names.txt",
+            "domain activate a.example --force --reason tests",
+            "record set a.example www TXT --ttl 60 -- -a b",
+            "backup store.backup",
+            "restore store.backup --config mxpool.toml",
+            "completions bash",
+            "openapi",
+        ] {
+            let words = ["mxpool"].into_iter().chain(line.split(' '));
+            let read = Cli::try_parse_from(words);
+
+            assert!(read.is_ok(), "{line}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn force_needs_a_reason() {
+        let read = Cli::try_parse_from(["mxpool", "domain", "activate", "a.example", "--force"]);
+
+        assert!(read.is_err());
+    }
+}

@@ -1,0 +1,15 @@
+//! The command line.
+//!
+//! [`Cli`] is what was typed. Commands that run on this machine alone (`serve`, `demo`,
+//! `check-config`, `restore`, `openapi`) are read here and done by the daemon; all others are
+//! clients of a running server's API and know nothing of it but its HTTP interface.
+//!
+//! Exit codes: 0 done, 1 refused (by the server, or for what a file says), 2 wrong usage, 3 the
+//! server cannot be reached. Start reading at [`command`](Cli), then [`run`].
+
+mod command;
+
+pub use command::{
+    Apply, Cli, ClientCommand, Command, ConfigFile, Connection, DomainCommand, OutputForm,
+    PoolCommand, RecordCommand, Step, ZoneCommand,
+};
