@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod document;
 pub mod lifecycle;
 pub mod wire;
 pub mod zone;
