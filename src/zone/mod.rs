@@ -18,7 +18,9 @@ mod unsigned;
 pub use data::{ZoneData, ZoneDataError};
 pub use export::{export, export_unsigned};
 pub use rrset::{Rrset, RrsetKey};
-pub use signed::{Signature, SignedRrset, SignedZone, SigningKeyTag, rrsig_head};
+pub use signed::{
+    SIGNATURE_LENGTH, SignedRrset, SignedZone, SignedZoneError, SigningKeyTag, Validity, rrsig_head,
+};
 pub use structure::{Node, Role, SignedItem, Source, Structure};
 pub use template::{RelativeRrset, Template, TemplateId};
 pub use unsigned::{UnsignedZone, ZoneError};

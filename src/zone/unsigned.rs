@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crate::wire::{Apex, Rdata, RelativeName, Rtype, Ttl};
-use crate::zone::{RelativeRrset, Rrset, SignedItem, Source, Structure, Template};
+use crate::zone::{RelativeRrset, Rrset, SignedItem, SignedZoneError, Source, Structure, Template};
 
 /// A zone's data without signatures: a shared template and the RRsets of this zone alone.
 ///
@@ -69,6 +69,9 @@ pub enum ZoneError {
         /// The rule, with its RFC and section.
         reason: &'static str,
     },
+    /// Signatures do not belong to the zone.
+    #[error(transparent)]
+    Signatures(#[from] SignedZoneError),
 }
 
 impl UnsignedZone {
@@ -234,11 +237,15 @@ impl UnsignedZone {
     /// When a name does not fit under the apex.
     pub fn rrsets_to_sign(&self) -> Result<Vec<Rrset>, ZoneError> {
         let items = self.structure.signing_order().into_iter();
-        items.map(|item| self.item(item)).collect()
+        items.map(|item| self.rrset_to_sign(item)).collect()
     }
 
     /// Returns one RRset that is signed, in full.
-    fn item(&self, item: SignedItem) -> Result<Rrset, ZoneError> {
+    ///
+    /// # Errors
+    ///
+    /// When a name does not fit under the apex.
+    pub fn rrset_to_sign(&self, item: SignedItem) -> Result<Rrset, ZoneError> {
         let nodes = self.structure.nodes();
         match item {
             SignedItem::Data { node, rrset } => {

@@ -98,6 +98,13 @@ impl Rdata {
         Self::from_checked([next.as_wire(), bitmap].concat())
     }
 
+    /// Makes RRSIG data out of its finished octets (RFC 4034, section 3.1).
+    ///
+    /// The signer's name inside must be in canonical form: nothing is checked or lowered here.
+    pub fn rrsig(octets: Vec<u8>) -> Self {
+        Self::from_checked(octets)
+    }
+
     /// Returns the numbers of SOA data; `None` for data of another type.
     pub fn soa_numbers(&self) -> Option<SoaNumbers> {
         let (_, numbers) = self.as_wire().split_last_chunk::<20>()?;
