@@ -4,5 +4,6 @@ pub mod cli;
 pub mod clock;
 pub mod document;
 pub mod lifecycle;
+pub mod publication;
 pub mod wire;
 pub mod zone;

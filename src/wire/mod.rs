@@ -12,6 +12,7 @@
 //! Start reading at [`Name`], then [`Rdata`].
 
 mod master;
+mod message;
 mod name;
 mod rdata;
 mod relative;
@@ -22,6 +23,7 @@ mod ttl;
 pub use master::{
     IncludeSource, MasterError, MasterRecord, NoIncludes, Place, parse_master, write_master,
 };
+pub use message::{Opcode, Rcode};
 pub use name::{Apex, Labels, Name, NameError};
 pub use rdata::{Rdata, RdataError, SoaNumbers};
 pub use relative::{RelativeName, RelativeRdata, SegmentEnd};

@@ -7,17 +7,25 @@
 //!
 //! Nothing here signs, reads a store or reads a clock.
 
+mod answer;
 mod data;
 mod export;
+mod image;
+mod layout;
 mod rrset;
+mod set;
 mod signed;
 mod structure;
 mod template;
 mod unsigned;
 
+pub use answer::{Answered, DropReason, Transport, Verdict, answer};
 pub use data::{ZoneData, ZoneDataError};
 pub use export::{export, export_unsigned};
+pub use image::ZoneImage;
+pub use layout::Layouts;
 pub use rrset::{Rrset, RrsetKey};
+pub use set::{ZonePublisher, ZoneReader, zone_set};
 pub use signed::{
     SIGNATURE_LENGTH, SignedRrset, SignedZone, SignedZoneError, SigningKeyTag, Validity, rrsig_head,
 };
