@@ -4,6 +4,8 @@ pub mod cli;
 pub mod clock;
 pub mod document;
 pub mod lifecycle;
+pub mod metrics;
 pub mod publication;
+pub mod server;
 pub mod wire;
 pub mod zone;

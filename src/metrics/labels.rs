@@ -1,0 +1,177 @@
+//! The closed lists of label values.
+
+use crate::wire::Rtype;
+
+/// How a query came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram.
+    Udp,
+    /// A TCP connection.
+    Tcp,
+}
+
+impl Transport {
+    /// All transports, in the order of their numbers.
+    pub(super) const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
+
+    /// Returns the label's value.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}
+
+/// The address family that a query came over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl Family {
+    /// All families, in the order of their numbers.
+    pub(super) const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// Returns the label's value.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+}
+
+/// Why something that came in got no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// Too short to be a message.
+    Malformed,
+    /// A response, not a query: answering it could start a loop.
+    ResponseBit,
+    /// A connection over the limits.
+    Overload,
+    /// The answer could not be sent.
+    SendFailed,
+}
+
+impl Dropped {
+    /// All reasons, in the order of their numbers.
+    pub(super) const ALL: [Self; 4] = [
+        Self::Malformed,
+        Self::ResponseBit,
+        Self::Overload,
+        Self::SendFailed,
+    ];
+
+    /// Returns the label's value.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::ResponseBit => "response_bit",
+            Self::Overload => "overload",
+            Self::SendFailed => "send_failed",
+        }
+    }
+}
+
+/// The response codes with a label of their own; the last slot is for all others.
+pub(super) const RCODES: [&str; 8] = [
+    "noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", "badvers", "other",
+];
+
+/// Returns the slot of a response code in [`RCODES`] (RFC 6895, section 2.3).
+pub(super) const fn rcode_slot(rcode: u16) -> usize {
+    match rcode {
+        0..=5 => rcode as usize,
+        16 => 6,
+        _ => 7,
+    }
+}
+
+/// The question types with a label of their own, by number; `other` follows in the slot behind.
+///
+/// What mail and DNSSEC ask for, and what probes ask for; the rest cannot be told apart by who
+/// reads a graph.
+pub(super) const QTYPES: [Rtype; 24] = [
+    Rtype::A,
+    Rtype::NS,
+    Rtype::CNAME,
+    Rtype::SOA,
+    Rtype::PTR,
+    Rtype::MX,
+    Rtype::TXT,
+    Rtype::AAAA,
+    Rtype::SRV,
+    Rtype::NAPTR,
+    Rtype::DS,
+    Rtype::RRSIG,
+    Rtype::NSEC,
+    Rtype::DNSKEY,
+    Rtype::NSEC3PARAM,
+    Rtype::TLSA,
+    Rtype::CDS,
+    Rtype::CDNSKEY,
+    Rtype::SVCB,
+    Rtype::HTTPS,
+    Rtype::IXFR,
+    Rtype::AXFR,
+    Rtype::ANY,
+    Rtype::CAA,
+];
+
+/// The slots of question types: those of [`QTYPES`], `other`, and `none` for what had no question.
+pub(super) const QTYPE_SLOTS: usize = QTYPES.len() + 2;
+
+/// Returns the slot of a question's type.
+pub(super) fn qtype_slot(qtype: Option<Rtype>) -> usize {
+    match qtype {
+        // A handful of comparisons on one cache line; the list is sorted by number.
+        Some(qtype) => QTYPES.binary_search(&qtype).unwrap_or(QTYPES.len()),
+        None => QTYPES.len() + 1,
+    }
+}
+
+/// Returns the label's value of a slot.
+pub(super) fn qtype_label(slot: usize) -> String {
+    match QTYPES.get(slot) {
+        Some(qtype) => qtype.to_string(),
+        None if slot == QTYPES.len() => "other".to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_is_found_in_its_own_slot() {
+        assert!(QTYPES.is_sorted());
+        for (slot, qtype) in QTYPES.iter().enumerate() {
+            assert_eq!(qtype_slot(Some(*qtype)), slot);
+        }
+        assert_eq!(qtype_label(qtype_slot(Some(Rtype::new(65_400)))), "other");
+        assert_eq!(qtype_label(qtype_slot(None)), "none");
+        assert_eq!(RCODES[rcode_slot(3)], "nxdomain");
+        assert_eq!(RCODES[rcode_slot(16)], "badvers");
+        assert_eq!(RCODES[rcode_slot(4_095)], "other");
+    }
+
+    #[test]
+    fn numbers_follow_the_lists() {
+        for (number, value) in Transport::ALL.iter().enumerate() {
+            assert_eq!(*value as usize, number);
+        }
+        for (number, value) in Family::ALL.iter().enumerate() {
+            assert_eq!(*value as usize, number);
+        }
+        for (number, value) in Dropped::ALL.iter().enumerate() {
+            assert_eq!(*value as usize, number);
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! All other metrics, and the text of all.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::clock::Timestamp;
+
+use super::Traffic;
+use super::labels::Transport;
+use super::traffic::TrafficCollector;
+
+/// All metrics of the process.
+///
+/// Methods are cheap and never block for long; a failed scrape loses nothing.
+pub struct Metrics {
+    /// What is rendered.
+    registry: Registry,
+    /// What the data plane's workers count.
+    traffic: TrafficCollector,
+    /// Per pool: how many domains are in each state.
+    domains: IntGaugeVec,
+    /// Per pool: standby domains that could be activated now.
+    domains_ready: IntGaugeVec,
+    /// Per pool: standby domains that the operator wants to have.
+    domains_standby_wanted: IntGaugeVec,
+    /// Per pool: when the first signature expires.
+    rrsig_earliest_expiry: GaugeVec,
+    /// The pools that have series now, with their states, so that those of a deleted one are taken
+    /// away; kept consistent with the vectors above.
+    pools: Mutex<BTreeMap<String, Vec<&'static str>>>,
+    /// Signatures made.
+    signatures: IntCounter,
+    /// How long a zone took to sign.
+    sign_duration: Histogram,
+    /// How long a commit took.
+    store_commit_duration: Histogram,
+    /// The last durable revision.
+    store_revision: IntGauge,
+    /// The last served revision.
+    published_revision: IntGauge,
+    /// API requests by route and status.
+    api_requests: IntCounterVec,
+    /// API requests' times by route and status.
+    api_request_duration: HistogramVec,
+}
+
+/// What is shown of one pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoolGauges {
+    /// How many domains are in each state; every state is listed, also those with none.
+    pub domains: Vec<(&'static str, u64)>,
+    /// How many standby domains could be activated now.
+    pub ready: u64,
+    /// How many standby domains the operator wants to have.
+    pub standby_wanted: u64,
+    /// When the first signature of the pool's zones expires; absent while it has no zone.
+    pub earliest_expiry: Option<Timestamp>,
+}
+
+impl Metrics {
+    /// Creates all metrics at zero.
+    ///
+    /// # Panics
+    ///
+    /// Never, as the tests show: names are fixed and distinct.
+    pub fn new() -> Self {
+        Self::try_new().expect("names are fixed, valid and distinct: a test creates them all")
+    }
+
+    /// Creates and registers all metrics.
+    fn try_new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let traffic = TrafficCollector::new()?;
+        registry.register(Box::new(traffic.clone()))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let build = add(
+            &registry,
+            IntGaugeVec::new(
+                Opts::new("mxpool_build_info", "The version that runs; always 1."),
+                &["version"],
+            )?,
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let gauge = |name, help| add(&registry, IntGauge::new(name, help)?);
+        let pool_gauge = |name, help| {
+            add(
+                &registry,
+                IntGaugeVec::new(Opts::new(name, help), &["pool"])?,
+            )
+        };
+        let timer = |name, help, first, count| {
+            let buckets = prometheus::exponential_buckets(first, 4.0, count)?;
+            Ok::<_, prometheus::Error>(HistogramOpts::new(name, help).buckets(buckets))
+        };
+        let domains = IntGaugeVec::new(
+            Opts::new("mxpool_domains", "Domains by pool and state."),
+            &["pool", "state"],
+        )?;
+        let expiry = GaugeVec::new(
+            Opts::new(
+                "mxpool_rrsig_earliest_expiry_timestamp_seconds",
+                "When the first signature of the pool's zones expires.",
+            ),
+            &["pool"],
+        )?;
+        Ok(Self {
+            domains: add(&registry, domains)?,
+            domains_ready: pool_gauge(
+                "mxpool_domains_ready",
+                "Standby domains that could be activated now.",
+            )?,
+            domains_standby_wanted: pool_gauge(
+                "mxpool_domains_standby_wanted",
+                "Standby domains that the pool's settings ask for.",
+            )?,
+            rrsig_earliest_expiry: add(&registry, expiry)?,
+            pools: Mutex::default(),
+            signatures: add(
+                &registry,
+                IntCounter::new("mxpool_signatures_total", "DNSSEC signatures made.")?,
+            )?,
+            sign_duration: add(
+                &registry,
+                // 100 µs to 1.6 s: a small zone takes half a millisecond.
+                Histogram::with_opts(timer(
+                    "mxpool_sign_duration_seconds",
+                    "Time to sign one zone.",
+                    1e-4,
+                    8,
+                )?)?,
+            )?,
+            store_commit_duration: add(
+                &registry,
+                // 100 µs to 6.5 s: one fsync takes a quarter of a millisecond on a good disk.
+                Histogram::with_opts(timer(
+                    "mxpool_store_commit_duration_seconds",
+                    "Time to make one commit durable.",
+                    1e-4,
+                    9,
+                )?)?,
+            )?,
+            store_revision: gauge("mxpool_store_revision", "The last revision made durable.")?,
+            published_revision: gauge("mxpool_published_revision", "The last revision served.")?,
+            api_requests: add(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new("mxpool_api_requests_total", "API requests answered."),
+                    &["route", "status"],
+                )?,
+            )?,
+            api_request_duration: add(
+                &registry,
+                HistogramVec::new(
+                    timer(
+                        "mxpool_api_request_duration_seconds",
+                        "Time to answer an API request.",
+                        2.5e-4,
+                        9,
+                    )?,
+                    &["route", "status"],
+                )?,
+            )?,
+            traffic,
+            registry,
+        })
+    }
+
+    /// Returns a block of counters for one worker of the data plane.
+    pub fn traffic(&self, transport: Transport) -> Arc<Traffic> {
+        self.traffic.block(transport)
+    }
+
+    /// Shows `pools` and no other ones.
+    pub fn set_pools<'a>(&self, pools: impl IntoIterator<Item = (&'a str, &'a PoolGauges)>) {
+        let mut known = self
+            .pools
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut gone = std::mem::take(&mut *known);
+        for (pool, gauges) in pools {
+            gone.remove(pool);
+            let states = gauges.domains.iter().map(|(state, _)| *state).collect();
+            known.insert(pool.to_owned(), states);
+            self.show_pool(pool, gauges);
+        }
+        for (pool, states) in gone {
+            self.hide_pool(&pool, &states);
+        }
+    }
+
+    /// Counts `signatures` made for one zone in `time`.
+    pub fn signed(&self, signatures: u64, time: Duration) {
+        self.signatures.inc_by(signatures);
+        self.sign_duration.observe(time.as_secs_f64());
+    }
+
+    /// Counts a commit that took `time` and made `revision` the last durable one.
+    pub fn committed(&self, revision: u64, time: Duration) {
+        self.store_commit_duration.observe(time.as_secs_f64());
+        self.store_revision.set(as_gauge(revision));
+    }
+
+    /// Notes that `revision` is served.
+    pub fn published(&self, revision: u64) {
+        self.published_revision.set(as_gauge(revision));
+    }
+
+    /// Counts an API request; `route` is the route's pattern, never the path that was asked.
+    pub fn api_request(&self, route: &str, status: u16, time: Duration) {
+        let status = status.to_string();
+        let labels = [route, status.as_str()];
+        self.api_requests.with_label_values(&labels).inc();
+        self.api_request_duration
+            .with_label_values(&labels)
+            .observe(time.as_secs_f64());
+    }
+
+    /// Returns all metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        match TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            Ok(()) => text,
+            // It cannot happen while writing to a string; a scrape must not end the process.
+            Err(error) => format!("# {error}\n"),
+        }
+    }
+
+    /// Sets the series of one pool.
+    fn show_pool(&self, pool: &str, gauges: &PoolGauges) {
+        for (state, count) in &gauges.domains {
+            self.domains
+                .with_label_values(&[pool, state])
+                .set(as_gauge(*count));
+        }
+        let labels = [pool];
+        self.domains_ready
+            .with_label_values(&labels)
+            .set(as_gauge(gauges.ready));
+        self.domains_standby_wanted
+            .with_label_values(&labels)
+            .set(as_gauge(gauges.standby_wanted));
+        match gauges.earliest_expiry {
+            Some(expiry) => self
+                .rrsig_earliest_expiry
+                .with_label_values(&labels)
+                .set(expiry.as_secs() as f64),
+            // Absent, not zero: zero would read as expired in 1970.
+            None => drop(self.rrsig_earliest_expiry.remove_label_values(&labels)),
+        }
+    }
+
+    /// Takes the series of one pool away.
+    fn hide_pool(&self, pool: &str, states: &[&'static str]) {
+        // A series that is gone already is what we want.
+        for state in states {
+            let _ = self.domains.remove_label_values(&[pool, state]);
+        }
+        let labels = [pool];
+        let _ = self.domains_ready.remove_label_values(&labels);
+        let _ = self.domains_standby_wanted.remove_label_values(&labels);
+        let _ = self.rrsig_earliest_expiry.remove_label_values(&labels);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Registers a collector and returns it.
+fn add<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// Returns a count as a gauge's value; no count of ours comes near the limit.
+fn as_gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::labels::{Dropped, Family};
+    use super::*;
+    use crate::wire::Rtype;
+
+    #[test]
+    fn what_workers_count_is_summed_in_the_text() {
+        let metrics = Metrics::new();
+        let workers = [
+            metrics.traffic(Transport::Udp),
+            metrics.traffic(Transport::Udp),
+            metrics.traffic(Transport::Tcp),
+        ];
+
+        for worker in &workers {
+            worker.query(Family::Ipv6, Some(Rtype::MX));
+            worker.response(3, 600, Duration::from_micros(3));
+        }
+        workers[0].dropped(Dropped::Malformed);
+        workers[1].truncated();
+        workers[2].panicked();
+
+        let text = metrics.render();
+        for line in [
+            "mxpool_dns_queries_total{transport=\"udp\",family=\"ipv6\",type=\"MX\"} 2",
+            "mxpool_dns_queries_total{transport=\"tcp\",family=\"ipv6\",type=\"MX\"} 1",
+            "mxpool_dns_responses_total{transport=\"udp\",rcode=\"nxdomain\"} 2",
+            "mxpool_dns_response_size_bytes_bucket{transport=\"udp\",le=\"512\"} 0",
+            "mxpool_dns_response_size_bytes_bucket{transport=\"udp\",le=\"768\"} 2",
+            "mxpool_dns_response_size_bytes_bucket{transport=\"udp\",le=\"+Inf\"} 2",
+            "mxpool_dns_response_size_bytes_sum{transport=\"udp\"} 1200",
+            "mxpool_dns_request_duration_seconds_bucket{transport=\"udp\",le=\"0.000005\"} 2",
+            "mxpool_dns_request_duration_seconds_sum{transport=\"tcp\"} 0.000003",
+            "mxpool_dns_dropped_total{reason=\"malformed\"} 1",
+            "mxpool_dns_truncated_total 1",
+            "mxpool_dns_handler_panics_total 1",
+            "mxpool_build_info{version=\"0.1.0\"} 1",
+            "# TYPE mxpool_dns_queries_total counter",
+            "# TYPE mxpool_dns_response_size_bytes histogram",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(text.contains("process_resident_memory_bytes"));
+    }
+
+    #[test]
+    fn a_deleted_pool_leaves_no_series() {
+        let metrics = Metrics::new();
+        let gauges = PoolGauges {
+            domains: vec![("standby", 2), ("active", 1)],
+            ready: 2,
+            standby_wanted: 5,
+            earliest_expiry: Some(Timestamp::from_secs(1_800_000_000)),
+        };
+        metrics.set_pools([("main", &gauges), ("gone", &gauges)]);
+
+        metrics.set_pools([("main", &gauges)]);
+
+        let text = metrics.render();
+        assert!(text.contains("mxpool_domains{pool=\"main\",state=\"standby\"} 2"));
+        assert!(text.contains("mxpool_domains_standby_wanted{pool=\"main\"} 5"));
+        assert!(
+            text.contains(
+                "mxpool_rrsig_earliest_expiry_timestamp_seconds{pool=\"main\"} 1800000000"
+            )
+        );
+        assert!(!text.contains("gone"), "{text}");
+    }
+}

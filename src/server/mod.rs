@@ -1,0 +1,17 @@
+//! The data plane's sockets: datagrams and connections in, answers out.
+//!
+//! What a query means is the business of [`answer`](crate::zone::answer); here is how octets reach
+//! it and leave again: from the address that was asked, without fragments, in bounded memory and
+//! time, whatever a stranger sends. Nothing here knows a store, a key or a lock that a writer
+//! holds.
+//!
+//! UDP has threads of its own, one socket each and address, so that the kernel spreads the load
+//! (`SO_REUSEPORT`) and nothing else delays an answer. TCP is tokio's.
+//!
+//! Start reading at [`Server::start`].
+
+mod config;
+mod running;
+
+pub use config::{ServerConfig, TcpLimits};
+pub use running::{Running, Server, ServerError};
