@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`Name`], then [`Rdata`].
 
+mod key;
 mod master;
 mod message;
 mod name;
@@ -20,6 +21,7 @@ mod rtype;
 mod serial;
 mod ttl;
 
+pub use key::{Algorithm, AlgorithmError, KeyError, KeyPair, ds_digest, key_tag, verify_signature};
 pub use master::{
     IncludeSource, MasterError, MasterRecord, NoIncludes, Place, parse_master, write_master,
 };

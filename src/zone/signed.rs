@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{Apex, Rdata, Rtype};
+use crate::wire::{Apex, Rdata};
 use crate::zone::{
     RelativeRrset, Rrset, SignedItem, Template, TemplateId, UnsignedZone, ZoneError,
 };
@@ -239,7 +239,7 @@ pub fn rrsig_head(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Name, RelativeName, RelativeRdata, Serial, SoaNumbers, Ttl};
+    use crate::wire::{Name, RelativeName, RelativeRdata, Rtype, Serial, SoaNumbers, Ttl};
 
     /// Returns a template of NS records, a delegation with glue and a wildcard.
     fn template() -> Arc<Template> {
