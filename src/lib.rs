@@ -7,5 +7,6 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod publication;
 pub mod server;
+pub mod store;
 pub mod wire;
 pub mod zone;

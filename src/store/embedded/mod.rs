@@ -1,0 +1,286 @@
+//! The store of a single server: LMDB in a folder.
+//!
+//! LMDB never overwrites a page that the last commit refers to and switches to a new commit by
+//! writing one page, synced before and after, so there is nothing to recover after a crash: what
+//! was committed is there. The folder holds `data.mdb`, LMDB's `lock.mdb`, and `lock`, which one
+//! process at a time holds.
+//!
+//! Start reading at [`Embedded`].
+
+mod environment;
+mod lock;
+mod map;
+
+use std::io::Write;
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+
+use heed::{MdbError, RwTxn};
+
+use self::environment::Environment;
+use self::lock::FolderLock;
+use super::backup::BackupWriter;
+use super::{
+    BackupReport, Batch, CommitLog, Direction, Operation, Sequence, Space, Store, StoreError,
+    Watch, WatchError, meta,
+};
+
+/// LMDB in a folder that no other process has open.
+///
+/// A commit is on disk when it returns. When the disk is full, commits fail with
+/// [`StoreError::Full`] and change nothing, reads go on, and commits work again once there is
+/// room. A store never shrinks, but room that was given up is used again.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The open environment; written only when it has to be opened anew. Dropped before `lock`.
+    environment: RwLock<Option<Environment>>,
+    /// Held from the first look at the requirements until the commit is noted, so that notices
+    /// come in the order of the commits.
+    writer: Mutex<()>,
+    /// What the latest commits changed.
+    log: CommitLog,
+    /// How large the store may become.
+    map_size: usize,
+    /// The proof that the store is ours.
+    lock: FolderLock,
+}
+
+impl Embedded {
+    /// How large a store may become unless said otherwise: 64 GiB, over ten million domains.
+    ///
+    /// Only addresses are reserved; disk and memory are taken as they are needed.
+    pub const SIZE_LIMIT: u64 = 64 << 30;
+
+    /// Opens the store in a folder; an empty or missing folder becomes an empty store.
+    ///
+    /// # Errors
+    ///
+    /// When another process has it open, another release wrote it, it is damaged or the system
+    /// refuses.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with_limit(folder, Self::SIZE_LIMIT)
+    }
+
+    /// Opens the store in a folder and lets it become `limit` octets large, rounded up to 64 KiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`Embedded::open`].
+    pub fn open_with_limit(folder: impl AsRef<Path>, limit: u64) -> Result<Self, StoreError> {
+        // A multiple of every page size there is.
+        let map_size = usize::try_from(limit.next_multiple_of(64 << 10)).unwrap_or(usize::MAX / 4);
+        let lock = FolderLock::take(folder.as_ref())?;
+        let environment = Environment::open(&lock, map_size)?;
+        let sequence = environment.last_sequence()?;
+        let store = Self {
+            environment: RwLock::new(Some(environment)),
+            writer: Mutex::default(),
+            log: CommitLog::new(sequence),
+            map_size,
+            lock,
+        };
+        if meta::RESTORING.get(&store)?.is_some() {
+            return Err(StoreError::Damaged {
+                place: format!("the store {}", store.lock.folder().display()),
+                reason: "a restore did not come to its end: empty the folder and restore again"
+                    .to_owned(),
+            });
+        }
+        Ok(store)
+    }
+
+    /// Calls `act` with the open environment.
+    fn with<T>(
+        &self,
+        act: impl FnOnce(&Environment) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let environment = self.environment();
+        match environment.as_ref() {
+            Some(environment) => act(environment),
+            None => Err(StoreError::Io {
+                doing: format!("use the store in {}", self.lock.folder().display()),
+                source: std::io::Error::other("it could not be opened again after a disk error"),
+            }),
+        }
+    }
+
+    /// Returns the environment.
+    ///
+    /// Nothing under this lock is ever half done, so a poisoned one means nothing.
+    fn environment(&self) -> RwLockReadGuard<'_, Option<Environment>> {
+        self.environment
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes and opens the environment.
+    ///
+    /// When not even the page that switches to a new commit can be written, LMDB refuses all
+    /// further work in this environment. The last commit is untouched; a new environment sees it.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let mut environment = self
+            .environment
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Closed first: one environment per folder and process.
+        *environment = None;
+        *environment = Some(Environment::open(&self.lock, self.map_size)?);
+        Ok(())
+    }
+
+    /// Returns whether the environment has to be opened anew before it works again.
+    fn is_stuck(&self) -> bool {
+        match self.environment().as_ref() {
+            Some(environment) => matches!(
+                environment.env.write_txn(),
+                Err(heed::Error::Mdb(MdbError::Panic))
+            ),
+            None => true,
+        }
+    }
+}
+
+impl Store for Embedded {
+    fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
+        batch.check_keys()?;
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let committed = self.with(|environment| commit(environment, batch));
+        match &committed {
+            Ok(sequence) if !batch.is_empty() => self.log.note(*sequence, batch),
+            Ok(_) => {}
+            // The error of the commit is what counts; a reopening that fails is reported by the
+            // next call.
+            Err(StoreError::Io { .. } | StoreError::Full { .. }) if self.is_stuck() => {
+                let _ = self.reopen();
+            }
+            Err(_) => {}
+        }
+        committed
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        StoreError::check_key(space, key)?;
+        self.with(|environment| {
+            let transaction = environment.read()?;
+            let value = environment.space(space).get(&transaction, key);
+            let value = value.map_err(|error| environment.error(error))?;
+            Ok(value.map(<[u8]>::to_vec))
+        })
+    }
+
+    fn scan(
+        &self,
+        space: Space,
+        from: Bound<&[u8]>,
+        direction: Direction,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let from = match (from, direction) {
+            // No key is empty, so all of them lie above; LMDB takes no empty key to begin with.
+            (Bound::Included([]) | Bound::Excluded([]), Direction::Ascending) => Bound::Unbounded,
+            (Bound::Included([]) | Bound::Excluded([]), Direction::Descending) => return Ok(()),
+            (from, _) => from,
+        };
+        self.with(|environment| {
+            let transaction = environment.read()?;
+            let database = environment.space(space);
+            let failed = |error| environment.error(error);
+            match direction {
+                Direction::Ascending => {
+                    let entries = database.range(&transaction, &(from, Bound::Unbounded));
+                    visit_all(entries.map_err(failed)?, visit).map_err(failed)
+                }
+                Direction::Descending => {
+                    let entries = database.rev_range(&transaction, &(Bound::Unbounded, from));
+                    visit_all(entries.map_err(failed)?, visit).map_err(failed)
+                }
+            }
+        })
+    }
+
+    fn sequence(&self) -> Result<Sequence, StoreError> {
+        self.with(Environment::last_sequence)
+    }
+
+    fn watch(&self, after: Sequence) -> Result<Watch, WatchError> {
+        self.log.watch(after)
+    }
+
+    fn backup(&self, to: &mut dyn Write) -> Result<BackupReport, StoreError> {
+        self.with(|environment| {
+            // One transaction sees one moment, whatever is committed meanwhile.
+            let transaction = environment.read()?;
+            let failed = |error| environment.error(error);
+            let meta = environment.space(Space::Meta);
+            let mut writer = BackupWriter::begin(to, |key| {
+                let value = meta.get(&transaction, key).map_err(failed)?;
+                Ok(value.map(<[u8]>::to_vec))
+            })?;
+            for space in Space::ALL {
+                for entry in environment
+                    .space(space)
+                    .iter(&transaction)
+                    .map_err(failed)?
+                {
+                    let (key, value) = entry.map_err(failed)?;
+                    writer.entry(space, key, value)?;
+                }
+            }
+            writer.finish()
+        })
+    }
+
+    fn release_pages(&self) {
+        let _ = self.with(|environment| {
+            // Memory that is not given back now is given back when the system needs it.
+            let _ = map::drop_pages(&environment.env);
+            Ok(())
+        });
+    }
+}
+
+/// Makes a batch in one transaction; dropping it on an error undoes all of it.
+fn commit(environment: &Environment, batch: &Batch) -> Result<Sequence, StoreError> {
+    let failed = |error| environment.error(error);
+    let mut transaction: RwTxn<'_> = environment.env.write_txn().map_err(failed)?;
+    for requirement in batch.requirements() {
+        let database = environment.space(requirement.space);
+        let found = database.get(&transaction, &requirement.key);
+        requirement.check(found.map_err(failed)?)?;
+    }
+    let last = environment.sequence(&transaction)?;
+    if batch.is_empty() {
+        return Ok(last);
+    }
+    for operation in batch.operations() {
+        match operation {
+            Operation::Put { space, key, value } => {
+                let database = environment.space(*space);
+                database.put(&mut transaction, key, value).map_err(failed)?;
+            }
+            Operation::Delete { space, key } => {
+                let database = environment.space(*space);
+                database.delete(&mut transaction, key).map_err(failed)?;
+            }
+        }
+    }
+    let sequence = last.next();
+    environment.set_sequence(&mut transaction, sequence)?;
+    transaction.commit().map_err(failed)?;
+    Ok(sequence)
+}
+
+/// Shows entries until there are no more or `visit` breaks off.
+fn visit_all<'t>(
+    entries: impl Iterator<Item = heed::Result<(&'t [u8], &'t [u8])>>,
+    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+) -> heed::Result<()> {
+    for entry in entries {
+        let (key, value) = entry?;
+        if visit(key, value).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
