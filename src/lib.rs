@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod dnssec;
 pub mod document;
 pub mod lifecycle;
 pub mod metrics;

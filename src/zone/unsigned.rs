@@ -216,6 +216,14 @@ impl UnsignedZone {
         }
     }
 
+    /// Returns the type of an RRset that is signed.
+    pub fn rtype_of(&self, item: SignedItem) -> Rtype {
+        match item {
+            SignedItem::Data { node, rrset } => self.structure.nodes()[node].rrsets[rrset].0,
+            SignedItem::Nsec { .. } => Rtype::NSEC,
+        }
+    }
+
     /// Returns every RRset of the zone's data in full, glue included, NSEC not, in canonical order.
     ///
     /// # Errors
