@@ -79,18 +79,27 @@ impl Dropped {
     }
 }
 
-/// The response codes with a label of their own; the last slot is for all others.
-pub(super) const RCODES: [&str; 8] = [
-    "noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", "badvers", "other",
+/// The response codes with a label of their own, those that a server of ours sends; the last slot
+/// is for all others (RFC 6895, section 2.3).
+pub(super) const RCODES: [(u16, &str); 10] = [
+    (0, "noerror"),
+    (1, "formerr"),
+    (2, "servfail"),
+    (3, "nxdomain"),
+    (4, "notimp"),
+    (5, "refused"),
+    (6, "yxdomain"),
+    (9, "notauth"),
+    (16, "badvers"),
+    (u16::MAX, "other"),
 ];
 
-/// Returns the slot of a response code in [`RCODES`] (RFC 6895, section 2.3).
-pub(super) const fn rcode_slot(rcode: u16) -> usize {
-    match rcode {
-        0..=5 => rcode as usize,
-        16 => 6,
-        _ => 7,
-    }
+/// Returns the slot of a response code in [`RCODES`].
+pub(super) fn rcode_slot(rcode: u16) -> usize {
+    RCODES
+        .iter()
+        .position(|(code, _)| *code == rcode)
+        .unwrap_or(RCODES.len() - 1)
 }
 
 /// The question types with a label of their own, by number; `other` follows in the slot behind.
@@ -157,9 +166,9 @@ mod tests {
         }
         assert_eq!(qtype_label(qtype_slot(Some(Rtype::new(65_400)))), "other");
         assert_eq!(qtype_label(qtype_slot(None)), "none");
-        assert_eq!(RCODES[rcode_slot(3)], "nxdomain");
-        assert_eq!(RCODES[rcode_slot(16)], "badvers");
-        assert_eq!(RCODES[rcode_slot(4_095)], "other");
+        assert_eq!(RCODES[rcode_slot(3)].1, "nxdomain");
+        assert_eq!(RCODES[rcode_slot(16)].1, "badvers");
+        assert_eq!(RCODES[rcode_slot(4_095)].1, "other");
     }
 
     #[test]

@@ -238,7 +238,7 @@ impl TrafficCollector {
     fn responses(&self, blocks: &[Arc<Traffic>]) -> Vec<Metric> {
         let mut metrics = Vec::new();
         for transport in Transport::ALL {
-            for (slot, rcode) in RCODES.iter().enumerate() {
+            for (slot, (_, rcode)) in RCODES.iter().enumerate() {
                 let count = sum(blocks, Some(transport), |block| &block.responses[slot]);
                 let labels = [
                     ("transport", transport.label().to_owned()),

@@ -11,7 +11,17 @@
 //! Start reading at [`Server::start`].
 
 mod config;
+mod connection;
+mod datagram;
+mod responder;
 mod running;
+mod slots;
+mod socket;
+mod tcp;
+mod udp;
 
 pub use config::{ServerConfig, TcpLimits};
 pub use running::{Running, Server, ServerError};
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,25 @@
 //! Opening the sockets, and closing them again.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
+
+use socket2::Socket;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::zone::ZoneReader;
+use crate::zone::{Transport, ZoneReader};
 
 use super::ServerConfig;
+use super::responder::Responders;
+use super::slots::Slots;
+use super::socket;
+use super::tcp::TcpAcceptor;
+use super::udp::UdpWorker;
 
 /// The data plane, not yet running.
 pub struct Server;
@@ -17,6 +28,12 @@ pub struct Server;
 pub struct Running {
     /// The addresses that answer.
     addresses: Vec<SocketAddr>,
+    /// Tells listeners and connections to end.
+    stop: watch::Sender<bool>,
+    /// The threads that answer datagrams.
+    workers: Vec<UdpWorker>,
+    /// The tasks that accept connections.
+    acceptors: Vec<JoinHandle<()>>,
 }
 
 /// The data plane could not start; no socket of it stays open.
@@ -46,6 +63,9 @@ pub enum ServerError {
     Thread(#[source] io::Error),
 }
 
+/// How often a free port is sought that both UDP and TCP can have.
+const PORT_TRIES: usize = 16;
+
 impl Server {
     /// Opens all sockets and answers from now on; called inside a tokio runtime.
     ///
@@ -58,10 +78,7 @@ impl Server {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, ServerError> {
-        drop((zones, clock, metrics));
-        Ok(Running {
-            addresses: config.listen,
-        })
+        start(&config, &Responders::new(zones, clock, metrics))
     }
 }
 
@@ -72,5 +89,105 @@ impl Running {
     }
 
     /// Stops answering: open connections get the answers to what has been read, then all is closed.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for worker in &self.workers {
+            worker.stop();
+        }
+        for acceptor in self.acceptors {
+            if let Err(error) = acceptor.await {
+                tracing::error!(%error, "a TCP listener had ended");
+            }
+        }
+        let workers = self.workers;
+        let joined = tokio::task::spawn_blocking(|| workers.into_iter().for_each(UdpWorker::join));
+        if let Err(error) = joined.await {
+            tracing::error!(%error, "waiting for the UDP threads failed");
+        }
+    }
+}
+
+/// The sockets of one address.
+struct Sockets {
+    /// The address, with the port it really has.
+    address: SocketAddr,
+    /// The listener.
+    tcp: TcpListener,
+    /// One a worker.
+    udp: Vec<Socket>,
+}
+
+/// Opens the sockets of all addresses, then starts what answers on them.
+pub(super) fn start(
+    config: &ServerConfig,
+    responders: &Responders,
+) -> Result<Running, ServerError> {
+    let workers = match config.udp_workers {
+        0 => thread::available_parallelism().map_or(1, NonZero::get),
+        wanted => wanted,
+    };
+    // All or none: nothing answers before every address has been had.
+    let sockets = config
+        .listen
+        .iter()
+        .map(|address| open(*address, workers))
+        .collect::<Result<Vec<_>, _>>()?;
+    let slots = Slots::new(config.tcp.connections, config.tcp.per_source);
+    let (stop, stopped) = watch::channel(false);
+    let mut running = Running {
+        addresses: Vec::new(),
+        stop,
+        workers: Vec::new(),
+        acceptors: Vec::new(),
+    };
+    for Sockets { address, tcp, udp } in sockets {
+        running.addresses.push(address);
+        for socket in udp {
+            let responder = responders.responder(Transport::Udp);
+            let worker = UdpWorker::start(socket, address, responder);
+            running.workers.push(worker.map_err(ServerError::Thread)?);
+        }
+        let acceptor = TcpAcceptor {
+            listener: tokio::net::TcpListener::from_std(tcp)
+                .map_err(|source| refused(address, "TCP", source))?,
+            responder: responders.responder(Transport::Tcp),
+            limits: config.tcp,
+            slots: slots.clone(),
+        };
+        let stopped = stopped.clone();
+        running.acceptors.push(tokio::spawn(acceptor.run(stopped)));
+    }
+    Ok(running)
+}
+
+/// Opens the sockets of one address; port 0 becomes a port that is free for UDP and TCP.
+fn open(wanted: SocketAddr, workers: usize) -> Result<Sockets, ServerError> {
+    let mut tries = if wanted.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        // TCP first: unlike UDP workers' sockets it can be had only once, so that a second server
+        // on the same address is told, not given half of the queries.
+        let tcp = socket::tcp(wanted).map_err(|source| refused(wanted, "TCP", source))?;
+        let address = tcp
+            .local_addr()
+            .map_err(|source| refused(wanted, "TCP", source))?;
+        let udp: io::Result<Vec<_>> = (0..workers).map(|_| socket::udp(address)).collect();
+        match udp {
+            Ok(udp) => return Ok(Sockets { address, tcp, udp }),
+            Err(_) if tries > 0 => {}
+            Err(source) => return Err(refused(address, "UDP", source)),
+        }
+    }
+}
+
+/// Says that an address could not be had.
+fn refused(address: SocketAddr, transport: &'static str, source: io::Error) -> ServerError {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        return ServerError::InUse { address, transport };
+    }
+    ServerError::Listen {
+        address,
+        transport,
+        source,
+    }
 }

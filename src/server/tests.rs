@@ -1,0 +1,398 @@
+//! The sockets as a client sees them; what answers is a stand-in.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::watch;
+use tokio::time::{interval, timeout};
+
+use crate::clock::{ManualClock, Timestamp};
+use crate::metrics::{Family, Metrics};
+use crate::wire::Rcode;
+use crate::zone::{Answered, DropReason, Transport, Verdict, ZoneReader, zone_set};
+
+use super::connection::Connection;
+use super::responder::Responders;
+use super::running::start;
+use super::{Running, ServerConfig, ServerError, TcpLimits};
+
+/// Longer than anything here may take.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A query that the stand-in panics at.
+const PANIC: [u8; 12] = *b"\x12\x34\x01\0panic!!!";
+
+/// A query that the stand-in answers with as much as it can.
+const LARGE: [u8; 12] = *b"\x12\x34\x01\0large!!!";
+
+/// Echoes queries with QR set; drops what must be dropped.
+fn stand_in(
+    _: &ZoneReader,
+    query: &[u8],
+    _: Transport,
+    _: Timestamp,
+    reply: &mut Vec<u8>,
+) -> Verdict {
+    reply.clear();
+    assert_ne!(query, PANIC, "asked to panic");
+    if query.len() < 12 {
+        return Verdict::Drop(DropReason::TooShort);
+    }
+    if query[2] & 0x80 != 0 {
+        return Verdict::Drop(DropReason::IsResponse);
+    }
+    reply.extend_from_slice(query);
+    reply[2] |= 0x80;
+    if query == LARGE {
+        reply.resize(65_535, 0);
+    }
+    Verdict::Reply(Answered {
+        rcode: Rcode::NOERROR,
+        qtype: None,
+        truncated: false,
+    })
+}
+
+/// Returns responders around the stand-in.
+fn responders() -> Responders {
+    Responders {
+        zones: zone_set().1,
+        clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000))),
+        metrics: Arc::new(Metrics::new()),
+        answer: stand_in,
+    }
+}
+
+/// Returns a configuration that listens on a free port of `address`.
+fn config(address: &str) -> ServerConfig {
+    let address: IpAddr = address.parse().unwrap();
+    ServerConfig {
+        listen: vec![SocketAddr::new(address, 0)],
+        udp_workers: 2,
+        tcp: TcpLimits::default(),
+    }
+}
+
+/// Starts a server on a free port of `address`.
+fn server(address: &str) -> (Running, SocketAddr, Responders) {
+    let responders = responders();
+    let running = start(&config(address), &responders).unwrap();
+    let address = running.addresses()[0];
+    (running, address, responders)
+}
+
+/// Returns a query of 12 octets and what follows.
+fn query(id: u16, rest: &[u8]) -> Vec<u8> {
+    let mut query = id.to_be_bytes().to_vec();
+    query.extend_from_slice(&[1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    query.extend_from_slice(rest);
+    query
+}
+
+/// Returns the stand-in's answer to a query.
+fn answer(mut query: Vec<u8>) -> Vec<u8> {
+    query[2] |= 0x80;
+    query
+}
+
+/// Returns a message behind its length.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut framed = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();
+    framed.extend_from_slice(message);
+    framed
+}
+
+/// Returns a client that hears only what comes from `server` itself.
+fn udp_client(server: SocketAddr) -> UdpSocket {
+    let any = if server.is_ipv4() {
+        "0.0.0.0:0"
+    } else {
+        "[::]:0"
+    };
+    let client = UdpSocket::bind(any).unwrap();
+    client.connect(server).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client
+}
+
+/// Sends a datagram and returns the answer.
+fn ask_udp(client: &UdpSocket, query: &[u8]) -> Vec<u8> {
+    client.send(query).unwrap();
+    let mut reply = vec![0; 65_535];
+    let length = client.recv(&mut reply).unwrap();
+    reply.truncate(length);
+    reply
+}
+
+/// Returns a TCP client that does not wait for ever.
+fn tcp_client(server: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(server).unwrap();
+    client.set_read_timeout(Some(LONG)).unwrap();
+    client
+}
+
+/// Reads one message behind its length.
+fn read_message(client: &mut TcpStream) -> Vec<u8> {
+    let mut prefix = [0; 2];
+    client.read_exact(&mut prefix).unwrap();
+    let mut message = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    client.read_exact(&mut message).unwrap();
+    message
+}
+
+/// Returns a runtime's worth of server for tests that speak blocking sockets.
+macro_rules! served {
+    ($address:literal, |$server:ident, $responders:ident| $body:block) => {
+        let (running, $server, $responders) = server($address);
+        tokio::task::spawn_blocking(move || {
+            let _ = &$responders;
+            $body
+        })
+        .await
+        .unwrap();
+        timeout(LONG, running.stop()).await.unwrap();
+    };
+}
+
+#[tokio::test]
+async fn datagrams_are_answered_from_the_address_asked() {
+    served!("0.0.0.0", |server, _responders| {
+        for asked in ["127.0.0.1", "127.0.0.53", "127.1.2.3"] {
+            let client = udp_client(SocketAddr::new(asked.parse().unwrap(), server.port()));
+            let query = query(7, b"which address");
+
+            assert_eq!(ask_udp(&client, &query), answer(query), "{asked}");
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_wildcard_of_ipv6_leaves_ipv4_alone() {
+    if UdpSocket::bind("[::1]:0").is_err() {
+        return; // A machine without IPv6.
+    }
+    served!("::", |server, _responders| {
+        let client = udp_client(SocketAddr::new("::1".parse().unwrap(), server.port()));
+        let query = query(7, b"");
+
+        assert_eq!(ask_udp(&client, &query), answer(query));
+        assert!(TcpStream::connect(("127.0.0.1", server.port())).is_err());
+    });
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_answer_not_a_worker() {
+    served!("127.0.0.1", |server, responders| {
+        let client = udp_client(server);
+        for _ in 0..10 {
+            let reply = ask_udp(&client, &PANIC);
+            assert_eq!(reply, b"\x12\x34\x81\x02\0\0\0\0\0\0\0\0");
+        }
+        let mut stream = tcp_client(server);
+        stream.write_all(&framed(&PANIC)).unwrap();
+        assert_eq!(read_message(&mut stream)[3], 2);
+
+        let query = query(8, b"still there?");
+        assert_eq!(ask_udp(&client, &query), answer(query));
+        let text = responders.metrics.render();
+        assert!(
+            text.contains("mxpool_dns_handler_panics_total 11"),
+            "{text}"
+        );
+    });
+}
+
+#[tokio::test]
+async fn garbage_is_dropped_and_counted() {
+    served!("127.0.0.1", |server, responders| {
+        let client = udp_client(server);
+        for length in 0..12 {
+            client.send(&vec![0; length]).unwrap();
+        }
+        client.send(&answer(query(1, b""))).unwrap();
+        let query = query(8, b"the only one that is answered");
+
+        assert_eq!(ask_udp(&client, &query), answer(query));
+        // The kernel spreads datagrams by address and port: this client has one worker, which has
+        // counted in order.
+        let text = responders.metrics.render();
+        assert!(text.contains("{reason=\"malformed\"} 12"), "{text}");
+        assert!(text.contains("{reason=\"response_bit\"} 1"), "{text}");
+    });
+}
+
+#[tokio::test]
+async fn rfc7766_6_2_1_1_pipelined_queries_are_all_answered_in_order() {
+    served!("127.0.0.1", |server, _responders| {
+        let mut client = tcp_client(server);
+        let queries: Vec<_> = (0..500).map(|id| query(id, &[7; 40])).collect();
+        let octets: Vec<_> = queries.iter().flat_map(|query| framed(query)).collect();
+
+        client.write_all(&octets).unwrap();
+
+        for query in queries {
+            assert_eq!(read_message(&mut client), answer(query));
+        }
+    });
+}
+
+#[tokio::test]
+async fn rfc7766_8_a_query_may_come_octet_by_octet() {
+    served!("127.0.0.1", |server, _responders| {
+        let mut client = tcp_client(server);
+        client.set_nodelay(true).unwrap();
+        let query = query(9, b"slowly");
+
+        for octet in framed(&query) {
+            client.write_all(&[octet]).unwrap();
+        }
+
+        assert_eq!(read_message(&mut client), answer(query));
+    });
+}
+
+#[tokio::test]
+async fn a_half_closed_client_gets_its_answers() {
+    served!("127.0.0.1", |server, _responders| {
+        let mut client = tcp_client(server);
+        let query = query(9, b"and no more");
+
+        client.write_all(&framed(&query)).unwrap();
+        client.write_all(&framed(&query)).unwrap();
+        client.write_all(b"\0").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+
+        assert_eq!(read_message(&mut client), answer(query.clone()));
+        assert_eq!(read_message(&mut client), answer(query));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    });
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_are_closed_and_others_go_on() {
+    let responders = responders();
+    let mut config = config("127.0.0.1");
+    config.tcp.per_source = 2;
+    let running = start(&config, &responders).unwrap();
+    let server = running.addresses()[0];
+
+    tokio::task::spawn_blocking(move || {
+        let mut clients = [tcp_client(server), tcp_client(server)];
+        let mut third = tcp_client(server);
+
+        // Closed, whether the system says so by an end or by a reset.
+        assert!(!matches!(third.read(&mut [0]), Ok(1..)));
+        for client in &mut clients {
+            let query = query(3, b"");
+            client.write_all(&framed(&query)).unwrap();
+            assert_eq!(read_message(client), answer(query));
+        }
+        let text = responders.metrics.render();
+        assert!(text.contains("{reason=\"overload\"} 1"), "{text}");
+    })
+    .await
+    .unwrap();
+    timeout(LONG, running.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn stopping_closes_connections_and_frees_the_port() {
+    let (running, server, responders) = server("127.0.0.1");
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut client = tcp_client(server);
+        client.write_all(&framed(&query(1, b""))).unwrap();
+        read_message(&mut client);
+        client
+    });
+    let mut client = asked.await.unwrap();
+
+    timeout(LONG, running.stop()).await.unwrap();
+
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+    let mut config = config("127.0.0.1");
+    config.listen = vec![server];
+    let again = start(&config, &responders).unwrap();
+    assert_eq!(again.addresses(), [server]);
+    timeout(LONG, again.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let taken = UdpSocket::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let (running, server, responders) = server("127.0.0.1");
+    let mut config = config("127.0.0.1");
+
+    config.listen = vec![taken, server];
+    let error = start(&config, &responders).err().unwrap();
+
+    assert!(matches!(error, ServerError::InUse { address, .. } if address == server));
+    assert_eq!(
+        error.to_string(),
+        format!("cannot listen on {server} (TCP): another program uses this address and port")
+    );
+    let free_again = UdpSocket::bind(taken);
+    assert!(
+        free_again.is_ok(),
+        "the first address was let go: {free_again:?}"
+    );
+    timeout(LONG, running.stop()).await.unwrap();
+}
+
+/// Returns a connection without a network, its client's end and its switch.
+fn connection(limits: TcpLimits) -> (Connection<DuplexStream>, DuplexStream, watch::Sender<bool>) {
+    let (stream, client) = duplex(1_024);
+    let connection = Connection {
+        stream,
+        family: Family::Ipv4,
+        responder: responders().responder(Transport::Tcp),
+        limits,
+    };
+    (connection, client, watch::channel(false).0)
+}
+
+#[tokio::test]
+async fn rfc7766_6_2_3_octets_alone_do_not_keep_a_connection_open() {
+    let limits = TcpLimits {
+        idle: Duration::from_millis(100),
+        ..TcpLimits::default()
+    };
+    let (connection, mut client, stop) = connection(limits);
+    // One octet of the longest message at a time: whole it would be after ten minutes.
+    let trickle = tokio::spawn(async move {
+        let mut ticks = interval(Duration::from_millis(10));
+        while client.write_all(&[0xff]).await.is_ok() {
+            ticks.tick().await;
+        }
+    });
+
+    let served = timeout(LONG, connection.serve(stop.subscribe())).await;
+
+    assert!(served.is_ok(), "the connection was closed");
+    timeout(LONG, trickle).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    let limits = TcpLimits {
+        write: Duration::from_millis(100),
+        ..TcpLimits::default()
+    };
+    let (connection, mut client, stop) = connection(limits);
+    let asking = tokio::spawn(async move {
+        while client.write_all(&framed(&LARGE)).await.is_ok() {}
+        client
+    });
+
+    let served = timeout(LONG, connection.serve(stop.subscribe()))
+        .await
+        .unwrap();
+
+    assert_eq!(served.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    timeout(LONG, asking).await.unwrap().unwrap();
+}
