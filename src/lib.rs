@@ -5,6 +5,7 @@ pub mod clock;
 pub mod dnssec;
 pub mod document;
 pub mod lifecycle;
+pub mod mail;
 pub mod metrics;
 pub mod publication;
 pub mod server;

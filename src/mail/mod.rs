@@ -1,0 +1,45 @@
+//! What a pool says of its mail domains, and the records and policy that follow from it.
+//!
+//! [`PoolSettings`] is a manifest's `[pool.x]` table. It is made by
+//! [`PoolSettings::from_document`] alone, which refuses, with place and reason, whatever would
+//! break mail; [`render`] turns it into the template that all domains of the pool share, and
+//! [`mta_sts_file`] into a domain's MTA-STS policy. What concerns several pools or the operator's
+//! own zones is judged by [`check_pools`], and what they must serve for a pool comes from
+//! [`host_rrsets`] and [`delegation_rrsets`]. [`classify_change`] says how each changed setting takes effect.
+//!
+//! Nothing here reads a file or a clock: certificates come as texts, the time as an argument.
+//!
+//! Start reading at [`PoolSettings`], then [`render`].
+
+mod certificate;
+mod change;
+mod check;
+mod mailbox;
+mod mta_sts;
+mod name;
+mod operator_zone;
+mod outbound;
+mod pools;
+mod read;
+mod render;
+mod report_uris;
+mod settings;
+mod target;
+mod tlsa;
+mod write;
+
+pub use certificate::{Certificate, CertificateError};
+pub use change::{Effect, SettingChange, classify_change};
+pub use mailbox::{Mailbox, MailboxError};
+pub use mta_sts::{MtaSts, MtaStsMode, MxPattern, mta_sts_file, policy_id, policy_text};
+pub use name::{PoolNameError, check_pool_name};
+pub use operator_zone::{OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets};
+pub use pools::{Holder, Hosted, PoolFault, check_domain, check_own_rrset, check_pools};
+pub use render::render;
+pub use report_uris::{ReportUriError, ReportUris};
+pub use settings::{
+    ApexAddress, Drain, LifeSettings, MailHost, Outbound, PoolSettings, ReadinessSettings, Reports,
+    Retire, Secured, SigningSettings, TimingSettings,
+};
+pub use target::{Target, TargetError};
+pub use tlsa::{TlsaError, TlsaRecord};
