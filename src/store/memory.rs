@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::backup::BackupWriter;
 use super::{
     BackupReport, Batch, CommitLog, Direction, Operation, Sequence, Space, Store, StoreError,
-    Watch, WatchError,
+    Visit, Watch, WatchError,
 };
 
 /// A store that forgets everything when it is dropped: for tests.
@@ -93,7 +93,7 @@ impl Store for Memory {
         space: Space,
         from: Bound<&[u8]>,
         direction: Direction,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
         let content = self.read();
         let keys = &content.spaces[space.index()];

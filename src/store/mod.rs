@@ -16,6 +16,8 @@ pub mod meta;
 pub mod record;
 
 mod batch;
+#[cfg(test)]
+mod battery;
 mod embedded;
 mod error;
 mod memory;
@@ -32,6 +34,9 @@ pub use error::StoreError;
 pub use memory::Memory;
 pub use space::{Direction, Space};
 pub use watch::{ChangedKey, CommitLog, CommitNotice, Sequence, Watch, WatchError};
+
+/// What a scan calls with each key and value; it breaks off when it has seen enough.
+pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// What every store can do.
 ///
@@ -84,7 +89,7 @@ pub trait Store: Send + Sync + 'static {
         space: Space,
         from: Bound<&[u8]>,
         direction: Direction,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StoreError>;
 
     /// Returns the sequence of the last commit; zero before the first.

@@ -12,7 +12,7 @@ mod lock;
 mod map;
 
 use std::io::Write;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -23,7 +23,7 @@ use self::lock::FolderLock;
 use super::backup::BackupWriter;
 use super::{
     BackupReport, Batch, CommitLog, Direction, Operation, Sequence, Space, Store, StoreError,
-    Watch, WatchError, meta,
+    Visit, Watch, WatchError, meta,
 };
 
 /// LMDB in a folder that no other process has open.
@@ -145,7 +145,14 @@ impl Store for Embedded {
     fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
         batch.check_keys()?;
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let committed = self.with(|environment| commit(environment, batch));
+        let committed = self.with(|environment| match commit(environment, batch) {
+            // Room that the last commit gave up can be used after one more only.
+            Err(full @ StoreError::Full { .. }) => match turn(environment) {
+                Ok(()) => commit(environment, batch),
+                Err(_) => Err(full),
+            },
+            committed => committed,
+        });
         match &committed {
             Ok(sequence) if !batch.is_empty() => self.log.note(*sequence, batch),
             Ok(_) => {}
@@ -174,7 +181,7 @@ impl Store for Embedded {
         space: Space,
         from: Bound<&[u8]>,
         direction: Direction,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
         let from = match (from, direction) {
             // No key is empty, so all of them lie above; LMDB takes no empty key to begin with.
@@ -271,10 +278,23 @@ fn commit(environment: &Environment, batch: &Batch) -> Result<Sequence, StoreErr
     Ok(sequence)
 }
 
+/// Makes a commit that changes nothing, so that LMDB's next one has the pages that the one before
+/// gave up.
+fn turn(environment: &Environment) -> Result<(), StoreError> {
+    let failed = |error| environment.error(error);
+    let mut transaction = environment.env.write_txn().map_err(failed)?;
+    let last = environment.sequence(&transaction)?;
+    environment.set_sequence(&mut transaction, last)?;
+    transaction.commit().map_err(failed)
+}
+
+/// A key and its value, in the map.
+type Entry<'t> = (&'t [u8], &'t [u8]);
+
 /// Shows entries until there are no more or `visit` breaks off.
 fn visit_all<'t>(
-    entries: impl Iterator<Item = heed::Result<(&'t [u8], &'t [u8])>>,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    entries: impl Iterator<Item = heed::Result<Entry<'t>>>,
+    visit: &mut Visit<'_>,
 ) -> heed::Result<()> {
     for entry in entries {
         let (key, value) = entry?;
@@ -284,3 +304,6 @@ fn visit_all<'t>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@
 
 mod change_log;
 mod domain;
+#[cfg(test)]
+mod golden;
 mod operator_zone;
 mod pool;
 mod secret;
