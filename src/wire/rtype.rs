@@ -16,6 +16,7 @@ pub struct RtypeError {
     pub found: String,
 }
 
+/// Makes a constant of each type and finds types by their mnemonics.
 macro_rules! rtypes {
     ($($name:ident $text:literal $code:literal)*) => {
         impl Rtype {

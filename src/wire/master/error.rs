@@ -19,6 +19,15 @@ pub struct MasterError {
     pub reason: String,
 }
 
+/// What is wrong on a line of a text whose file the caller knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::wire) struct Fault {
+    /// The line, counted from one.
+    pub(in crate::wire) line: u32,
+    /// What was expected and what was found.
+    pub(in crate::wire) reason: String,
+}
+
 impl fmt::Display for Place {
     /// Writes `file:line`, or `line n` for a text without a file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,12 +7,18 @@
 //!
 //! No file is opened here: `$INCLUDE` asks an [`IncludeSource`] of the caller's.
 
+mod entry;
 mod error;
 mod include;
+mod name;
 mod reader;
+mod ttl;
 mod write;
 
+pub(in crate::wire) use entry::{Entries, Token};
 pub use error::{MasterError, Place};
 pub use include::{IncludeSource, NoIncludes};
+pub(in crate::wire) use name::absolute_name;
 pub use reader::{MasterRecord, parse_master};
+pub(in crate::wire) use ttl::parse_ttl;
 pub use write::write_master;

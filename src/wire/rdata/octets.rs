@@ -25,6 +25,18 @@ pub enum RdataError {
         /// What was found instead.
         found: String,
     },
+    /// The text is no data of its type.
+    #[error("{wanted}, found {found} ({rtype} data: {layout})")]
+    BadText {
+        /// The record's type.
+        rtype: Rtype,
+        /// What was expected.
+        wanted: String,
+        /// What was found instead.
+        found: String,
+        /// The fields of the type.
+        layout: &'static str,
+    },
     /// The data is longer than a record can carry (RFC 1035, section 3.2.1).
     #[error("{rtype} data takes {length} octets, at most 65535 are allowed")]
     TooLong {
