@@ -5,7 +5,7 @@ use crate::zone::{
     SignedItem, SignedZone, SignedZoneError, SigningKeyTag, UnsignedZone, Validity, ZoneError,
 };
 
-use super::sign::shown_keys;
+use super::key::shown_keys;
 
 /// How many signatures are verified. Each costs about three times its making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,4 +174,106 @@ fn verify(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::dnssec::fixture::{NOW, address, key, zone};
+    use crate::dnssec::{SigningPolicy, earliest_expiration, sign};
+    use crate::zone::SIGNATURE_LENGTH;
+
+    /// Returns a zone and its signatures by two keys.
+    fn signed() -> (UnsignedZone, SignedZone) {
+        let keys = [key(Algorithm::EcdsaP256Sha256), key(Algorithm::Ed25519)];
+        let keys = [&keys[0], &keys[1]];
+        let unsigned = zone(&keys, 1, vec![address("extra", 1)]);
+        let signed = sign(&unsigned, &keys, &SigningPolicy::default(), NOW, None).unwrap();
+        (unsigned, signed)
+    }
+
+    #[test]
+    fn what_was_just_signed_passes_in_every_extent() {
+        let (unsigned, signed) = signed();
+
+        for extent in [Extent::OneOfEachKey, Extent::All] {
+            assert_eq!(check(&signed, &unsigned, extent, NOW), Ok(()));
+        }
+    }
+
+    #[test]
+    fn any_altered_signature_fails_where_all_are_verified() {
+        let (unsigned, signed) = signed();
+
+        for at in (0..signed.signatures.len()).step_by(SIGNATURE_LENGTH) {
+            let mut altered = signed.clone();
+            altered.signatures[at + 5] ^= 1;
+
+            let error = check(&altered, &unsigned, Extent::All, NOW).unwrap_err();
+            assert!(matches!(error, CheckError::BadSignature { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_fails_where_one_signature_is_verified() {
+        let (unsigned, mut signed) = signed();
+        let order = unsigned.structure().signing_order();
+        let dnskey = order
+            .iter()
+            .position(|item| unsigned.rtype_of(*item) == Rtype::DNSKEY)
+            .unwrap();
+        // The signature of the second key.
+        signed.signatures[(dnskey * 2 + 1) * SIGNATURE_LENGTH] ^= 1;
+
+        let error = check(&signed, &unsigned, Extent::OneOfEachKey, NOW).unwrap_err();
+
+        let key_tag = signed.keys[1].key_tag;
+        let rrset = "b.example. DNSKEY".to_owned();
+        assert_eq!(error, CheckError::BadSignature { rrset, key_tag });
+    }
+
+    #[test]
+    fn signatures_of_another_version_fail() {
+        let (_, signed) = signed();
+        let (other, _) = self::signed();
+
+        assert_eq!(
+            check(&signed, &other, Extent::OneOfEachKey, NOW),
+            Err(CheckError::OtherVersion { what: "content" })
+        );
+    }
+
+    #[test]
+    fn damaged_lists_and_missing_signatures_fail() {
+        let (unsigned, whole) = signed();
+        let mut damaged = whole.clone();
+        damaged.signatures.truncate(1000);
+        let mut bare = whole;
+        bare.keys.clear();
+
+        assert!(matches!(
+            check(&damaged, &unsigned, Extent::All, NOW),
+            Err(CheckError::Lists(_))
+        ));
+        assert_eq!(
+            check(&bare, &unsigned, Extent::All, NOW),
+            Err(CheckError::Unsigned)
+        );
+    }
+
+    #[test]
+    fn signatures_that_expired_or_are_yet_to_begin_fail() {
+        let (unsigned, signed) = signed();
+        let expiration = earliest_expiration(&signed, NOW).unwrap();
+        let inception = NOW.saturating_sub(Duration::from_secs(3_600));
+        let second = Duration::from_secs(1);
+        let check = |now| check(&signed, &unsigned, Extent::OneOfEachKey, now).is_ok();
+
+        assert!(check(expiration.saturating_sub(second)));
+        assert!(!check(expiration));
+        assert!(check(inception));
+        assert!(!check(inception.saturating_sub(second)));
+    }
 }

@@ -6,7 +6,7 @@ use crate::wire::{
     Algorithm, Apex, KeyError, KeyPair, Rdata, RelativeName, RelativeRdata, Rtype, Ttl, ds_digest,
     key_tag,
 };
-use crate::zone::{RelativeRrset, SigningKeyTag};
+use crate::zone::{RelativeRrset, SigningKeyTag, UnsignedZone, ZoneError};
 
 /// A key that signs a zone: everything in it, its own DNSKEY record included (a CSK).
 ///
@@ -168,6 +168,19 @@ pub fn key_rrsets(keys: &[&SigningKey], apex: &Apex, ttl: Ttl) -> Vec<RelativeRr
         rrset(Rtype::CDS, &|key| key.ds(apex).rdata()),
         rrset(Rtype::CDNSKEY, &|key| key.dnskey.clone()),
     ]
+}
+
+/// Returns the data of the DNSKEY records at a zone's apex.
+pub(super) fn shown_keys(zone: &UnsignedZone) -> Result<Vec<Rdata>, ZoneError> {
+    let apex = &zone.structure().nodes()[0];
+    let dnskey = apex
+        .rrsets
+        .iter()
+        .find(|(rtype, _)| *rtype == Rtype::DNSKEY);
+    dnskey.map_or(Ok(Vec::new()), |(_, source)| {
+        let rrset = zone.relative(*source).under(zone.apex())?;
+        Ok(rrset.rdatas().to_vec())
+    })
 }
 
 #[cfg(test)]

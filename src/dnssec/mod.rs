@@ -8,6 +8,8 @@
 //! Private keys leave the room only sealed, by [`SealingKey`]. Start reading at [`sign`].
 
 mod check;
+#[cfg(test)]
+mod fixture;
 mod guard;
 mod key;
 mod message;

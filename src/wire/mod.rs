@@ -21,6 +21,8 @@ mod rtype;
 mod serial;
 mod ttl;
 
+#[cfg(test)]
+pub(crate) use key::independent;
 pub use key::{Algorithm, AlgorithmError, KeyError, KeyPair, ds_digest, key_tag, verify_signature};
 pub use master::{
     IncludeSource, MasterError, MasterRecord, NoIncludes, Place, parse_master, write_master,

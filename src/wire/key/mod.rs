@@ -4,6 +4,8 @@
 
 mod algorithm;
 mod digest;
+#[cfg(test)]
+pub(crate) mod independent;
 mod pair;
 
 pub use algorithm::{Algorithm, AlgorithmError};
