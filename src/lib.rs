@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod dnssec;
 pub mod document;
 pub mod lifecycle;

@@ -1,0 +1,241 @@
+//! The entries of file and environment, with their places, before they mean anything.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{Place, Problem};
+
+/// The sections and keys of this release.
+const KNOWN: [(&str, &[&str]); 6] = [
+    ("dns", &["listen", "udp_workers"]),
+    ("api", &["listen"]),
+    ("metrics", &["listen"]),
+    ("store", &["path"]),
+    ("keys", &["path"]),
+    ("log", &["level", "format"]),
+];
+
+/// How variables of the environment that override settings begin.
+const PREFIX: &str = "MXPOOL_";
+
+/// What parts section and key in a variable's name; the variables of the client commands have none.
+const SEPARATOR: &str = "__";
+
+/// A setting as it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Where it was found.
+    pub(super) place: Place,
+    /// What was found.
+    pub(super) value: Value,
+}
+
+/// The value of a setting as it was found.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// A text.
+    Text(String),
+    /// A whole number.
+    Number(i64),
+    /// A list of texts.
+    List(Vec<Entry>),
+    /// Anything else, by what TOML calls it.
+    Other(&'static str),
+    /// A variable's text, which is a number or a comma-separated list where that is wanted.
+    Variable(String),
+}
+
+/// All settings that were found, by section and key.
+#[derive(Debug, Default)]
+pub(super) struct Entries(BTreeMap<(&'static str, &'static str), Entry>);
+
+impl Entries {
+    /// Reads a file's text; `file` is what places call it.
+    pub(super) fn read_file(&mut self, file: &str, text: &str, problems: &mut Vec<Problem>) {
+        let source = Source { file, text };
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let mut broken: Vec<Place> = Vec::new();
+        for error in errors {
+            let place = source.place(error.span().unwrap_or_default());
+            // What follows the first error on a line mostly follows from it.
+            if !broken.iter().any(|before| same_line(before, &place)) {
+                broken.push(place.clone());
+                let detail = error.message().trim_end().replace('\n', ", ");
+                problems.push(Problem { place, detail });
+            }
+        }
+        let mut found = Vec::new();
+        source.read_document(document.get_ref(), &mut self.0, &mut found);
+        // What is read on a line that is no TOML says nothing beyond that.
+        let is_broken = |place: &Place| broken.iter().any(|broken| same_line(broken, place));
+        found.retain(|problem| !is_broken(&problem.place));
+        self.0.retain(|_, entry| !entry.any_place(&is_broken));
+        problems.append(&mut found);
+    }
+
+    /// Reads the environment's variables; they override the file's settings.
+    pub(super) fn read_environment(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for (name, value) in variables {
+            let Some((section, key)) = name
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.split_once(SEPARATOR))
+            else {
+                continue;
+            };
+            let [section, key] = [section, key].map(str::to_ascii_lowercase);
+            let place = Place::Variable { name: name.clone() };
+            match known(&section, &key) {
+                Ok(known) => {
+                    let value = Value::Variable(value);
+                    self.0.insert(known, Entry { place, value });
+                }
+                Err(detail) => problems.push(Problem { place, detail }),
+            }
+        }
+    }
+
+    /// Returns a setting, if it was found.
+    pub(super) fn get(&self, section: &'static str, key: &'static str) -> Option<&Entry> {
+        self.0.get(&(section, key))
+    }
+}
+
+impl Entry {
+    /// Returns whether the place of the value, or of one inside it, is such a one.
+    fn any_place(&self, is_such: &impl Fn(&Place) -> bool) -> bool {
+        let inside = match &self.value {
+            Value::List(items) => items.iter().any(|item| item.any_place(is_such)),
+            Value::Text(_) | Value::Number(_) | Value::Other(_) | Value::Variable(_) => false,
+        };
+        inside || is_such(&self.place)
+    }
+}
+
+/// Returns the known name of a setting, or what is wrong with it.
+fn known(section: &str, key: &str) -> Result<(&'static str, &'static str), String> {
+    let (section, keys) = known_section(section)?;
+    keys.iter()
+        .find(|known| **known == key)
+        .map(|key| (section, *key))
+        .ok_or_else(|| {
+            format!(
+                "unknown key {key:?} in section [{section}]; expected {}",
+                one_of(keys.iter().copied())
+            )
+        })
+}
+
+/// Returns a known section with its keys, or what is wrong with it.
+fn known_section(section: &str) -> Result<(&'static str, &'static [&'static str]), String> {
+    KNOWN
+        .iter()
+        .find(|(known, _)| *known == section)
+        .copied()
+        .ok_or_else(|| {
+            format!(
+                "unknown section {section:?}; expected {}",
+                one_of(KNOWN.iter().map(|(known, _)| *known))
+            )
+        })
+}
+
+/// Writes what could have been meant.
+fn one_of(names: impl ExactSizeIterator<Item = &'static str>) -> String {
+    let single = names.len() == 1;
+    let list = names.collect::<Vec<_>>().join(", ");
+    if single {
+        list
+    } else {
+        format!("one of {list}")
+    }
+}
+
+/// Returns whether two places are on one line.
+fn same_line(one: &Place, other: &Place) -> bool {
+    match (one, other) {
+        (Place::Line { line: one, .. }, Place::Line { line: other, .. }) => one == other,
+        _ => false,
+    }
+}
+
+/// A file that is read.
+struct Source<'a> {
+    /// Its name.
+    file: &'a str,
+    /// Its text.
+    text: &'a str,
+}
+
+impl Source<'_> {
+    /// Reads all sections.
+    fn read_document(
+        &self,
+        document: &DeTable<'_>,
+        entries: &mut BTreeMap<(&'static str, &'static str), Entry>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for (section, content) in document {
+            let place = self.place(section.span());
+            let name = section.get_ref().as_ref();
+            let table = match (known_section(name), content.get_ref()) {
+                (Err(detail), _) => {
+                    problems.push(Problem { place, detail });
+                    continue;
+                }
+                (Ok(_), DeValue::Table(table)) => table,
+                (Ok(_), other) => {
+                    let found = other.type_str();
+                    let detail = format!("expected a section [{name}], found a {found}");
+                    problems.push(Problem { place, detail });
+                    continue;
+                }
+            };
+            for (key, value) in table {
+                match known(name, key.get_ref()) {
+                    Ok(known) => {
+                        entries.insert(known, self.entry(value));
+                    }
+                    Err(detail) => problems.push(Problem {
+                        place: self.place(key.span()),
+                        detail,
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Returns a value with its place.
+    fn entry(&self, value: &Spanned<DeValue<'_>>) -> Entry {
+        let found = match value.get_ref() {
+            DeValue::String(text) => Value::Text(text.clone().into_owned()),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or(Value::Other("number out of range"), Value::Number),
+            DeValue::Array(items) => {
+                Value::List(items.iter().map(|item| self.entry(item)).collect())
+            }
+            other => Value::Other(other.type_str()),
+        };
+        Entry {
+            place: self.place(value.span()),
+            value: found,
+        }
+    }
+
+    /// Returns the place where a span begins.
+    fn place(&self, span: Range<usize>) -> Place {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        Place::Line {
+            file: self.file.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}

@@ -1,0 +1,579 @@
+//! What the settings mean.
+
+use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::server::{ServerConfig, TcpLimits};
+
+use super::entries::{Entries, Entry, Value};
+use super::problem::{Place, Problem, Problems};
+
+/// The configuration that is read when none is named, if it is there.
+const DEFAULT_FILE: &str = "mxpool.toml";
+
+/// More threads than this on one address is a typing error.
+const MOST_WORKERS: i64 = 1_024;
+
+/// One node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The data plane's addresses and limits.
+    pub server: ServerConfig,
+    /// Where the admin API listens; always a loopback address.
+    pub api: SocketAddr,
+    /// Where metrics are shown, if not at the API's address.
+    pub metrics: Option<SocketAddr>,
+    /// The store's folder.
+    pub store: PathBuf,
+    /// The folder of the sealing key.
+    pub keys: PathBuf,
+    /// How events are told.
+    pub log: LogConfig,
+}
+
+/// How events are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    /// The least important events that are told.
+    pub level: LogLevel,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+/// How important an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Someone must act.
+    Error,
+    /// Someone will have to.
+    Warn,
+    /// Something has changed.
+    #[default]
+    Info,
+    /// Why.
+    Debug,
+    /// Everything, even each query.
+    Trace,
+}
+
+/// How events are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads `file`, or `mxpool.toml` in the working folder where there is one, or takes the
+    /// defaults; then the environment.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn load(file: Option<&Path>) -> Result<Self, Problems> {
+        let mut problems = Vec::new();
+        let text = read(file).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .map(|(name, value)| (name, value.to_string_lossy().into_owned()));
+        let source = text
+            .as_ref()
+            .map(|(file, text)| (file.as_str(), text.as_str()));
+        Self::parse(source, variables, problems)
+    }
+
+    /// Takes the defaults, whatever the environment says: the demo is the same everywhere.
+    pub fn demo() -> Self {
+        Self::default()
+    }
+
+    /// Reads a file's name and text, and variables; `problems` are those found already.
+    fn parse(
+        file: Option<(&str, &str)>,
+        variables: impl IntoIterator<Item = (String, String)>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, Problems> {
+        let mut entries = Entries::default();
+        if let Some((name, text)) = file {
+            entries.read_file(name, text, &mut problems);
+        }
+        entries.read_environment(variables, &mut problems);
+        let mut reader = Reader { entries, problems };
+        let config = reader.config();
+        if reader.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(Problems(reader.problems))
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig {
+                listen: default_listen(),
+                udp_workers: 0,
+                tcp: TcpLimits::default(),
+            },
+            api: SocketAddr::from(([127, 0, 0, 1], 8_053)),
+            metrics: None,
+            store: "data".into(),
+            keys: "keys".into(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+/// Returns loopback's addresses; a machine without IPv6 has one.
+fn default_listen() -> Vec<SocketAddr> {
+    let mut listen = vec![SocketAddr::from(([127, 0, 0, 1], 5_300))];
+    if UdpSocket::bind("[::1]:0").is_ok() {
+        listen.push(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 5_300)));
+    }
+    listen
+}
+
+/// Reads the text of `file`, or of the default one if it is there; returns it behind its name.
+fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Problem> {
+    let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+    let name = path.display().to_string();
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some((name, text))),
+        Err(error) if file.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Problem {
+            place: Place::File { file: name },
+            detail: format!("expected a readable configuration: {error}"),
+        }),
+    }
+}
+
+/// Turns entries into settings and gathers what is wrong.
+struct Reader {
+    /// What was found.
+    entries: Entries,
+    /// What is wrong.
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// Reads all settings; where one is wrong, a problem is noted and its default taken.
+    fn config(&mut self) -> Config {
+        let mut config = Config::default();
+        if let Some(listen) = self.dns_listen() {
+            config.server.listen = listen;
+        }
+        if let Some(workers) = self.get("dns", "udp_workers", number) {
+            config.server.udp_workers = workers;
+        }
+        if let Some(api) = self.get("api", "listen", loopback) {
+            config.api = api;
+        }
+        config.metrics = self.get("metrics", "listen", address);
+        if let Some(entry) = self.entries.get("metrics", "listen")
+            && config.metrics == Some(config.api)
+            && config.api.port() != 0
+        {
+            let detail = format!(
+                "expected an address that the API does not have, found {}; without this setting \
+                 metrics are at the API's address",
+                config.api
+            );
+            let place = entry.place.clone();
+            self.problems.push(Problem { place, detail });
+        }
+        for (section, path) in [("store", &mut config.store), ("keys", &mut config.keys)] {
+            if let Some(found) = self.get(section, "path", folder) {
+                *path = found;
+            }
+        }
+        if let Some(level) = self.get("log", "level", parsed) {
+            config.log.level = level;
+        }
+        if let Some(format) = self.get("log", "format", parsed) {
+            config.log.format = format;
+        }
+        config
+    }
+
+    /// Reads one setting; a problem is noted at its place.
+    fn get<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        read: impl Fn(&Entry) -> Result<T, String>,
+    ) -> Option<T> {
+        let entry = self.entries.get(section, key)?;
+        match read(entry) {
+            Ok(value) => Some(value),
+            Err(detail) => {
+                let place = entry.place.clone();
+                let detail = format!("{section}.{key}: {detail}");
+                self.problems.push(Problem { place, detail });
+                None
+            }
+        }
+    }
+
+    /// Reads the addresses of the data plane: at least one, none twice.
+    fn dns_listen(&mut self) -> Option<Vec<SocketAddr>> {
+        let items = self.get("dns", "listen", list)?;
+        let mut addresses = Vec::new();
+        for item in items {
+            let found = address(&item).and_then(|found| {
+                // Port 0 is another free port each time.
+                if found.port() != 0 && addresses.contains(&found) {
+                    return Err(format!("expected each address once, found {found} again"));
+                }
+                Ok(found)
+            });
+            match found {
+                Ok(found) => addresses.push(found),
+                Err(detail) => self.problems.push(Problem {
+                    place: item.place,
+                    detail: format!("dns.listen: {detail}"),
+                }),
+            }
+        }
+        Some(addresses)
+    }
+}
+
+/// Reads a list with at least one item; a variable's is separated by commas.
+fn list(entry: &Entry) -> Result<Vec<Entry>, String> {
+    let items = match &entry.value {
+        Value::List(items) => items.clone(),
+        Value::Variable(text) => text
+            .split(',')
+            .map(|item| Entry {
+                place: entry.place.clone(),
+                value: Value::Text(item.trim().to_owned()),
+            })
+            .collect(),
+        other => {
+            return Err(format!(
+                "expected a list of addresses, found {}",
+                show(other)
+            ));
+        }
+    };
+    if items.is_empty() {
+        return Err("expected at least one address, found an empty list".to_owned());
+    }
+    Ok(items)
+}
+
+/// Reads a text.
+fn text(entry: &Entry) -> Result<&str, String> {
+    match &entry.value {
+        Value::Text(text) | Value::Variable(text) => Ok(text),
+        other => Err(format!("expected a text in quotes, found {}", show(other))),
+    }
+}
+
+/// Reads a number of workers.
+fn number(entry: &Entry) -> Result<usize, String> {
+    let wanted = || format!("expected a number from 0 to {MOST_WORKERS} (0: one per core)");
+    let number = match &entry.value {
+        Value::Number(number) => Some(*number),
+        Value::Variable(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| *number <= MOST_WORKERS)
+        .and_then(|number| usize::try_from(number).ok())
+        .ok_or_else(|| format!("{}, found {}", wanted(), show(&entry.value)))
+}
+
+/// Reads an address with a port.
+fn address(entry: &Entry) -> Result<SocketAddr, String> {
+    let text = text(entry)?;
+    text.parse().map_err(|_| {
+        format!("expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found {text:?}")
+    })
+}
+
+/// Reads an address that only this machine reaches.
+fn loopback(entry: &Entry) -> Result<SocketAddr, String> {
+    let address = address(entry)?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "expected a loopback address (127.0.0.0/8 or [::1]), found {address}: the API has no \
+             TLS, and its token must not cross a network in the clear"
+        ));
+    }
+    Ok(address)
+}
+
+/// Reads the path of a folder that is there or can be made.
+fn folder(entry: &Entry) -> Result<PathBuf, String> {
+    let text = text(entry)?;
+    if text.is_empty() {
+        return Err("expected the path of a folder, found an empty text".to_owned());
+    }
+    match fs::metadata(text) {
+        Ok(found) if !found.is_dir() => Err(format!(
+            "expected a folder, found {text:?}, which is something else"
+        )),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("expected a folder, found {text:?}: {error}"))
+        }
+        Ok(_) | Err(_) => Ok(text.into()),
+    }
+}
+
+/// Reads one of a few words.
+fn parsed<T: FromStr<Err: Display>>(entry: &Entry) -> Result<T, String> {
+    text(entry)?
+        .parse()
+        .map_err(|error: T::Err| error.to_string())
+}
+
+/// Shows what was found.
+fn show(value: &Value) -> String {
+    match value {
+        Value::Text(text) | Value::Variable(text) => format!("{text:?}"),
+        Value::Number(number) => number.to_string(),
+        Value::List(_) => "a list".to_owned(),
+        Value::Other(what) => format!("a {what}"),
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            "trace" => Ok(Self::Trace),
+            _ => Err(format!(
+                "expected error, warn, info, debug or trace, found {text:?}"
+            )),
+        }
+    }
+}
+
+impl LogLevel {
+    /// Returns the word for the level.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("expected text or json, found {text:?}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file's text and variables; problems come as lines.
+    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::parse(Some(("mxpool.toml", text)), variables, Vec::new())
+            .map_err(|problems| problems.to_string().lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn an_empty_file_means_the_defaults() {
+        assert_eq!(parse("", &[]), Ok(Config::default()));
+    }
+
+    #[test]
+    fn every_setting_is_read() {
+        let text = r#"
+            [dns]
+            listen = ["192.0.2.1:53", "[2001:db8::1]:53"]
+            udp_workers = 3
+            [api]
+            listen = "[::1]:9000"
+            [metrics]
+            listen = "127.0.0.1:9153"
+            [store]
+            path = "a/b"
+            [keys]
+            path = "c"
+            [log]
+            level = "debug"
+            format = "json"
+        "#;
+
+        let config = parse(text, &[]).unwrap();
+
+        let expected = Config {
+            server: ServerConfig {
+                listen: vec![
+                    "192.0.2.1:53".parse().unwrap(),
+                    "[2001:db8::1]:53".parse().unwrap(),
+                ],
+                udp_workers: 3,
+                tcp: TcpLimits::default(),
+            },
+            api: "[::1]:9000".parse().unwrap(),
+            metrics: Some("127.0.0.1:9153".parse().unwrap()),
+            store: "a/b".into(),
+            keys: "c".into(),
+            log: LogConfig {
+                level: LogLevel::Debug,
+                format: LogFormat::Json,
+            },
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let text = "[dns]\nlisten = [\"192.0.2.1:53\"]\nudp_workers = 3\n";
+
+        let config = parse(
+            text,
+            &[
+                ("MXPOOL_DNS__LISTEN", "127.0.0.1:1, [::1]:2"),
+                ("MXPOOL_LOG__LEVEL", "warn"),
+                ("MXPOOL_API", "http://not.ours.example"),
+                ("PATH", "/bin"),
+            ],
+        )
+        .unwrap();
+
+        let listen = ["127.0.0.1:1", "[::1]:2"].map(|text| text.parse().unwrap());
+        assert_eq!(config.server.listen, listen);
+        assert_eq!(config.server.udp_workers, 3);
+        assert_eq!(config.log.level, LogLevel::Warn);
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_with_its_place() {
+        let text = r#"[dns]
+listen = ["127.0.0.1", "[::1]:5300", "[::1]:5300", 7]
+udp_worker = 1
+udp_workers = -1
+
+[dns.tls]
+dot = ["127.0.0.1:853"]
+
+[api]
+listen = "0.0.0.0:8053"
+[watch]
+interval = "5m"
+[store]
+path = true
+[log]
+level = "loud"
+"#;
+
+        let problems = parse(
+            text,
+            &[
+                ("MXPOOL_LOG__FORMAT", "xml"),
+                ("MXPOOL_DNS__NSID", "x"),
+                ("MXPOOL_NO__THING", "x"),
+            ],
+        )
+        .unwrap_err();
+
+        let begins = [
+            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers",
+            "mxpool.toml:6:6: unknown key \"tls\" in section [dns]",
+            "mxpool.toml:11:2: unknown section \"watch\"; expected one of dns, api, metrics",
+            "MXPOOL_DNS__NSID: unknown key \"nsid\" in section [dns]",
+            "MXPOOL_NO__THING: unknown section \"no\"",
+            "mxpool.toml:2:11: dns.listen: expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found \"127.0.0.1\"",
+            "mxpool.toml:2:38: dns.listen: expected each address once, found [::1]:5300 again",
+            "mxpool.toml:2:52: dns.listen: expected a text in quotes, found 7",
+            "mxpool.toml:4:15: dns.udp_workers: expected a number from 0 to 1024 (0: one per core), found -1",
+            "mxpool.toml:10:10: api.listen: expected a loopback address (127.0.0.0/8 or [::1]), found 0.0.0.0:8053",
+            "mxpool.toml:14:8: store.path: expected a text in quotes, found a boolean",
+            "mxpool.toml:16:9: log.level: expected error, warn, info, debug or trace, found \"loud\"",
+            "MXPOOL_LOG__FORMAT: log.format: expected text or json, found \"xml\"",
+        ];
+        for begin in begins {
+            let count = problems
+                .iter()
+                .filter(|found| found.starts_with(begin))
+                .count();
+            assert_eq!(count, 1, "{begin}\n{problems:#?}");
+        }
+        assert_eq!(problems.len(), begins.len(), "{problems:#?}");
+    }
+
+    #[test]
+    fn broken_toml_is_named_with_its_line_beside_other_problems() {
+        let text = "[dns]\nlisten = [1 2]\nudp_workers = \n[api]\nlistne = 1\n[api]\nlisten = 2\n";
+
+        let problems = parse(text, &[]).unwrap_err();
+
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|found| found.split(':').nth(1).unwrap())
+            .collect();
+        assert_eq!(lines, ["2", "3", "6", "5", "7"], "{problems:#?}");
+        assert!(
+            problems[3].contains("unknown key \"listne\""),
+            "{problems:#?}"
+        );
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let problems = Config::load(Some(Path::new("/no/such/mxpool.toml"))).unwrap_err();
+
+        assert!(
+            problems
+                .to_string()
+                .starts_with("/no/such/mxpool.toml: expected a readable configuration: "),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_no_folder_is_refused() {
+        let problems = parse("[store]\npath = \"/dev/null\"\n", &[]).unwrap_err();
+
+        assert_eq!(
+            problems,
+            [
+                "mxpool.toml:2:8: store.path: expected a folder, found \"/dev/null\", which is something else"
+            ]
+        );
+    }
+
+    #[test]
+    fn metrics_need_an_address_of_their_own() {
+        let text = "[metrics]\nlisten = \"127.0.0.1:8053\"\n";
+
+        let problems = parse(text, &[]).unwrap_err();
+
+        assert!(problems[0].starts_with("mxpool.toml:2:10: expected an address that the API"));
+    }
+}
