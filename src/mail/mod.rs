@@ -14,6 +14,7 @@
 mod certificate;
 mod change;
 mod check;
+mod extra;
 mod mailbox;
 mod mta_sts;
 mod name;
@@ -23,7 +24,10 @@ mod pools;
 mod read;
 mod render;
 mod report_uris;
+#[cfg(test)]
+mod sample;
 mod settings;
+mod signing;
 mod target;
 mod tlsa;
 mod write;

@@ -13,7 +13,7 @@ use crate::document::{Element, Fault, Fields, read};
 use crate::wire::{Algorithm, Name, Rdata, Rtype};
 
 /// The keys of a pool's table.
-const KEYS: [&str; 24] = [
+pub(super) const KEYS: [&str; 24] = [
     "nameservers",
     "hostmaster",
     "ttl",
@@ -257,7 +257,8 @@ fn outbound_table(element: &Element<'_, '_>) -> Option<Outbound> {
     Some(Outbound {
         spf: spf?,
         dkim,
-        dmarc,
+        // The report address follows behind it.
+        dmarc: dmarc.trim_end_matches([';', ' ']).to_owned(),
     })
 }
 

@@ -119,3 +119,101 @@ fn mta_sts(policy: &MtaSts) -> Value {
 fn texts(addresses: &[IpAddr]) -> Vec<String> {
     addresses.iter().map(ToString::to_string).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::mail::sample;
+
+    #[test]
+    fn what_is_written_reads_back_and_is_written_the_same() {
+        for document in [sample::document(), sample::in_domain()] {
+            let settings = sample::settings(&document);
+
+            let written = settings.to_document();
+
+            assert_eq!(PoolSettings::from_document(&written), Ok(settings.clone()));
+            assert_eq!(sample::settings(&written).to_document(), written);
+        }
+    }
+
+    #[test]
+    fn every_key_of_a_pool_is_written() {
+        let mut written = sample::settings(&sample::in_domain()).to_document();
+        let reports = json!({ "tlsrpt": "mailto:a@b.example" });
+        written = sample::with(written, "/reports", reports);
+
+        let written = sample::settings(&written).to_document();
+
+        let keys: Vec<&str> = written
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut known = crate::mail::read::KEYS.to_vec();
+        known.sort_unstable();
+        assert_eq!(keys, known);
+    }
+
+    prop_compose! {
+        /// A pool's document with values of many kinds.
+        fn documents()(
+            ttl in 60_u32..100_000,
+            active in 0_u32..10,
+            drain in prop_oneof![Just("forever".to_owned()), (0_u32..9_999).prop_map(|d| format!("{d}h"))],
+            secured in prop_oneof![Just("yes"), Just("no"), Just("6h30m")],
+            hosts in prop::collection::btree_map("[a-z]{1,9}", (any::<u16>(), any::<[u8; 4]>(), any::<bool>(), prop::option::of(any::<[u8; 32]>())), 1..5),
+            shared in any::<bool>(),
+            subdomains in any::<bool>(),
+            max_age in prop::option::of(1_u32..31_557_600),
+            proof in prop::option::of("[a-z =]{1,20}"),
+        ) -> Value {
+            let hosts = hosts.iter().enumerate().map(|(index, (label, (preference, ip, spare, key)))| {
+                let dot = if shared { ".infra.example." } else { "" };
+                let hex = |key: &[u8; 32]| key.iter().map(|o| format!("{o:02X}")).collect::<String>();
+                json!({
+                    "name": format!("{label}{dot}"),
+                    "preference": preference,
+                    "addresses": [format!("192.0.{}.{}", ip[2], ip[3])],
+                    "tlsa": key.iter().map(|key| format!("3 1 1 {}", hex(key))).collect::<Vec<_>>(),
+                    "spare": *spare && index > 0,
+                })
+            });
+            let mut document = json!({
+                "nameservers": ["ns1.infra.example."],
+                "hostmaster": "hostmaster@infra.example",
+                "ttl": format!("{ttl}s"),
+                "active": active,
+                "drain": drain,
+                "subdomains": subdomains,
+                "readiness": { "secured": secured },
+                "mail_host": hosts.collect::<Vec<_>>(),
+            });
+            if let Some(max_age) = max_age {
+                document["mta_sts"] = json!({
+                    "mode": "testing", "max_age": format!("{max_age}s"), "addresses": ["2001:DB8::1"],
+                });
+            }
+            if let Some(proof) = proof {
+                document["extra"] = json!({ "records": format!("@ TXT \"{proof}\"") });
+            }
+            document
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_normal_form_says_the_same(document in documents()) {
+            let settings = PoolSettings::from_document(&document);
+            let settings = settings.map_err(|faults| TestCaseError::fail(format!("{faults:?}")))?;
+
+            let written = settings.to_document();
+
+            prop_assert_eq!(PoolSettings::from_document(&written), Ok(settings));
+        }
+    }
+}
