@@ -1,6 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::wire::{Apex, MasterRecord, Name, Place, Rtype, Ttl};
+use crate::wire::{Apex, MasterRecord, Name, Place, Rdata, Rtype, Ttl};
 use crate::zone::{RelativeRrset, Rrset, export_unsigned};
 
 /// The data of an operator's own zone, as a master file says it.
@@ -43,8 +43,8 @@ impl ZoneData {
     ///
     /// # Errors
     ///
-    /// Returns every record that has no place in the zone `apex`, in the order of the file, then
-    /// what is missing.
+    /// Returns every record that has no place in the zone `apex`: those outside of it, then the
+    /// others in the order of the file, then what is missing; at most 1000 errors.
     pub fn from_master(
         apex: &Apex,
         records: Vec<MasterRecord>,
@@ -56,8 +56,10 @@ impl ZoneData {
             errors: Vec::new(),
         };
         import.take(records);
+        import.drop_twins();
         import.check();
         if !import.errors.is_empty() {
+            import.errors.truncate(MOST);
             return Err(import.errors);
         }
         import.look_below_cuts();
@@ -75,7 +77,7 @@ impl ZoneData {
         Ok(Self {
             apex: apex.clone(),
             rrsets,
-            warnings: import.warnings,
+            warnings: cut_short(import.warnings),
         })
     }
 
@@ -112,6 +114,30 @@ fn is_signers(rtype: Rtype) -> bool {
         )
 }
 
+/// How many errors or warnings are kept: nobody reads more, and a file may have one on each line.
+const MOST: usize = 1000;
+
+/// Keeps so many warnings as are read, and says how many there were.
+fn cut_short(mut warnings: Vec<String>) -> Vec<String> {
+    if let Some(more) = warnings.len().checked_sub(MOST).filter(|more| *more > 0) {
+        warnings.truncate(MOST);
+        warnings.push(format!("and {more} more warnings"));
+    }
+    warnings
+}
+
+/// The octets of RDATA that an RRset may have, so that a message carries it: 65535 (RFC 1035,
+/// section 4.2.2) without header, question, OPT and two signatures under the longest names.
+const MAX_RRSET: usize = 65_535 - 12 - 259 - 11 - 2 * (12 + 18 + 255 + 64);
+
+/// Returns the octets that records take in a message, their owner compressed.
+fn message_octets(records: &[MasterRecord]) -> usize {
+    let lengths = records
+        .iter()
+        .map(|record| 12 + record.rdata.as_wire().len());
+    lengths.sum()
+}
+
 /// Returns the lowest TTL of records.
 fn lowest_ttl(records: &[MasterRecord]) -> Ttl {
     let ttls = records.iter().map(|record| record.ttl);
@@ -137,23 +163,35 @@ impl Import<'_> {
                 continue;
             }
             let types = self.owners.entry(record.owner.clone()).or_default();
-            let rrset = types.entry(rtype).or_default();
-            if let Some(twin) = rrset.iter_mut().find(|twin| twin.rdata == record.rdata) {
-                let (place, first) = (&record.place, &twin.place);
-                let owner = &record.owner;
-                self.warnings.push(format!(
-                    "{place}: {owner} {rtype} is the same record as at {first}: kept once"
-                ));
-                twin.ttl = twin.ttl.min(record.ttl);
-                continue;
-            }
-            rrset.push(record);
+            types.entry(rtype).or_default().push(record);
         }
         for (rtype, (count, place)) in left_out {
             self.warnings.push(format!(
                 "{place}: left out {count} {rtype} record{} that signing makes anew",
                 if count == 1 { "" } else { "s" }
             ));
+        }
+    }
+
+    /// Leaves of equal records the first one (RFC 2181, section 5).
+    fn drop_twins(&mut self) {
+        for records in self.owners.values_mut().flat_map(BTreeMap::values_mut) {
+            let mut seen: HashMap<Rdata, usize> = HashMap::new();
+            let mut kept: Vec<MasterRecord> = Vec::with_capacity(records.len());
+            for record in records.drain(..) {
+                let Some(first) = seen.get(&record.rdata).map(|index| &mut kept[*index]) else {
+                    seen.insert(record.rdata.clone(), kept.len());
+                    kept.push(record);
+                    continue;
+                };
+                first.ttl = first.ttl.min(record.ttl);
+                let MasterRecord { owner, rtype, .. } = &record;
+                self.warnings.push(format!(
+                    "{}: {owner} {rtype} is the same record as at {}: kept once",
+                    record.place, first.place
+                ));
+            }
+            *records = kept;
         }
     }
 
@@ -222,6 +260,12 @@ impl Import<'_> {
             let others = others.join(", ");
             return Some(format!(
                 "a CNAME stands alone, found {others} beside it (RFC 2181, section 10.1)"
+            ));
+        }
+        let octets = message_octets(&types[&rtype]);
+        if octets > MAX_RRSET {
+            return Some(format!(
+                "takes {octets} octets, a message carries at most {MAX_RRSET} of an RRset"
             ));
         }
         if rtype == Rtype::DS && is_apex {
@@ -336,8 +380,14 @@ const DNAME_CUT: &str = "DNAME";
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::wire::{NoIncludes, parse_master};
+    use crate::zone::{Template, UnsignedZone};
 
     /// Reads a zone `burner.example` behind three lines of SOA and NS.
     fn read(text: &str) -> Result<ZoneData, Vec<String>> {
@@ -452,6 +502,50 @@ mod tests {
             assert!(warning.starts_with(start), "{warning}");
         }
     }
+
+    #[test]
+    fn an_rrset_that_no_message_carries_is_refused() {
+        let line = |index: usize| format!("w TXT {index} {}\n", "x".repeat(240));
+        let lines: Vec<String> = (0..300).map(line).collect();
+
+        let errors = read(&lines.concat()).unwrap_err();
+
+        assert!(
+            errors[0].contains("a message carries at most"),
+            "{errors:?}"
+        );
+        assert!(read(&lines[..200].concat()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_a_zone(picked in vec((0..OWNERS.len(), 0..DATA.len()), 0..9)) {
+            let lines = picked.iter().map(|(owner, data)| format!("{} {}\n", OWNERS[*owner], DATA[*data]));
+
+            if let Ok(zone) = read(&lines.collect::<String>()) {
+                let template = Arc::new(Template::new(Vec::new()).unwrap());
+                let unsigned = UnsignedZone::new(zone.apex.clone(), template, zone.rrsets.clone());
+                prop_assert!(unsigned.is_ok(), "{:?}", unsigned.err());
+                prop_assert_eq!(read_all(&zone.to_master()).map(|again| again.rrsets), Ok(zone.rrsets));
+            }
+        }
+    }
+
+    /// Owners that get into each other's way.
+    const OWNERS: [&str; 7] = ["@", "a", "b.a", "*", "*.a", "sub", "x.sub"];
+    /// Data that do.
+    const DATA: [&str; 10] = [
+        "A 192.0.2.7",
+        "60 A 192.0.2.8",
+        "CNAME a",
+        "CNAME b",
+        "NS a",
+        "DS 1 13 2 ab",
+        "DNAME e.",
+        "SOA a b 1 2 3 4 5",
+        "RRSIG A 13 2 1 2 3 4 @ AAAA",
+        "TXT x",
+    ];
 
     #[test]
     fn a_zone_survives_the_way_out_and_in_again() {

@@ -1,4 +1,6 @@
-use crate::wire::{Name, Rdata, Rtype, Ttl};
+use std::fmt;
+
+use crate::wire::{Name, Rdata, Rtype, Ttl, write_master};
 
 /// What an RRset is found by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,5 +67,14 @@ impl Rrset {
             owner: self.owner.clone(),
             rtype: self.rtype,
         }
+    }
+}
+
+impl fmt::Display for Rrset {
+    /// Writes the records as a master file has them, one a line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.rdatas.iter();
+        let records = records.map(|rdata| (&self.owner, self.rtype, self.ttl, rdata));
+        f.write_str(write_master(records).trim_end())
     }
 }

@@ -48,6 +48,9 @@ const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
 /// The key that takes the default protocol away.
 const NO_DEFAULT_ALPN: u16 = 2;
+/// The last key that every name server knows by name; BIND 9.18, NSD 4.6 and ldns 1.8 refuse the
+/// name of a later one and take its number.
+const LAST_COMMON: u16 = 6;
 /// The key that never may be used (RFC 9460, section 14.3.2).
 const INVALID: u16 = 65535;
 
@@ -138,9 +141,10 @@ fn key_number(key: &str) -> Option<u16> {
     (number != INVALID && number.to_string() == digits).then_some(number)
 }
 
-/// Returns the text of a key.
+/// Returns the text of a key that others read.
 fn key_name(number: u16) -> String {
-    let named = KEYS.iter().find(|(known, _, _)| *known == number);
+    let mut common = KEYS.iter().filter(|(known, _, _)| *known <= LAST_COMMON);
+    let named = common.find(|(known, _, _)| *known == number);
     named.map_or_else(|| format!("key{number}"), |(_, name, _)| (*name).to_owned())
 }
 
@@ -241,8 +245,8 @@ pub(super) fn write_parameters(octets: &[u8]) -> Option<String> {
         write!(text, "{space}{}", key_name(key)).ok()?;
         let kind = KEYS.iter().find(|(known, _, _)| *known == key);
         let written = match kind {
-            Some((_, _, kind)) => write_value(*kind, value)?,
-            None => value.to_vec(),
+            Some((_, _, kind)) if key <= LAST_COMMON => write_value(*kind, value)?,
+            _ => value.to_vec(),
         };
         let plain = |octet: &u8| octet.is_ascii_graphic() && !b"\"\\;()".contains(octet);
         if written.is_empty() {
