@@ -215,6 +215,9 @@ fn an_empty_batch_does_not_move_the_sequence(store: &dyn Store) {
     assert_eq!(store.sequence().unwrap(), last);
 }
 
+/// Where a scan begins, which way it goes, and the keys it shows.
+type Case<'c> = (Bound<&'c [u8]>, Direction, &'c [&'c str]);
+
 fn scans_begin_where_they_are_told_and_go_both_ways(store: &dyn Store) {
     use Bound::{Excluded, Included, Unbounded};
     use Direction::{Ascending, Descending};
@@ -224,7 +227,7 @@ fn scans_begin_where_they_are_told_and_go_both_ways(store: &dyn Store) {
     put(store, Space::Zone, "c", "");
 
     let long = [b'c'; 600];
-    let cases: [(Bound<&[u8]>, Direction, &[&str]); 16] = [
+    let cases: [Case<'_>; 16] = [
         (Unbounded, Ascending, &["b", "bb", "d", "f"]),
         (Unbounded, Descending, &["f", "d", "bb", "b"]),
         (Included(b"bb"), Ascending, &["bb", "d", "f"]),

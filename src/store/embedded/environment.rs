@@ -2,6 +2,8 @@ use std::path::Path;
 
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Database, Env, MdbError, RoTxn, RwTxn, WithoutTls};
+use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
 
 use super::lock::FolderLock;
 use super::map;
@@ -41,6 +43,8 @@ impl Environment {
     pub(super) fn open(lock: &FolderLock, map_size: usize) -> Result<Self, StoreError> {
         let place = lock.folder().display().to_string();
         let failed = |error| translate(&place, "open the store in", error);
+        lock.reserve_reader_table()
+            .map_err(|source| StoreError::from_io(&place, "open the store in", source))?;
         let env = map::open(lock, map_size).map_err(failed)?;
         check_length(&env, &place)?;
         check_form(&env, &place)?;
@@ -48,7 +52,10 @@ impl Environment {
         let transaction = env.write_txn().map_err(failed)?;
         let databases = env.create_databases_and_commit(transaction, |opener, transaction| {
             let own: Database<'_, Bytes, Bytes> = opener.create_database(transaction, Some(OWN))?;
-            own.put(transaction, FORM_KEY, &FORM.to_be_bytes())?;
+            // A store that is complete is opened without a write: it must open on a full disk.
+            if own.get(transaction, FORM_KEY)?.is_none() {
+                own.put(transaction, FORM_KEY, &FORM.to_be_bytes())?;
+            }
             let mut spaces = [own; Space::ALL.len()];
             for space in Space::ALL {
                 spaces[space.index()] = opener.create_database(transaction, Some(space.name()))?;
@@ -108,6 +115,32 @@ impl Environment {
         self.own
             .put(transaction, SEQUENCE_KEY, &octets)
             .map_err(|error| self.error(error))
+    }
+
+    /// Tells a full disk from a broken one when a write of `octets` failed.
+    ///
+    /// The system cuts the last write short that still finds some room, and LMDB takes any short
+    /// write for a broken disk: only the room that is left tells them apart.
+    pub(super) fn or_full(&self, error: StoreError, octets: u64) -> StoreError {
+        /// What a commit may write besides its batch: the pages on the way to what changes.
+        const BESIDES: u64 = 1 << 20;
+        let StoreError::Io { source, .. } = &error else {
+            return error;
+        };
+        if source.raw_os_error() != Some(Errno::EIO as i32) {
+            return error;
+        }
+        let Ok(disk) = statvfs(self.env.path()) else {
+            return error;
+        };
+        let room = disk.blocks_available().saturating_mul(disk.fragment_size());
+        if room >= octets.saturating_add(BESIDES) {
+            return error;
+        }
+        StoreError::Full {
+            place: self.place.clone(),
+            reason: format!("the disk has {room} octets left"),
+        }
     }
 
     /// Says what an error of LMDB means.

@@ -4,6 +4,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use nix::fcntl::posix_fallocate;
+
 use crate::store::StoreError;
 
 /// The proof that no other process has the store in a folder open, for as long as it lives.
@@ -21,6 +23,9 @@ pub(super) struct FolderLock {
 impl FolderLock {
     /// The name of the file; LMDB's own is called otherwise.
     const FILE: &str = "lock";
+
+    /// How large LMDB's `lock.mdb` is: a reader takes 64 octets, so a thousand may read at once.
+    const READER_TABLE: i64 = 64 << 10;
 
     /// Makes the folder if it is missing, readable by nobody else, and takes its lock.
     pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
@@ -59,6 +64,21 @@ impl FolderLock {
     /// Returns the folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Makes sure that LMDB's table of readers has its room on the disk.
+    ///
+    /// LMDB writes it through a map, and a map that finds the disk full kills the process.
+    pub(super) fn reserve_reader_table(&self) -> io::Result<()> {
+        let table = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.folder.join("lock.mdb"))?;
+        posix_fallocate(&table, 0, Self::READER_TABLE)?;
+        Ok(())
     }
 
     /// Makes the names of the files in the folder, and the folder's own, durable.

@@ -14,18 +14,15 @@ use nix::sys::mman::{MmapAdvise, madvise};
 use super::lock::FolderLock;
 use crate::store::Space;
 
-/// How many threads can read at one moment; more get an error. One costs 64 octets.
-const READERS: u32 = 512;
-
 /// Opens LMDB in a locked folder.
 ///
 /// Commits are synced to disk; reads need no thread-local slots, so that a thread may read while
-/// it reads.
+/// it reads. How many can read at one moment follows from the size of LMDB's table of readers,
+/// which the lock has reserved.
 pub(super) fn open(lock: &FolderLock, map_size: usize) -> heed::Result<Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options
         .map_size(map_size)
-        .max_readers(READERS)
         .max_dbs(Space::ALL.len() as u32 + 1);
     // SAFETY: a map is sound while nobody changes or truncates the file behind LMDB's back. The
     // lock proves that no other server has it open, nothing else in this crate opens the files,

@@ -145,10 +145,14 @@ impl Store for Embedded {
     fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
         batch.check_keys()?;
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let committed = self.with(|environment| match commit(environment, batch) {
+        let attempt = |environment: &Environment| {
+            commit(environment, batch)
+                .map_err(|error| environment.or_full(error, batch.octets() as u64))
+        };
+        let committed = self.with(|environment| match attempt(environment) {
             // Room that the last commit gave up can be used after one more only.
             Err(full @ StoreError::Full { .. }) => match turn(environment) {
-                Ok(()) => commit(environment, batch),
+                Ok(()) => attempt(environment),
                 Err(_) => Err(full),
             },
             committed => committed,

@@ -1,7 +1,7 @@
 //! What holds for a store on a disk only.
 
 use std::fs::{self, OpenOptions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use heed::types::Bytes;
@@ -88,6 +88,22 @@ fn a_transaction_that_was_not_committed_was_never_there() {
     assert_eq!(count(&store), 1);
     put(&store, b"b", 1).unwrap();
     assert_eq!(count(&store), 2);
+}
+
+#[test]
+fn opening_writes_nothing_so_that_it_works_on_a_full_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    put(&store, b"a", 1).unwrap();
+    drop(store);
+    let before = fs::read(folder.path().join("data.mdb")).unwrap();
+
+    drop(Embedded::open(folder.path()).unwrap());
+
+    assert_eq!(fs::read(folder.path().join("data.mdb")).unwrap(), before);
+    // What is written through a map has its room before: a hole filled on a full disk would kill.
+    let table = fs::metadata(folder.path().join("lock.mdb")).unwrap();
+    assert!(table.blocks() * 512 >= table.len());
 }
 
 #[test]
