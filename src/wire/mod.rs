@@ -11,6 +11,7 @@
 //!
 //! Start reading at [`Name`], then [`Rdata`].
 
+mod edns;
 mod key;
 mod master;
 mod message;
@@ -21,13 +22,19 @@ mod rtype;
 mod serial;
 mod ttl;
 
+pub use edns::Edns;
 #[cfg(test)]
 pub(crate) use key::independent;
 pub use key::{Algorithm, AlgorithmError, KeyError, KeyPair, ds_digest, key_tag, verify_signature};
 pub use master::{
     IncludeSource, MasterError, MasterRecord, NoIncludes, Place, parse_master, write_master,
 };
-pub use message::{Opcode, Rcode};
+#[cfg(test)]
+pub(crate) use message::decoded;
+pub use message::{
+    Authoritative, Checkpoint, DoesNotFit, DropReason, Envelope, HEADER_LENGTH, NameBuffer, Opcode,
+    Query, Rcode, Received, Reply, Section, Transport, receive,
+};
 pub use name::{Apex, Labels, Name, NameError};
 pub use rdata::{Rdata, RdataError, SoaNumbers};
 pub use relative::{RelativeName, RelativeRdata, SegmentEnd};

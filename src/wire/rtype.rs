@@ -73,6 +73,25 @@ impl Rtype {
         matches!(self.0, 0 | 41 | 128..=255)
     }
 
+    /// Returns whether names in the data of this type may be compressed in a message: those of
+    /// RFC 1035 only, which every reader knows (RFC 3597, section 4).
+    pub const fn compresses_names(self) -> bool {
+        matches!(
+            self,
+            Self::NS
+                | Self::MD
+                | Self::MF
+                | Self::CNAME
+                | Self::SOA
+                | Self::MB
+                | Self::MG
+                | Self::MR
+                | Self::PTR
+                | Self::MINFO
+                | Self::MX
+        )
+    }
+
     /// Returns whether a signer makes the records of this type, so that nobody else may.
     pub const fn is_made_by_signing(self) -> bool {
         matches!(

@@ -19,7 +19,8 @@ mod structure;
 mod template;
 mod unsigned;
 
-pub use answer::{Answered, DropReason, Transport, Verdict, answer};
+pub use crate::wire::{DropReason, Transport};
+pub use answer::{Answered, Verdict, answer};
 pub use data::{ZoneData, ZoneDataError};
 pub use export::{export, export_unsigned};
 pub use image::ZoneImage;

@@ -1,0 +1,7 @@
+//! What is answered, read back by the field's library.
+
+mod agreement;
+mod fixture;
+mod messages;
+mod reference;
+mod semantics;

@@ -1,0 +1,350 @@
+use crate::wire::{DoesNotFit, NameBuffer, Reply, Rtype, Section, Ttl};
+use crate::zone::layout::{Layout, NodeId, NsecLink, Record, RrsetId};
+use crate::zone::{SIGNATURE_LENGTH, ZoneImage};
+
+/// Puts a zone's RRsets into a reply.
+pub(super) struct Writer<'b, 'm, 'z> {
+    /// The reply.
+    reply: Reply<'b, 'm>,
+    /// The zone.
+    zone: &'z ZoneImage,
+    /// Where in the reply the apex stands: it is the end of the question's name.
+    apex_at: usize,
+    /// How many labels the apex has.
+    apex_labels: u8,
+    /// Whether signatures and proofs go along: they are asked for, and there are some.
+    with_dnssec: bool,
+}
+
+/// Whose name stands in front of a record.
+#[derive(Clone, Copy)]
+pub(super) enum Owner<'n> {
+    /// The name that is being looked for, which stands in the reply already.
+    Current(Current<'n>),
+    /// A name of the zone.
+    Node(NodeId),
+}
+
+/// The name that is being looked for: the question's, or the target of an alias.
+#[derive(Clone, Copy)]
+pub(super) struct Current<'n> {
+    /// The name.
+    pub(super) name: &'n NameBuffer,
+    /// How many of its labels are in front of the apex.
+    pub(super) relative: usize,
+    /// Where it stands in the reply.
+    pub(super) at: usize,
+}
+
+/// What signatures say of the RRset that they cover.
+struct Covered {
+    /// Its type.
+    rtype: Rtype,
+    /// The labels of its owner in front of the apex, a leading `*` not counted.
+    labels: u8,
+    /// The TTL that was signed.
+    original_ttl: Ttl,
+    /// Its place in the signing order.
+    item: u32,
+}
+
+/// The octets of RRSIG data in front of the signer's name (RFC 4034, section 3.1).
+const RRSIG_HEAD: usize = 18;
+
+impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
+    /// Begins behind the question, which asks for `qname`; `None` if that is not in the zone.
+    pub(super) fn new(
+        reply: Reply<'b, 'm>,
+        zone: &'z ZoneImage,
+        qname: &NameBuffer,
+        dnssec_ok: bool,
+    ) -> Option<Self> {
+        let relative = qname.labels_before(zone.apex_wire())?;
+        Some(Self {
+            reply,
+            zone,
+            apex_at: crate::wire::HEADER_LENGTH + qname.start(relative),
+            apex_labels: (qname.label_count() - relative) as u8,
+            with_dnssec: dnssec_ok && zone.key_count() > 0,
+        })
+    }
+
+    /// Returns the reply as far as it was written.
+    pub(super) fn into_reply(self) -> Reply<'b, 'm> {
+        self.reply
+    }
+
+    /// Returns the zone.
+    pub(super) fn zone(&self) -> &'z ZoneImage {
+        self.zone
+    }
+
+    /// Returns what the zone shares with others of its shape.
+    pub(super) fn layout(&self) -> &'z Layout {
+        self.zone.layout()
+    }
+
+    /// Returns whether signatures and proofs go along.
+    pub(super) fn with_dnssec(&self) -> bool {
+        self.with_dnssec
+    }
+
+    /// Returns how many records a section has.
+    pub(super) fn count(&self, section: Section) -> u16 {
+        self.reply.count(section)
+    }
+
+    /// Returns whether the name at `position` in the reply is `name`.
+    pub(super) fn is_name_at(&self, position: usize, name: &NameBuffer) -> bool {
+        self.reply.is_name_at(position, name)
+    }
+
+    /// Writes an RRset, with its signatures if they are asked for; returns where the data of its
+    /// first record begin.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit.
+    pub(super) fn rrset(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        id: RrsetId,
+    ) -> Result<usize, DoesNotFit> {
+        self.rrset_with_ttl(section, owner, id, self.layout().rrset(id).ttl)
+    }
+
+    /// Writes the SOA record for a negative answer, with the TTL that such answers have (RFC 2308,
+    /// section 3).
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit.
+    pub(super) fn negative_soa(&mut self) -> Result<(), DoesNotFit> {
+        let (soa, ttl) = (self.layout().soa(), self.layout().negative_ttl());
+        self.rrset_with_ttl(Section::Authority, Owner::Node(0), soa, ttl)?;
+        Ok(())
+    }
+
+    /// Writes an RRset if it fits, or nothing.
+    pub(super) fn optional_rrset(&mut self, section: Section, owner: Owner<'_>, id: RrsetId) {
+        let checkpoint = self.reply.checkpoint();
+        if self.rrset(section, owner, id).is_err() {
+            self.reply.take_back(checkpoint);
+        }
+    }
+
+    /// Writes the signatures over an RRset, asked for by their type.
+    ///
+    /// # Errors
+    ///
+    /// When they do not fit.
+    pub(super) fn signatures_over(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        id: RrsetId,
+    ) -> Result<(), DoesNotFit> {
+        let ttl = self.layout().rrset(id).ttl;
+        if let Some(covered) = self.covered(id) {
+            self.signatures(section, owner, &mut owner.place(), ttl, &covered);
+        }
+        self.reply.fits()
+    }
+
+    /// Writes an NSEC record, with its signatures if they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit.
+    pub(super) fn nsec(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        link: &NsecLink,
+    ) -> Result<(), DoesNotFit> {
+        let layout = self.layout();
+        let ttl = layout.negative_ttl();
+        let next = layout.owner(link.next);
+        let bitmap = layout.octets(link.bitmap);
+        let apex = self.zone.apex_wire();
+        let mut place = owner.place();
+        self.owner(owner, &mut place);
+        let length = next.len() + apex.len() + bitmap.len();
+        self.reply.record(section, Rtype::NSEC, ttl, length);
+        // Never compressed (RFC 4034, section 4.1.1).
+        self.reply.push(next);
+        self.reply.push(apex);
+        self.reply.push(bitmap);
+        if self.with_dnssec {
+            let node = layout.node(link.node);
+            let is_wildcard = layout.owner(link.node).starts_with(b"\x01*");
+            let covered = Covered {
+                rtype: Rtype::NSEC,
+                labels: node.depth - u8::from(is_wildcard),
+                original_ttl: ttl,
+                item: link.item,
+            };
+            self.signatures(section, owner, &mut place, ttl, &covered);
+        }
+        self.reply.fits()
+    }
+
+    /// Writes the CNAME record that a DNAME makes (RFC 6672, section 3.1); returns where its
+    /// target stands.
+    ///
+    /// # Errors
+    ///
+    /// When it does not fit.
+    pub(super) fn synthesised_cname(
+        &mut self,
+        owner: Current<'_>,
+        ttl: Ttl,
+        target: &NameBuffer,
+    ) -> Result<usize, DoesNotFit> {
+        let owner = Owner::Current(owner);
+        self.owner(owner, &mut owner.place());
+        let in_zone = target.labels_before(self.zone.apex_wire());
+        let wire = target.as_wire();
+        let labels = in_zone.map_or(wire, |relative| &wire[..target.start(relative)]);
+        let length = labels.len() + in_zone.map_or(0, |_| 2);
+        self.reply
+            .record(Section::Answer, Rtype::CNAME, ttl, length);
+        let at = self.reply.position();
+        self.reply.push(labels);
+        if in_zone.is_some() {
+            self.apex_pointer();
+        }
+        self.reply.fits()?;
+        Ok(at)
+    }
+
+    /// Writes an RRset with a TTL that is not its own.
+    fn rrset_with_ttl(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        id: RrsetId,
+        ttl: Ttl,
+    ) -> Result<usize, DoesNotFit> {
+        let layout = self.layout();
+        let rrset = layout.rrset(id);
+        let mut place = owner.place();
+        let mut first = None;
+        for record in layout.records(rrset) {
+            self.owner(owner, &mut place);
+            let at = self.record(section, rrset.rtype, ttl, record);
+            first.get_or_insert(at);
+            // Not only at the end: an RRset of thousands of records need not be written.
+            self.reply.fits()?;
+        }
+        if self.with_dnssec
+            && let Some(covered) = self.covered(id)
+        {
+            self.signatures(section, owner, &mut place, ttl, &covered);
+            self.reply.fits()?;
+        }
+        Ok(first.unwrap_or_else(|| self.reply.position()))
+    }
+
+    /// Writes a record behind its owner; returns where its data begin.
+    fn record(&mut self, section: Section, rtype: Rtype, ttl: Ttl, record: &Record) -> usize {
+        let octets = self.zone.octets(record);
+        let holes = self.layout().holes(record);
+        let apex = self.zone.apex_wire();
+        let compresses = rtype.compresses_names();
+        let filling = if compresses { 2 } else { apex.len() };
+        let length = octets.len() + holes.len() * filling;
+        self.reply.record(section, rtype, ttl, length);
+        let at = self.reply.position();
+        let mut copied = 0;
+        for hole in holes {
+            let hole = usize::from(*hole);
+            self.reply.push(&octets[copied..hole]);
+            if compresses {
+                self.apex_pointer();
+            } else {
+                self.reply.push(apex);
+            }
+            copied = hole;
+        }
+        self.reply.push(&octets[copied..]);
+        at
+    }
+
+    /// Returns what signatures say of an RRset; `None` if it is not signed.
+    fn covered(&self, id: RrsetId) -> Option<Covered> {
+        let rrset = self.layout().rrset(id);
+        Some(Covered {
+            rtype: rrset.rtype,
+            labels: rrset.labels,
+            original_ttl: rrset.ttl,
+            item: rrset.item?,
+        })
+    }
+
+    /// Writes the RRSIG records of an RRset (RFC 4034, section 3.1).
+    fn signatures(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        place: &mut Option<usize>,
+        ttl: Ttl,
+        covered: &Covered,
+    ) {
+        let validity = self.zone.validity(covered.item);
+        let apex = self.zone.apex_wire();
+        for index in 0..self.zone.key_count() {
+            self.owner(owner, place);
+            let length = RRSIG_HEAD + apex.len() + SIGNATURE_LENGTH;
+            self.reply.record(section, Rtype::RRSIG, ttl, length);
+            let key = self.zone.key(index);
+            self.reply.push(&covered.rtype.code().to_be_bytes());
+            self.reply
+                .push(&[key.algorithm, covered.labels + self.apex_labels]);
+            self.reply
+                .push(&covered.original_ttl.as_secs().to_be_bytes());
+            self.reply.push(&validity.expiration.to_be_bytes());
+            self.reply.push(&validity.inception.to_be_bytes());
+            self.reply.push(&key.key_tag.to_be_bytes());
+            // Never compressed (RFC 4034, section 3.1.7).
+            self.reply.push(apex);
+            self.reply.push(self.zone.signature(covered.item, index));
+        }
+    }
+
+    /// Writes an owner name: as a pointer to `place` if it stands there already, else in full;
+    /// then `place` is where.
+    fn owner(&mut self, owner: Owner<'_>, place: &mut Option<usize>) {
+        if let Some(at) = *place
+            && self.reply.push_pointer(at)
+        {
+            return;
+        }
+        *place = Some(self.reply.position());
+        match owner {
+            Owner::Current(Current { name, relative, .. }) => {
+                self.reply.push(&name.as_wire()[..name.start(relative)]);
+            }
+            Owner::Node(0) => *place = Some(self.apex_at),
+            Owner::Node(node) => self.reply.push(self.layout().owner(node)),
+        }
+        self.apex_pointer();
+    }
+
+    /// Writes a pointer to the apex in the question.
+    fn apex_pointer(&mut self) {
+        let reaches = self.reply.push_pointer(self.apex_at);
+        debug_assert!(reaches, "the question ends within 300 octets");
+    }
+}
+
+impl Owner<'_> {
+    /// Returns where the name stands in the reply before anything is written.
+    fn place(self) -> Option<usize> {
+        match self {
+            Self::Current(current) => Some(current.at),
+            Self::Node(_) => None,
+        }
+    }
+}
