@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     fn the_lowest_ttl_of_an_rrset_holds_and_twins_are_kept_once() {
-        let zone = read("w 300 A 192.0.2.1\nw 60 A 192.0.2.2\nw 60 A 192.0.2.2").unwrap();
+        let zone = read("w 300 A 192.0.2.1\nw 90 A 192.0.2.2\nw 60 A 192.0.2.2").unwrap();
 
         let rrset = zone
             .rrsets
