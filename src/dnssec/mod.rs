@@ -5,7 +5,8 @@
 //! the split into two earns its keep only where one of them is offline), and denial is an NSEC
 //! chain made ahead.
 //!
-//! Private keys leave the room only sealed, by [`SealingKey`]. Start reading at [`sign`].
+//! Private keys leave the room only sealed, by [`SealingKey`]. Start reading at
+//! [`sign()`].
 
 mod check;
 #[cfg(test)]
