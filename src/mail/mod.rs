@@ -5,7 +5,7 @@
 //! break mail; [`render`] turns it into the template that all domains of the pool share, and
 //! [`mta_sts_file`] into a domain's MTA-STS policy. What concerns several pools or the operator's
 //! own zones is judged by [`check_pools`], and what they must serve for a pool comes from
-//! [`host_rrsets`] and [`delegation_rrsets`]. [`classify_change`] says how each changed setting takes effect.
+//! [`host_rrsets`]. [`classify_change`] says how each changed setting takes effect.
 //!
 //! Nothing here reads a file or a clock: certificates come as texts, the time as an argument.
 //!
@@ -33,12 +33,12 @@ mod tlsa;
 mod write;
 
 pub use certificate::{Certificate, CertificateError};
-pub use change::{Effect, SettingChange, classify_change};
+pub use change::{SettingChange, SettingEffect, classify_change};
 pub use mailbox::{Mailbox, MailboxError};
 pub use mta_sts::{MtaSts, MtaStsMode, MxPattern, mta_sts_file, policy_id, policy_text};
 pub use name::{PoolNameError, check_pool_name};
-pub use operator_zone::{OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets};
-pub use pools::{Holder, Hosted, PoolFault, check_domain, check_own_rrset, check_pools};
+pub use operator_zone::{OperatorZone, check_zone, host_rrsets};
+pub use pools::check_pools;
 pub use render::render;
 pub use report_uris::{ReportUriError, ReportUris};
 pub use settings::{

@@ -1,60 +1,279 @@
-use super::{OperatorZone, PoolSettings};
-use crate::document::Fault;
+use std::collections::BTreeMap;
+
+use super::operator_zone::{HostInZone, OperatorZone, closest};
+use super::settings::{MailHost, PoolSettings};
+use crate::document::{Fault, Pointer};
 use crate::wire::{Apex, Name};
-use crate::zone::RelativeRrset;
-
-/// What is wrong with a pool beside others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PoolFault {
-    /// The pool.
-    pub pool: String,
-    /// Where in its settings, and why.
-    pub fault: Fault,
-}
-
-/// Who holds a name already.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// A domain of a pool.
-    Domain {
-        /// The pool's name.
-        pool: String,
-    },
-    /// An operator's zone.
-    Zone,
-}
-
-/// Answers what else is hosted.
-pub trait Hosted {
-    /// Returns who holds exactly `name`.
-    fn holder(&self, name: &Name) -> Option<Holder>;
-
-    /// Returns a pool's domain that lies below `name`.
-    fn domain_below(&self, name: &Name) -> Option<Apex>;
-}
 
 /// Finds what in pools goes together neither with each other nor with the operator's zones nor with
 /// the domains there are.
-pub fn check_pools(
-    _pools: &[(&str, &PoolSettings)],
-    _zones: &[OperatorZone<'_>],
-    _hosted: &dyn Hosted,
-) -> Vec<PoolFault> {
-    Vec::new()
-}
-
-/// Says why a domain cannot join a pool; the pointer is that of its name.
 ///
-/// Costs a lookup for each of its labels, and one for each shared host of `pools`.
-pub fn check_domain(
-    _apex: &Apex,
-    _pools: &[(&str, &PoolSettings)],
-    _hosted: &dyn Hosted,
+/// Pointers begin with `/pool/` and the pool's name, as a manifest has it. `is_domain` is asked once
+/// for each label of a shared host or name server.
+pub fn check_pools(
+    pools: &[(&str, &PoolSettings)],
+    zones: &[OperatorZone<'_>],
+    is_domain: &dyn Fn(&Apex) -> bool,
 ) -> Vec<Fault> {
-    Vec::new()
+    let owned = owned_hosts(pools);
+    let mut faults = differing(&owned);
+    for (pool, settings) in pools {
+        for named in named_hosts(pool, settings) {
+            faults.extend(named.inside_domain(is_domain));
+            let zone = closest(zones, named.name);
+            let addressed = owned.get(named.name).is_some_and(|owners| {
+                let mut owners = owners.iter();
+                owners.any(|owner| !owner.host.addresses.is_empty())
+            });
+            faults.extend(zone.and_then(|zone| named.in_zone(zone, addressed)));
+        }
+    }
+    faults
 }
 
-/// Says why an RRset cannot be one of a domain's own: the pool makes it, or it would break mail.
-pub fn check_own_rrset(_settings: &PoolSettings, _rrset: &RelativeRrset) -> Vec<String> {
-    Vec::new()
+/// A shared host or name server that a pool names.
+struct Named<'s> {
+    /// Where it is named.
+    pointer: Pointer,
+    /// What it is, in words.
+    what: &'static str,
+    /// Its name.
+    name: &'s Name,
+}
+
+/// Returns every shared host and name server of a pool.
+fn named_hosts<'s>(pool: &str, settings: &'s PoolSettings) -> Vec<Named<'s>> {
+    let root = Pointer::root().member("pool").member(pool);
+    let hosts = settings.mail_hosts.iter().enumerate();
+    let hosts = hosts.map(|(index, host)| ("mail_host", index, "mail host", &host.name));
+    let servers = settings.nameservers.iter().enumerate();
+    let servers = servers.map(|(index, server)| ("nameservers", index, "name server", server));
+    let named = hosts
+        .chain(servers)
+        .filter_map(|(key, index, what, target)| {
+            Some(Named {
+                pointer: root.member(key).item(index),
+                what,
+                name: target.as_shared()?,
+            })
+        });
+    named.collect()
+}
+
+impl Named<'_> {
+    /// Refuses a host inside a domain that will be retired one day: whoever registers it then gets
+    /// the mail of every domain that still names the host.
+    fn inside_domain(&self, is_domain: &dyn Fn(&Apex) -> bool) -> Option<Fault> {
+        let mut ancestor = Some(self.name.clone());
+        while let Some(name) = ancestor {
+            ancestor = name.parent();
+            let apex = Apex::new(name).ok().filter(|apex| is_domain(apex));
+            if let Some(apex) = apex {
+                let (what, host, apex) = (self.what, self.name.to_api_text(), apex.to_api_text());
+                return Some(self.fault(format!(
+                    "the {what} {host} lies inside the pool domain {apex}, which rotates: a {what} \
+                     that several domains use needs a name in a zone that stays; write it without a \
+                     final dot if it is meant in each domain"
+                )));
+            }
+        }
+        None
+    }
+
+    /// Refuses a host that its zone, served here, makes an alias or leaves without an address.
+    fn in_zone(&self, zone: &OperatorZone<'_>, addressed: bool) -> Option<Fault> {
+        let (what, host, apex) = (self.what, self.name.to_api_text(), zone.apex.to_api_text());
+        match zone.host(self.name) {
+            HostInZone::Addressed | HostInZone::Delegated => None,
+            HostInZone::Alias => Some(self.fault(format!(
+                "the {what} {host} is an alias in the zone {apex}: MX and NS must not lead to one \
+                 (RFC 2181, section 10.3)"
+            ))),
+            HostInZone::Unaddressed if addressed => None,
+            HostInZone::Unaddressed => Some(self.fault(format!(
+                "expected an address of the {what} {host}, here or in the zone {apex}, which is \
+                 served here, found none (RFC 5321, section 5.1; RFC 1034, section 4.2.2)"
+            ))),
+        }
+    }
+
+    /// Returns a fault of this host.
+    fn fault(&self, detail: String) -> Fault {
+        Fault::new(self.pointer.as_str(), detail)
+    }
+}
+
+/// A shared host and the pool that says something of it.
+struct Owned<'s> {
+    /// The pool's name.
+    pool: &'s str,
+    /// Index of the host in the pool.
+    index: usize,
+    /// What the pool says.
+    host: &'s MailHost,
+}
+
+/// Returns the shared hosts that pools say anything of, by name.
+fn owned_hosts<'s>(pools: &[(&'s str, &'s PoolSettings)]) -> BTreeMap<&'s Name, Vec<Owned<'s>>> {
+    let mut owned: BTreeMap<&Name, Vec<Owned<'_>>> = BTreeMap::new();
+    for (pool, settings) in pools {
+        let hosts = settings.mail_hosts.iter().enumerate();
+        for (index, host) in hosts.filter(|(_, host)| host.has_settings()) {
+            if let Some(name) = host.name.as_shared() {
+                owned
+                    .entry(name)
+                    .or_default()
+                    .push(Owned { pool, index, host });
+            }
+        }
+    }
+    owned
+}
+
+/// Refuses hosts of which two pools say different things.
+fn differing(owned: &BTreeMap<&Name, Vec<Owned<'_>>>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for (name, owners) in owned {
+        let Some((first, others)) = owners.split_first() else {
+            continue;
+        };
+        for other in others {
+            let differs = if other.host.addresses != first.host.addresses {
+                "addresses"
+            } else if other.host.tlsa_records() != first.host.tlsa_records() {
+                "TLSA"
+            } else {
+                continue;
+            };
+            let pointer = Pointer::root().member("pool").member(other.pool);
+            let pointer = pointer.member("mail_host").item(other.index);
+            faults.push(Fault::new(
+                pointer.as_str(),
+                format!(
+                    "expected the {differs} of {} that the pool {} says, found others: a mail host is \
+                     one thing; name it here without addresses and certificates",
+                    name.to_api_text(),
+                    first.pool
+                ),
+            ));
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::mail::operator_zone::tests::zone;
+    use crate::mail::sample;
+    use crate::zone::ZoneData;
+
+    /// Checks pools `a`, `b`, … beside zones and domains.
+    fn check(pools: &[&Value], zones: &[ZoneData], domains: &[&str]) -> Vec<Fault> {
+        let settings: Vec<PoolSettings> = pools.iter().map(|pool| sample::settings(pool)).collect();
+        let named: Vec<(&str, &PoolSettings)> = ["a", "b"].into_iter().zip(&settings).collect();
+        let zones: Vec<OperatorZone<'_>> = zones
+            .iter()
+            .map(|data| OperatorZone {
+                apex: &data.apex,
+                rrsets: &data.rrsets,
+            })
+            .collect();
+        check_pools(&named, &zones, &|apex| {
+            domains.contains(&apex.to_api_text().as_str())
+        })
+    }
+
+    /// Returns pointers and asserts that the first fault holds `words`.
+    #[track_caller]
+    fn pointers(faults: &[Fault], words: &str) -> Vec<String> {
+        assert!(faults[0].detail.contains(words), "{faults:?}");
+        faults.iter().map(|fault| fault.pointer.clone()).collect()
+    }
+
+    #[test]
+    fn pools_that_go_together_are_not_refused() {
+        let names = json!([{ "name": "mx1.infra-a.example." }]);
+        let second = sample::with(sample::document(), "/mail_host", names);
+        let zones = [zone("infra-a.example", "ns1 A 192.0.2.53\n")];
+
+        let faults = check(&[&sample::document(), &second], &zones, &["burner.example"]);
+
+        assert_eq!(faults, []);
+    }
+
+    #[test]
+    fn rfc5321_5_1_a_host_in_a_zone_served_here_needs_an_address() {
+        let bare = json!([{ "name": "mx1.infra-a.example." }]);
+        let pool = sample::with(sample::document(), "/mail_host", bare);
+        let empty = [zone("infra-a.example", "")];
+        let own = [zone(
+            "infra-a.example",
+            "ns1 A 192.0.2.53\nmx1 AAAA 2001:db8::1\n",
+        )];
+        let delegated = [zone(
+            "example",
+            "infra-a NS ns1.elsewhere.test.\ninfra-b NS ns1.elsewhere.test.\n",
+        )];
+
+        let faults = check(&[&pool], &empty, &[]);
+
+        assert_eq!(
+            pointers(&faults, "expected an address"),
+            ["/pool/a/mail_host/0", "/pool/a/nameservers/0"]
+        );
+        assert_eq!(check(&[&pool], &own, &[]), []);
+        assert_eq!(check(&[&pool], &[], &[]), []);
+        assert_eq!(check(&[&pool], &delegated, &[]), []);
+    }
+
+    #[test]
+    fn rfc2181_10_3_a_host_that_is_an_alias_in_a_zone_served_here_is_refused() {
+        let zones = [zone(
+            "infra-a.example",
+            "mx1 CNAME elsewhere.test.\nns1 A 192.0.2.53\n",
+        )];
+        let below_dname = [zone("infra-b.example", "@ DNAME elsewhere.test.\n")];
+
+        let faults = check(&[&sample::document()], &zones, &[]);
+
+        assert_eq!(pointers(&faults, "is an alias"), ["/pool/a/mail_host/0"]);
+        let faults = check(&[&sample::document()], &below_dname, &[]);
+        let below = ["/pool/a/mail_host/1", "/pool/a/nameservers/1"];
+        assert_eq!(pointers(&faults, "is an alias"), below);
+    }
+
+    #[test]
+    fn a_host_of_which_two_pools_say_different_things_is_refused() {
+        let other_address = json!(["192.0.2.99"]);
+        let second = sample::with(sample::document(), "/mail_host/0/addresses", other_address);
+        let third = sample::with(
+            sample::document(),
+            "/mail_host/0/tlsa",
+            json!([sample::TLSA[0]]),
+        );
+
+        let faults = check(&[&sample::document(), &second], &[], &[]);
+        assert_eq!(
+            pointers(&faults, "expected the addresses"),
+            ["/pool/b/mail_host/0"]
+        );
+        let faults = check(&[&sample::document(), &third], &[], &[]);
+        assert_eq!(
+            pointers(&faults, "expected the TLSA"),
+            ["/pool/b/mail_host/0"]
+        );
+    }
+
+    #[test]
+    fn a_host_inside_a_domain_that_rotates_is_refused() {
+        let faults = check(&[&sample::document()], &[], &["infra-a.example"]);
+
+        assert_eq!(
+            pointers(&faults, "which rotates"),
+            ["/pool/a/mail_host/0", "/pool/a/nameservers/0"]
+        );
+    }
 }

@@ -242,11 +242,6 @@ impl Records {
         Ok(())
     }
 
-    /// Returns the owner names and types there are.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &(Name, Rtype)> {
-        self.rrsets.keys()
-    }
-
     /// Returns the RRsets, relative to the domain.
     fn finish(self) -> Vec<RelativeRrset> {
         let rrsets = self.rrsets.into_iter();

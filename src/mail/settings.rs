@@ -203,6 +203,11 @@ impl PoolSettings {
         &self.mail_hosts
     }
 
+    /// Returns whether an address may stand at the apex.
+    pub fn allows_apex_address(&self) -> bool {
+        self.apex_address == ApexAddress::Allow
+    }
+
     /// Returns the MTA-STS policy, if there is one.
     pub fn mta_sts(&self) -> Option<&MtaSts> {
         self.mta_sts.as_ref()

@@ -6,9 +6,9 @@ use crate::zone::RelativeRrset;
 
 /// The shortest life of a signature: below it, clock skew at validators breaks the zone.
 const SHORTEST: Span = Span::from_secs(3_600);
-/// The longest one: RRSIG times go round after 2^32 seconds and are compared over half of that
-/// (RFC 4034, section 3.1.5). 68 years of 365 days are 2144448000 of 2147483648 seconds.
-const LONGEST: Span = Span::from_secs(68 * 365 * 86_400);
+/// The longest one: ten years, far from 2^31 seconds (68 years), where RRSIG's times turn round
+/// (RFC 4034, section 3.1.5).
+const LONGEST: Span = Span::from_secs(3_650 * 86_400);
 
 /// Checks that TTLs and signature timing go together.
 ///
@@ -19,7 +19,7 @@ pub(super) fn check(settings: &PoolSettings, rrsets: &[RelativeRrset], faults: &
     if lifetime < SHORTEST || lifetime > LONGEST {
         faults.push(Fault::new(
             "/dnssec/signature_lifetime",
-            format!("expected between 1h and 68 years, found {lifetime} (RFC 6781, section 4.4.2)"),
+            format!("expected between {SHORTEST} and {LONGEST}, found {lifetime} (RFC 6781, section 4.4.2)"),
         ));
         return;
     }
