@@ -1,0 +1,215 @@
+//! What a pool costs: creation, single creates beside it, memory, restart.
+//!
+//! `cargo bench --bench pool` starts the program itself on loopback and prints one table.
+//! `MXPOOL_BENCH_DOMAINS` sets the size of the large pool, 100 000 by default.
+
+#![allow(dead_code, clippy::missing_docs_in_private_items, clippy::print_stdout)]
+
+#[path = "../tests/it/process.rs"]
+mod process;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use mxpool::wire::{Algorithm, KeyPair};
+use serde_json::json;
+
+use process::{Mxpool, http, settings};
+
+fn main() {
+    // `cargo test --all-targets` and `cargo bench -- --list` ask for nothing to be measured.
+    if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
+        return;
+    }
+    let size = std::env::var("MXPOOL_BENCH_DOMAINS")
+        .ok()
+        .and_then(|size| size.parse().ok());
+    let size: usize = size.unwrap_or(100_000);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let raw = signatures_per_second(cores);
+    println!("{cores} cores, {raw:.0} P-256 signatures/s on all of them");
+
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let server = Mxpool::start(folder.path());
+    server.put_pool("main");
+    server.add_domains("main", &["first.example".to_owned()]);
+    let signatures = server
+        .signed_zone("first.example")
+        .lines()
+        .filter(|line| line.split_whitespace().any(|word| word == "RRSIG"))
+        .count();
+    let limit = raw / signatures as f64;
+    println!("{signatures} signatures a zone: at most {limit:.0} zones/s");
+
+    let names: Vec<String> = (0..10_000).map(|n| format!("batch{n}.example")).collect();
+    let start = Instant::now();
+    server.add_domains("main", &names);
+    let rate = 10_000.0 / start.elapsed().as_secs_f64();
+    println!(
+        "10 000 domains in one call: {rate:.0}/s, {:.0} % of the limit",
+        100.0 * rate / limit
+    );
+
+    singles(&server, "alone", None);
+    let names: Vec<String> = (0..10_000).map(|n| format!("beside{n}.example")).collect();
+    singles(&server, "beside a batch of 10 000", Some(&names));
+    drop(server);
+
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let mut server = Mxpool::start(folder.path());
+    let empty = resident(server.program().id());
+    server.put_pool("main");
+    let names: Vec<String> = (0..size).map(|n| format!("d{n}.example")).collect();
+    let start = Instant::now();
+    server.add_domains("main", &names);
+    println!(
+        "{size} domains in calls of 10 000: {:.0}/s",
+        size as f64 / start.elapsed().as_secs_f64()
+    );
+    memory(&mut server, "after creating", empty, size);
+    let path = format!("/v1/pools/main?expect_domains={size}");
+    let mut changed = settings();
+    changed["ttl"] = json!("2h");
+    let start = Instant::now();
+    server.ok("PUT", &path, Some(&changed));
+    println!(
+        "one setting changed, all signed anew: {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    memory(&mut server, "after signing all anew", empty, size);
+    let (dns, stopped) = (server.dns, server.program().stop());
+    println!("stopped with {stopped:?}, {dns}");
+    drop(server);
+    for round in 1..=3 {
+        let start = Instant::now();
+        let (mut server, served) = start_and_ask(folder.path(), size);
+        println!(
+            "restart {round}: first answer after {:.2} s, all served: {served}",
+            start.elapsed().as_secs_f64()
+        );
+        memory(&mut server, "after a restart", empty, size);
+        server.program().stop();
+    }
+}
+
+/// Starts the server on a full store; it listens only when everything is loaded.
+fn start_and_ask(folder: &std::path::Path, size: usize) -> (Mxpool, bool) {
+    let start = Instant::now();
+    let server = Mxpool::start(folder);
+    println!("ready after {:.2} s", start.elapsed().as_secs_f64());
+    let served = (0..size)
+        .step_by(997)
+        .all(|n| answers(server.dns, &format!("d{n}.example")));
+    (server, served)
+}
+
+/// Returns whether a domain's MX is served.
+fn answers(server: SocketAddr, domain: &str) -> bool {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .expect("a timeout can be set");
+    let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in domain.split('.') {
+        query.push(label.len() as u8);
+        query.extend(label.as_bytes());
+    }
+    query.extend([0, 0, 15, 0, 1]);
+    socket
+        .send_to(&query, server)
+        .expect("loopback takes a datagram");
+    let mut reply = [0; 1500];
+    matches!(socket.recv(&mut reply), Ok(length) if length > 12 && reply[7] > 0)
+}
+
+/// Measures how many signatures all cores make in a second.
+fn signatures_per_second(cores: usize) -> f64 {
+    let span = Duration::from_secs(2);
+    let total = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                let (key, _) = KeyPair::generate(Algorithm::EcdsaP256Sha256).expect("randomness");
+                let message = [7_u8; 120];
+                let (start, mut count) = (Instant::now(), 0);
+                while start.elapsed() < span {
+                    key.sign(&message).expect("a signature is made");
+                    count += 1;
+                }
+                total.fetch_add(count, Ordering::Relaxed);
+            });
+        }
+    });
+    total.into_inner() as f64 / span.as_secs_f64()
+}
+
+/// Creates single domains by 16 clients for a while and prints rate and latencies.
+fn singles(server: &Mxpool, what: &str, batch: Option<&[String]>) {
+    let stop = AtomicBool::new(false);
+    let (token, url) = (server.token(), format!("{}/v1/domains", server.api));
+    let prefix = what.split(' ').next().unwrap_or_default();
+    let start = Instant::now();
+    let mut latencies: Vec<Duration> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..16)
+            .map(|client| {
+                let (stop, token, url) = (&stop, &token, &url);
+                scope.spawn(move || {
+                    let (agent, mut latencies) = (http(), Vec::new());
+                    for n in 0.. {
+                        if stop.load(Ordering::Relaxed) {
+                            break;
+                        }
+                        let name = format!("{prefix}-{client}-{n}.example");
+                        let at = Instant::now();
+                        let answer = agent
+                            .post(url)
+                            .header("authorization", format!("Bearer {token}"))
+                            .send_json(json!({"pool": "main", "name": name}))
+                            .expect("the API answers");
+                        assert_eq!(answer.status().as_u16(), 201);
+                        let _ = answer.into_body().read_to_vec();
+                        latencies.push(at.elapsed());
+                    }
+                    latencies
+                })
+            })
+            .collect();
+        match batch {
+            Some(names) => server.add_domains("main", names),
+            None => std::thread::park_timeout(Duration::from_secs(5)),
+        }
+        stop.store(true, Ordering::Relaxed);
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().expect("no client panics"))
+            .collect()
+    });
+    let rate = latencies.len() as f64 / start.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    let quantile = |q: f64| latencies[((latencies.len() - 1) as f64 * q) as usize];
+    println!(
+        "single creates by 16 clients, {what}: {rate:.0}/s, p50 {:.1?}, p99 {:.1?}, longest {:.1?}",
+        quantile(0.5),
+        quantile(0.99),
+        quantile(1.0)
+    );
+}
+
+/// Returns the resident memory of a process in kB.
+fn resident(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Prints what the server's memory comes to for each domain.
+fn memory(server: &mut Mxpool, when: &str, empty: u64, size: usize) {
+    let now = resident(server.program().id());
+    println!(
+        "memory {when}: {} MB, {:.2} kB a domain all in ({empty} kB before any)",
+        now / 1024,
+        now as f64 / size as f64
+    );
+}

@@ -1,0 +1,356 @@
+//! Holds the house in order: who may import whom, and what the pure rooms never touch.
+//!
+//! Each finding names file, line and the way out. There is no list of exceptions: when a rule is in
+//! the way, the type moves or the module is split.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms of `src/` and their ranks; a room imports from lower ranks only.
+const RANKS: [(&str, u8); 18] = [
+    ("clock", 0),
+    ("document", 0),
+    ("publication", 0),
+    ("wire", 0),
+    ("zone", 1),
+    ("metrics", 1),
+    ("dnssec", 2),
+    ("mail", 2),
+    ("lifecycle", 3),
+    ("store", 4),
+    ("engine", 5),
+    ("server", 5),
+    ("api", 7),
+    ("config", 8),
+    ("cli", 8),
+    ("daemon", 9),
+    ("main", 9),
+    ("lib", 9),
+];
+
+/// Words that only the named rooms may say, with the reason.
+const DOORS: [(&str, &[&str], &str); 8] = [
+    (
+        "hickory_proto",
+        &["wire"],
+        "only `wire` is a door to it: ask for what you need there",
+    ),
+    (
+        "domain::base",
+        &["wire"],
+        "only `wire` is a door to that crate",
+    ),
+    (
+        "domain::rdata",
+        &["wire"],
+        "only `wire` is a door to that crate",
+    ),
+    (
+        "domain::zonefile",
+        &["wire"],
+        "only `wire` is a door to that crate",
+    ),
+    (
+        "hickory_server",
+        &["server"],
+        "only `server` is a door to it",
+    ),
+    (
+        "toml::",
+        &["config", "cli"],
+        "only `config` and `cli` know TOML files",
+    ),
+    (
+        "std::env",
+        &["config", "cli", "main"],
+        "only `config` and `cli` know the environment",
+    ),
+    ("heed::", &["store"], "only `store` is a door to it"),
+];
+
+/// What ranks 0 to 3 never touch, with the way out.
+const IMPURE: [(&str, &str); 8] = [
+    (
+        "tokio",
+        "bytes, data and `now` in, values out: let the caller run it",
+    ),
+    ("std::fs", "take the bytes as an argument"),
+    ("std::thread", "let the caller run it"),
+    ("UdpSocket", "let `server` hold the socket"),
+    ("TcpStream", "let `server` hold the socket"),
+    ("TcpListener", "let `server` hold the socket"),
+    (
+        "SystemTime",
+        "take a `Timestamp`; only `clock::SystemClock` asks the machine",
+    ),
+    (
+        "Instant::now",
+        "take a `Timestamp`; only `clock::SystemClock` asks the machine",
+    ),
+];
+
+/// Rooms that answer the network must not reach these.
+const KEYLESS: [&str; 1] = ["server"];
+/// Where keys and durable facts lie.
+const SECRET: [&str; 3] = ["store", "dnssec", "engine"];
+
+/// A source file, cut into code lines.
+struct Source {
+    /// The path, for the finding.
+    path: PathBuf,
+    /// The room it belongs to.
+    room: String,
+    /// How many modules it lies below the crate's root.
+    depth: usize,
+    /// Its lines without comments and texts, with their numbers.
+    lines: Vec<(usize, String)>,
+}
+
+impl Source {
+    /// Cuts a file's text.
+    fn new(path: &Path, text: &str) -> Self {
+        let parts: Vec<&str> = path
+            .iter()
+            .skip_while(|part| *part != "src")
+            .skip(1)
+            .map(|part| part.to_str().expect("our file names are UTF-8"))
+            .collect();
+        let room = parts[0].trim_end_matches(".rs").to_owned();
+        let file = parts[parts.len() - 1];
+        let depth = parts.len() - usize::from(matches!(file, "mod.rs" | "lib.rs" | "main.rs"));
+        let lines = text.lines().enumerate();
+        let lines = lines.map(|(at, line)| (at + 1, code_of(line))).collect();
+        Self {
+            path: path.to_owned(),
+            room,
+            depth,
+            lines,
+        }
+    }
+
+    /// Returns the room's rank.
+    fn rank(&self) -> Result<u8, String> {
+        rank_of(&self.room).ok_or_else(|| {
+            format!(
+                "{}: room `{}` has no rank: add it to RANKS",
+                self.path.display(),
+                self.room
+            )
+        })
+    }
+
+    /// Returns what breaks a rule here.
+    fn findings(&self) -> Vec<String> {
+        let rank = match self.rank() {
+            Ok(rank) => rank,
+            Err(finding) => return vec![finding],
+        };
+        let mut findings = Vec::new();
+        let mut report = |line: usize, what: String| {
+            findings.push(format!("{}:{line}: {what}", self.path.display()));
+        };
+        let mut in_tests = false;
+        for (number, line) in &self.lines {
+            in_tests |= line.contains("mod tests");
+            for target in imports(line) {
+                let Some(other) = rank_of(&target) else {
+                    continue;
+                };
+                if target != self.room && other >= rank {
+                    report(
+                        *number,
+                        format!(
+                            "`{}` (rank {rank}) imports `{target}` (rank {other}): import from lower \
+                             ranks only, move the type down or split the module",
+                            self.room
+                        ),
+                    );
+                }
+                if KEYLESS.contains(&self.room.as_str()) && SECRET.contains(&target.as_str()) {
+                    report(
+                        *number,
+                        format!(
+                            "`{}` answers the network and must have no path to `{target}`",
+                            self.room
+                        ),
+                    );
+                }
+            }
+            let climbs = line.matches("super::").count();
+            if climbs > 0 && climbs >= self.depth + usize::from(in_tests) && self.depth > 0 {
+                report(
+                    *number,
+                    "`super::` leaves the room: write `crate::…`".to_owned(),
+                );
+            }
+            for (word, rooms, why) in DOORS {
+                if says(line, word) && !rooms.contains(&self.room.as_str()) {
+                    report(*number, format!("`{word}` in `{}`: {why}", self.room));
+                }
+            }
+            let is_clock = self.path.ends_with("clock/source.rs");
+            if rank <= 3 && !in_tests && !is_clock {
+                for (word, way_out) in IMPURE {
+                    if says(line, word) {
+                        report(*number, format!("`{word}` in `{}`: {way_out}", self.room));
+                    }
+                }
+            }
+        }
+        findings
+    }
+}
+
+/// Returns a line without its comment and without what stands in double quotes.
+fn code_of(line: &str) -> String {
+    let mut code = String::new();
+    let mut in_text = false;
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if in_text => {
+                chars.next();
+            }
+            '"' => in_text = !in_text,
+            '/' if !in_text && chars.peek() == Some(&'/') => break,
+            _ if in_text => {}
+            other => code.push(other),
+        }
+    }
+    code
+}
+
+/// Returns whether `line` says `word` with nothing but a boundary in front of it.
+fn says(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+    })
+}
+
+/// Returns the rooms that a line names behind `crate::`, those in braces too.
+fn imports(line: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for (at, found) in line.match_indices("crate::") {
+        let rest = &line[at + found.len()..];
+        let word = |text: &str| -> String {
+            text.chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect()
+        };
+        let Some(list) = rest.strip_prefix('{') else {
+            rooms.push(word(rest));
+            continue;
+        };
+        let mut level = 0;
+        let mut start = true;
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => level += 1,
+                '}' if level == 0 => break,
+                '}' => level -= 1,
+                ',' if level == 0 => start = true,
+                c if start && (c.is_alphanumeric() || c == '_') => {
+                    rooms.push(word(&list[at..]));
+                    start = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    rooms
+}
+
+/// Returns a room's rank.
+fn rank_of(room: &str) -> Option<u8> {
+    RANKS
+        .iter()
+        .find(|(name, _)| *name == room)
+        .map(|(_, rank)| *rank)
+}
+
+/// Collects every Rust file below a folder.
+fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    for entry in entries {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            rust_files(&path, into);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+#[test]
+fn rooms_import_downward_and_the_pure_ones_stay_pure() {
+    let mut files = Vec::new();
+    rust_files(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut files,
+    );
+    assert!(
+        files.len() > 20,
+        "the source is there: {} files",
+        files.len()
+    );
+
+    let findings: Vec<String> = files
+        .iter()
+        .flat_map(|path| {
+            let text = fs::read_to_string(path).expect("the file can be read");
+            Source::new(path, &text).findings()
+        })
+        .collect();
+
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+}
+
+#[test]
+fn every_room_in_the_table_is_there_and_tells_its_story() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let crate_doc = fs::read_to_string(src.join("lib.rs")).expect("lib.rs can be read");
+    for (room, _) in RANKS
+        .iter()
+        .filter(|(room, _)| !matches!(*room, "main" | "lib"))
+    {
+        let path = src.join(room).join("mod.rs");
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(
+            text.starts_with("//! "),
+            "{} opens with its story",
+            path.display()
+        );
+        assert!(
+            crate_doc.contains(&format!("`{room}`")),
+            "the crate doc names `{room}`"
+        );
+    }
+}
+
+#[test]
+fn the_check_itself_finds_what_it_should() {
+    let finds = |path: &str, text: &str| Source::new(Path::new(path), text).findings().len();
+
+    assert_eq!(finds("src/zone/a.rs", "use crate::store::Store;"), 1);
+    assert_eq!(finds("src/zone/a.rs", "use crate::wire::Name;"), 0);
+    assert_eq!(
+        finds(
+            "src/server/a.rs",
+            "use crate::{wire::Name, dnssec::{A, B}};"
+        ),
+        1
+    );
+    assert_eq!(finds("src/server/a.rs", "let e: crate::engine::Engine;"), 2);
+    assert_eq!(
+        finds("src/zone/a.rs", "let t = std::time::SystemTime::now();"),
+        1
+    );
+    assert_eq!(finds("src/zone/a.rs", "use std::time::{SystemTime};"), 1);
+    assert_eq!(finds("src/mail/a.rs", "use std::fs;"), 1);
+    assert_eq!(finds("src/mail/a.rs", "// use std::fs;"), 0);
+    assert_eq!(finds("src/api/a.rs", "use hickory_proto::rr::Name;"), 1);
+    assert_eq!(finds("src/mail/a.rs", "use super::super::wire::Name;"), 1);
+    assert_eq!(finds("src/nowhere/a.rs", ""), 1);
+}

@@ -1,0 +1,15 @@
+//! Integration tests, one binary: what users and the world see.
+
+// A panic is the report here, in what tests share as in tests.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod crash;
+mod demo;
+mod differential;
+mod dns;
+mod lab;
+mod master;
+mod process;
+mod refusals;
+mod resolver;
