@@ -315,7 +315,10 @@ fn rfc4035_2_2_delegations_and_glue_are_not_signed() {
             .iter()
             .all(|rrsig| rrsig.covers() != NS)
     );
-    assert!(reply.additional.iter().all(|record| record.rtype != RRSIG));
+    // `ns.sibling` lies in the zone itself: its address is no glue but data of ours.
+    let unsigned =
+        |record: &Record| record.rtype != RRSIG || record.owner == "ns.sibling.conf.test.";
+    assert!(reply.additional.iter().all(unsigned));
     let apex = signed("conf.test", NS);
     assert_eq!(
         apex.answers(RRSIG).len(),
