@@ -14,6 +14,7 @@ mod map;
 use std::io::Write;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use heed::{MdbError, RwTxn};
@@ -40,6 +41,8 @@ pub struct Embedded {
     writer: Mutex<()>,
     /// What the latest commits changed.
     log: CommitLog,
+    /// How many operations the largest commit had since the environment was opened.
+    largest_commit: AtomicUsize,
     /// How large the store may become.
     map_size: usize,
     /// The proof that the store is ours.
@@ -51,6 +54,10 @@ impl Embedded {
     ///
     /// Only addresses are reserved; disk and memory are taken as they are needed.
     pub const SIZE_LIMIT: u64 = 64 << 30;
+
+    /// From how many operations on a commit's buffers are worth to be given back: each takes one
+    /// page of 4 KiB or two, so two megabytes.
+    const LARGE_COMMIT: usize = 256;
 
     /// Opens the store in a folder; an empty or missing folder becomes an empty store.
     ///
@@ -77,6 +84,7 @@ impl Embedded {
             environment: RwLock::new(Some(environment)),
             writer: Mutex::default(),
             log: CommitLog::new(sequence),
+            largest_commit: AtomicUsize::new(0),
             map_size,
             lock,
         };
@@ -90,22 +98,27 @@ impl Embedded {
         Ok(store)
     }
 
-    /// Calls `act` with the open environment.
+    /// Calls `act` with the environment; opens it first, should it be closed.
     fn with<T>(
         &self,
         act: impl FnOnce(&Environment) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let environment = self.environment();
+        if let Some(environment) = environment.as_ref() {
+            return act(environment);
+        }
+        drop(environment);
+        let mut environment = self
+            .environment
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         match environment.as_ref() {
             Some(environment) => act(environment),
-            None => Err(StoreError::Io {
-                doing: format!("use the store in {}", self.lock.folder().display()),
-                source: std::io::Error::other("it could not be opened again after a disk error"),
-            }),
+            None => act(environment.insert(self.open_environment()?)),
         }
     }
 
-    /// Returns the environment.
+    /// Returns the environment; none while it is closed.
     ///
     /// Nothing under this lock is ever half done, so a poisoned one means nothing.
     fn environment(&self) -> RwLockReadGuard<'_, Option<Environment>> {
@@ -114,19 +127,28 @@ impl Embedded {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes and opens the environment.
+    /// Opens the environment.
+    fn open_environment(&self) -> Result<Environment, StoreError> {
+        Environment::open(&self.lock, self.map_size)
+    }
+
+    /// Closes and opens an environment that refuses all further work.
     ///
-    /// When not even the page that switches to a new commit can be written, LMDB refuses all
-    /// further work in this environment. The last commit is untouched; a new environment sees it.
-    fn reopen(&self) -> Result<(), StoreError> {
-        let mut environment = self
-            .environment
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+    /// LMDB's does so when not even the page that switches to a new commit can be written. The
+    /// last commit is untouched; a new environment sees it.
+    fn reopen(&self) {
+        let environment = self.environment.write();
+        self.replace(&mut environment.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Puts a new environment in the place of one.
+    ///
+    /// Should it not open now, for want of a file descriptor maybe, the next call tries again.
+    fn replace(&self, environment: &mut Option<Environment>) {
         // Closed first: one environment per folder and process.
         *environment = None;
-        *environment = Some(Environment::open(&self.lock, self.map_size)?);
-        Ok(())
+        self.largest_commit.store(0, Ordering::Relaxed);
+        *environment = self.open_environment().ok();
     }
 
     /// Returns whether the environment has to be opened anew before it works again.
@@ -136,7 +158,7 @@ impl Embedded {
                 environment.env.write_txn(),
                 Err(heed::Error::Mdb(MdbError::Panic))
             ),
-            None => true,
+            None => false,
         }
     }
 }
@@ -145,6 +167,8 @@ impl Store for Embedded {
     fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
         batch.check_keys()?;
         let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let operations = batch.operations().len();
+        self.largest_commit.fetch_max(operations, Ordering::Relaxed);
         let attempt = |environment: &Environment| {
             commit(environment, batch)
                 .map_err(|error| environment.or_full(error, batch.octets() as u64))
@@ -160,10 +184,8 @@ impl Store for Embedded {
         match &committed {
             Ok(sequence) if !batch.is_empty() => self.log.note(*sequence, batch),
             Ok(_) => {}
-            // The error of the commit is what counts; a reopening that fails is reported by the
-            // next call.
             Err(StoreError::Io { .. } | StoreError::Full { .. }) if self.is_stuck() => {
-                let _ = self.reopen();
+                self.reopen();
             }
             Err(_) => {}
         }
@@ -243,6 +265,13 @@ impl Store for Embedded {
     }
 
     fn release_pages(&self) {
+        // LMDB keeps the buffers of its largest commit for the next one until it is closed. Who
+        // reads meanwhile, a backup above all, is not made to wait for that: there is a next time.
+        if self.largest_commit.load(Ordering::Relaxed) >= Self::LARGE_COMMIT
+            && let Ok(mut environment) = self.environment.try_write()
+        {
+            self.replace(&mut environment);
+        }
         let _ = self.with(|environment| {
             // Memory that is not given back now is given back when the system needs it.
             let _ = map::drop_pages(&environment.env);

@@ -230,11 +230,47 @@ fn what_is_stored_outlives_an_environment_that_had_to_be_closed() {
     put(&store, b"a", 1).unwrap();
     assert!(!store.is_stuck());
 
-    store.reopen().unwrap();
+    store.reopen();
 
     assert_eq!(count(&store), 1);
     put(&store, b"b", 1).unwrap();
     assert_eq!(count(&store), 2);
+
+    // One that could not be opened at once is opened by the next call.
+    *store.environment.write().unwrap() = None;
+    put(&store, b"c", 1).unwrap();
+    assert_eq!(count(&store), 3);
+}
+
+#[test]
+fn the_buffers_of_a_large_commit_are_given_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Embedded::open(folder.path()).unwrap();
+    let mut batch = Batch::new();
+    for key in 0..1000_u32 {
+        batch.put(Space::Domain, &key.to_be_bytes(), vec![1; 100]);
+    }
+    store.commit(&batch).unwrap();
+    assert_eq!(store.largest_commit.load(Ordering::Relaxed), 1000);
+
+    // While somebody reads, the environment stays.
+    let scanned = store.scan(
+        Space::Domain,
+        Bound::Unbounded,
+        Direction::Ascending,
+        &mut |_, _| {
+            store.release_pages();
+            std::ops::ControlFlow::Break(())
+        },
+    );
+    scanned.unwrap();
+    assert_eq!(store.largest_commit.load(Ordering::Relaxed), 1000);
+    store.release_pages();
+
+    assert_eq!(store.largest_commit.load(Ordering::Relaxed), 0);
+    assert_eq!(count(&store), 1000);
+    put(&store, b"b", 1).unwrap();
+    assert_eq!(count(&store), 1001);
 }
 
 #[test]
