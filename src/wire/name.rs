@@ -516,6 +516,22 @@ impl Apex {
         Self::new(Name::parse(text)?)
     }
 
+    /// Parses a zone's name as users write it: U-labels stand for their A-labels (RFC 5890, section
+    /// 2.3.2.1).
+    ///
+    /// # Errors
+    ///
+    /// As [`Apex::parse`], for what has no A-label form.
+    pub fn parse_unicode(text: &str) -> Result<Self, NameError> {
+        match Self::parse(text) {
+            Err(NameError::NotAscii {
+                a_label: Some(a_label),
+                ..
+            }) => Self::parse(&a_label),
+            parsed => parsed,
+        }
+    }
+
     /// Returns the name.
     pub fn as_name(&self) -> &Name {
         &self.0
