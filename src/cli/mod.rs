@@ -5,11 +5,23 @@
 //! clients of a running server's API and know nothing of it but its HTTP interface.
 //!
 //! Exit codes: 0 done, 1 refused (by the server, or for what a file says), 2 wrong usage, 3 the
-//! server cannot be reached. Start reading at [`command`](Cli), then [`run`].
+//! server cannot be reached. Start reading at [`Cli`], then [`run`].
 
+mod apply;
+mod client;
 mod command;
+mod domain;
+mod failure;
+mod manifest;
+mod names;
+mod output;
+mod pool;
+mod run;
+mod store;
+mod zone;
 
 pub use command::{
     Apply, Cli, ClientCommand, Command, ConfigFile, Connection, DomainCommand, OutputForm,
     PoolCommand, RecordCommand, Step, ZoneCommand,
 };
+pub use run::run;

@@ -1,0 +1,159 @@
+use serde_json::Value;
+use ureq::http::Method;
+
+use super::client::{Payload, with_query};
+use super::command::Apply;
+use super::failure::{Failure, FileFault, Refusal};
+use super::manifest::Manifest;
+use super::output::cell;
+use super::run::Desk;
+
+/// How many domains that no manifest names are listed by name.
+const LISTED: usize = 20;
+
+/// Makes pools be what manifests say.
+///
+/// The plan is asked for and shown first. Everything that is wrong, in the files and for the
+/// server, is shown at once, with file and line.
+pub(super) fn run(desk: &Desk, arguments: &Apply) -> Result<(), Failure> {
+    let manifest = Manifest::read(&arguments.files)?;
+    let planned = post(desk, &manifest, Call::DryRun);
+    if !manifest.faults().is_empty() {
+        return Err(Failure::Files(all_faults(&manifest, planned.err())));
+    }
+    let plan = planned.map_err(|failure| with_places(&manifest, failure))?;
+    let json = desk.output.is_json();
+    if !json {
+        show_plan(desk, &desk.client.json(&plan)?)?;
+        show_unnamed(desk, &manifest)?;
+    }
+    if arguments.dry_run {
+        if json {
+            desk.output.octets(&plan)?;
+        }
+        return Ok(());
+    }
+    let answer = post(desk, &manifest, Call::Apply(arguments.confirm))
+        .map_err(|failure| with_places(&manifest, failure))?;
+    if json {
+        return Ok(desk.output.octets(&answer)?);
+    }
+    let answer = desk.client.json(&answer)?;
+    let revision = cell(answer.get("revision"));
+    Ok(desk
+        .output
+        .text(&format!("applied (revision {revision})"))?)
+}
+
+/// What the server is asked for.
+enum Call {
+    /// The plan alone.
+    DryRun,
+    /// The change, with the number of existing domains that it is meant to touch.
+    Apply(Option<u64>),
+}
+
+/// Sends the manifests as one change.
+fn post(desk: &Desk, manifest: &Manifest, call: Call) -> Result<Vec<u8>, Failure> {
+    let (dry_run, confirm) = match call {
+        Call::DryRun => (true, None),
+        Call::Apply(confirm) => (false, confirm),
+    };
+    let confirm = confirm.map(|domains| domains.to_string());
+    let path = with_query("/v1/changes".to_owned(), &[("expect_domains", confirm)]);
+    let change = manifest.change(dry_run);
+    desk.client
+        .send(Method::POST, &path, Payload::Json(&change))
+}
+
+/// Returns what is wrong with the files, and what the server found beside it.
+///
+/// Where a file could not be read, the server judged a step that lacks something: what it says of
+/// a line that is wrong already is left out, and so is anything but wrong fields.
+fn all_faults(manifest: &Manifest, refused: Option<Failure>) -> Vec<FileFault> {
+    let mut faults = manifest.faults().to_vec();
+    if let Some(Failure::Refused(refusal)) = refused {
+        for (pointer, detail) in &refusal.errors {
+            let fault = manifest.locate(pointer, detail);
+            let new = fault.filter(|fault| {
+                let same =
+                    |known: &FileFault| (&known.file, known.line) == (&fault.file, fault.line);
+                !manifest.faults().iter().any(same)
+            });
+            faults.extend(new);
+        }
+    }
+    faults.sort();
+    faults.dedup();
+    faults
+}
+
+/// Shows what the server found wrong where it was written.
+fn with_places(manifest: &Manifest, failure: Failure) -> Failure {
+    let Failure::Refused(refusal) = failure else {
+        return failure;
+    };
+    let errors = refusal.errors.iter();
+    let places: Option<Vec<FileFault>> = errors
+        .map(|(pointer, detail)| manifest.locate(pointer, detail))
+        .collect();
+    match places {
+        Some(mut faults) if !faults.is_empty() => {
+            faults.sort();
+            Failure::Files(faults)
+        }
+        _ => Failure::Refused(Refusal { ..refusal }),
+    }
+}
+
+/// Shows what the change will do.
+fn show_plan(desk: &Desk, plan: &Value) -> Result<(), Failure> {
+    let effects = plan["plan"].as_array().map_or(&[][..], Vec::as_slice);
+    if effects.is_empty() {
+        desk.output.text("nothing changes")?;
+    }
+    let rows = effects.iter().map(|effect| {
+        ["op", "subject", "what"]
+            .map(|key| cell(effect.get(key)))
+            .to_vec()
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    if !rows.is_empty() {
+        desk.output.table(&["STEP", "OF", "WHAT"], rows)?;
+    }
+    for warning in plan["warnings"].as_array().into_iter().flatten() {
+        desk.output
+            .text(&format!("warning: {}", cell(Some(warning))))?;
+    }
+    let (touched, created) = (cell(plan.get("domains")), cell(plan.get("created")));
+    Ok(desk.output.text(&format!(
+        "{touched} existing domains are touched, {created} are created"
+    ))?)
+}
+
+/// Lists domains of the manifests' pools that no manifest names; nothing is done to them.
+fn show_unnamed(desk: &Desk, manifest: &Manifest) -> Result<(), Failure> {
+    for pool in manifest.pools() {
+        let (mut unnamed, mut count) = (Vec::new(), 0);
+        desk.each_domain(Some(pool.to_owned()), None, |domain| {
+            let name = cell(domain.get("name"));
+            if !manifest.names(&name) {
+                count += 1;
+                if unnamed.len() < LISTED {
+                    unnamed.push(name);
+                }
+            }
+        })?;
+        if count > 0 {
+            let rest = match count - unnamed.len() {
+                0 => String::new(),
+                rest => format!(" and {rest} more"),
+            };
+            let unnamed = unnamed.join(", ");
+            desk.output.text(&format!(
+                "the pool {pool} has {count} domains that no manifest names; they stay: {unnamed}{rest}"
+            ))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+use std::io;
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use super::client::Client;
+use super::command::{Cli, ClientCommand, Connection};
+use super::failure::Failure;
+use super::output::Output;
+use super::{apply, domain, pool, store, zone};
+
+/// Where a client command works: what it asks, and where it shows the answer.
+pub(super) struct Desk {
+    /// Speaks to the server.
+    pub(super) client: Client,
+    /// Shows answers.
+    pub(super) output: Output,
+}
+
+/// Does a client command and returns what the program exits with.
+///
+/// Answers go to standard output, everything else to standard error. Blocks.
+pub fn run(command: ClientCommand, connection: &Connection) -> ExitCode {
+    match try_run(command, connection) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = failure.write(&mut io::stderr().lock());
+            failure.exit_code()
+        }
+    }
+}
+
+/// Does a client command.
+fn try_run(command: ClientCommand, connection: &Connection) -> Result<(), Failure> {
+    if let ClientCommand::Completions { shell } = command {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "mxpool", &mut script);
+        return Ok(Output::new(connection.output).octets(&script)?);
+    }
+    let desk = Desk {
+        client: Client::new(connection)?,
+        output: Output::new(connection.output),
+    };
+    match command {
+        ClientCommand::Apply(arguments) => apply::run(&desk, &arguments),
+        ClientCommand::Pool(command) => pool::run(&desk, command),
+        ClientCommand::Zone(command) => zone::run(&desk, command),
+        ClientCommand::Domain(command) => domain::run(&desk, command),
+        ClientCommand::Record(command) => domain::run_record(&desk, command),
+        ClientCommand::Audit { after, limit } => store::audit(&desk, after, limit),
+        ClientCommand::Backup { file } => store::backup(&desk, &file),
+        ClientCommand::Completions { .. } => Ok(()),
+    }
+}
