@@ -44,7 +44,7 @@ pub(super) enum Value {
     List(Vec<Entry>),
     /// Anything else, by what TOML calls it.
     Other(&'static str),
-    /// A variable's text, which is a number or a comma-separated list where that is wanted.
+    /// A variable's text, which is a number, or a list parted by commas, where that is wanted.
     Variable(String),
 }
 
@@ -93,8 +93,7 @@ impl Entries {
             let place = Place::Variable { name: name.clone() };
             match known(&section, &key) {
                 Ok(known) => {
-                    let value = Value::Variable(value);
-                    self.0.insert(known, Entry { place, value });
+                    self.0.insert(known, variable(place, value));
                 }
                 Err(detail) => problems.push(Problem { place, detail }),
             }
@@ -104,6 +103,45 @@ impl Entries {
     /// Returns a setting, if it was found.
     pub(super) fn get(&self, section: &'static str, key: &'static str) -> Option<&Entry> {
         self.0.get(&(section, key))
+    }
+}
+
+/// Returns a variable's entry: a list as TOML writes one, or a text that its reader understands.
+fn variable(place: Place, text: String) -> Entry {
+    let list = match DeValue::parse(&text).map(Spanned::into_inner) {
+        Ok(DeValue::Array(items)) => Some(items),
+        // An IPv6 address begins with a bracket, too.
+        Ok(_) | Err(_) => None,
+    };
+    let value = match list {
+        Some(items) => {
+            let items = items.iter().map(|item| Entry {
+                place: place.clone(),
+                value: Value::of(item.get_ref(), |_| place.clone()),
+            });
+            Value::List(items.collect())
+        }
+        None => Value::Variable(text),
+    };
+    Entry { place, value }
+}
+
+impl Value {
+    /// Takes a value of TOML; `place` tells where a span begins.
+    fn of(value: &DeValue<'_>, place: impl Fn(Range<usize>) -> Place + Copy) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.clone().into_owned()),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or(Self::Other("number out of range"), Self::Number),
+            DeValue::Array(items) => {
+                let items = items.iter().map(|item| Entry {
+                    place: place(item.span()),
+                    value: Self::of(item.get_ref(), place),
+                });
+                Self::List(items.collect())
+            }
+            other => Self::Other(other.type_str()),
+        }
     }
 }
 
@@ -213,18 +251,9 @@ impl Source<'_> {
 
     /// Returns a value with its place.
     fn entry(&self, value: &Spanned<DeValue<'_>>) -> Entry {
-        let found = match value.get_ref() {
-            DeValue::String(text) => Value::Text(text.clone().into_owned()),
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-                .map_or(Value::Other("number out of range"), Value::Number),
-            DeValue::Array(items) => {
-                Value::List(items.iter().map(|item| self.entry(item)).collect())
-            }
-            other => Value::Other(other.type_str()),
-        };
         Entry {
             place: self.place(value.span()),
-            value: found,
+            value: Value::of(value.get_ref(), |span| self.place(span)),
         }
     }
 

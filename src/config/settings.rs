@@ -83,22 +83,26 @@ impl Config {
             problems.push(problem);
             None
         });
-        let variables = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .map(|(name, value)| (name, value.to_string_lossy().into_owned()));
         let source = text
             .as_ref()
             .map(|(file, text)| (file.as_str(), text.as_str()));
-        Self::parse(source, variables, problems)
+        Self::parse(Self::default(), source, environment(), problems)
     }
 
-    /// Takes the defaults, whatever the environment says: the demo is the same everywhere.
-    pub fn demo() -> Self {
-        Self::default()
+    /// Takes the demo's settings and the environment: the defaults, quieter.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with the environment.
+    pub fn demo() -> Result<Self, Problems> {
+        let mut defaults = Self::default();
+        defaults.log.level = LogLevel::Warn;
+        Self::parse(defaults, None, environment(), Vec::new())
     }
 
     /// Reads a file's name and text, and variables; `problems` are those found already.
     fn parse(
+        defaults: Self,
         file: Option<(&str, &str)>,
         variables: impl IntoIterator<Item = (String, String)>,
         mut problems: Vec<Problem>,
@@ -109,7 +113,7 @@ impl Config {
         }
         entries.read_environment(variables, &mut problems);
         let mut reader = Reader { entries, problems };
-        let config = reader.config();
+        let config = reader.config(defaults);
         if reader.problems.is_empty() {
             Ok(config)
         } else {
@@ -133,6 +137,13 @@ impl Default for Config {
             log: LogConfig::default(),
         }
     }
+}
+
+/// Returns the environment's variables; a name that is no text is none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
 }
 
 /// Returns loopback's addresses; a machine without IPv6 has one.
@@ -167,9 +178,8 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads all settings; where one is wrong, a problem is noted and its default taken.
-    fn config(&mut self) -> Config {
-        let mut config = Config::default();
+    /// Reads all settings over `config`; where one is wrong, a problem is noted and it stays.
+    fn config(&mut self, mut config: Config) -> Config {
         if let Some(listen) = self.dns_listen() {
             config.server.listen = listen;
         }
@@ -249,7 +259,7 @@ impl Reader {
     }
 }
 
-/// Reads a list with at least one item; a variable's is separated by commas.
+/// Reads a list with at least one item; a variable's may be parted by commas alone.
 fn list(entry: &Entry) -> Result<Vec<Entry>, String> {
     let items = match &entry.value {
         Value::List(items) => items.clone(),
@@ -400,7 +410,8 @@ mod tests {
         let variables = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::parse(Some(("mxpool.toml", text)), variables, Vec::new())
+        let file = Some(("mxpool.toml", text));
+        Config::parse(Config::default(), file, variables, Vec::new())
             .map_err(|problems| problems.to_string().lines().map(str::to_owned).collect())
     }
 
@@ -470,6 +481,18 @@ mod tests {
         assert_eq!(config.server.listen, listen);
         assert_eq!(config.server.udp_workers, 3);
         assert_eq!(config.log.level, LogLevel::Warn);
+    }
+
+    #[test]
+    fn a_variable_holds_a_list_as_toml_or_parted_by_commas() {
+        for text in ["[\"127.0.0.1:1\", \"[::1]:2\"]", "127.0.0.1:1,[::1]:2"] {
+            let config = parse("", &[("MXPOOL_DNS__LISTEN", text)]).unwrap();
+
+            let listen = ["127.0.0.1:1", "[::1]:2"].map(|text| text.parse().unwrap());
+            assert_eq!(config.server.listen, listen);
+        }
+        let config = parse("", &[("MXPOOL_DNS__LISTEN", "[::1]:2")]).unwrap();
+        assert_eq!(config.server.listen, ["[::1]:2".parse().unwrap()]);
     }
 
     #[test]
