@@ -1,3 +1,5 @@
+//! A value of a document with its place.
+
 use std::fmt::Display;
 use std::str::FromStr;
 

@@ -1,3 +1,5 @@
+//! What is wrong with a document, and where.
+
 use std::cell::RefCell;
 use std::fmt;
 

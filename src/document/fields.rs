@@ -1,3 +1,5 @@
+//! The members of an object, and the keys it may have.
+
 use serde_json::{Map, Value};
 
 use super::{Element, Faults, Pointer};

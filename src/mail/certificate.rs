@@ -1,3 +1,5 @@
+//! Public keys of mail hosts, out of PEM texts.
+
 use std::fmt;
 
 use ring::digest::{SHA256, digest};

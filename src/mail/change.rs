@@ -1,3 +1,5 @@
+//! How each changed setting of a pool takes effect.
+
 use std::fmt::Display;
 
 use super::settings::{Drain, MailHost, Outbound, PoolSettings, Retire, Secured};

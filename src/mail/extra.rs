@@ -1,3 +1,5 @@
+//! The records that a pool adds to every domain.
+
 use super::PoolSettings;
 use super::render::placeholder;
 use crate::document::Fault;

@@ -1,3 +1,5 @@
+//! Mailboxes, as SOA and reports name them.
+
 use std::fmt;
 use std::str::FromStr;
 

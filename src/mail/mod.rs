@@ -30,6 +30,7 @@ mod settings;
 mod signing;
 mod target;
 mod tlsa;
+mod warnings;
 mod write;
 
 pub use certificate::{Certificate, CertificateError};

@@ -1,3 +1,5 @@
+//! The MTA-STS policy: its text, its id and its patterns.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;

@@ -1,3 +1,5 @@
+//! The names of pools.
+
 /// A text that cannot name a pool.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -1,3 +1,5 @@
+//! What pools and the operator's own zones need of each other.
+
 use std::collections::BTreeMap;
 
 use super::render::{host_records, report_permissions};

@@ -1,3 +1,5 @@
+//! The texts of domains that send mail.
+
 use crate::wire::RelativeName;
 
 /// The DMARC record of domains that never send, and of those that say nothing else: everything

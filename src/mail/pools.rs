@@ -1,3 +1,5 @@
+//! What pools, zones and domains forbid each other.
+
 use std::collections::BTreeMap;
 
 use super::operator_zone::{HostInZone, OperatorZone, closest};

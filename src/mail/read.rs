@@ -1,3 +1,5 @@
+//! Reads a pool's table.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -72,7 +74,6 @@ fn pool(fields: &Fields<'_, '_>) -> Option<PoolSettings> {
     let mail_hosts = mail_hosts.and_then(|e| e.each(|e| mail_host(&e)));
     let settings = PoolSettings {
         nameservers: nameservers.unwrap_or_default(),
-        hostmaster: hostmaster?,
         // The TTL of TLSA bounds an unplanned outage (RFC 7671, section 13); that of NS may be
         // longer (RFC 9199, section 3.5); SOA and NSEC agree (RFC 9077, section 4).
         ttl: fields.or("ttl", HOUR, |e| e.parsed()),
@@ -92,6 +93,8 @@ fn pool(fields: &Fields<'_, '_>) -> Option<PoolSettings> {
         signing: fields.or("dnssec", SigningSettings::default(), |e| signing(&e)),
         timing: fields.or("timing", TimingSettings::default(), |e| timing(&e)),
         extra: fields.optional("extra").and_then(|e| extra(&e)),
+        // Last, so that a wrong one does not keep the others from being read.
+        hostmaster: hostmaster?,
     };
     Some(settings)
 }

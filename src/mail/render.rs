@@ -1,3 +1,5 @@
+//! From settings to records.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

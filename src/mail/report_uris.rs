@@ -1,3 +1,5 @@
+//! Where reports are sent to.
+
 use std::fmt;
 use std::str::FromStr;
 

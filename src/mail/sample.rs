@@ -1,3 +1,5 @@
+//! Documents of pools for tests.
+
 use serde_json::{Value, json};
 
 use super::PoolSettings;

@@ -1,3 +1,5 @@
+//! What a pool says, as types.
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;

@@ -1,3 +1,5 @@
+//! TTLs beside signature timing.
+
 use super::settings::PoolSettings;
 use crate::clock::Span;
 use crate::document::Fault;

@@ -1,3 +1,5 @@
+//! Names that are absolute or lie in each domain.
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;

@@ -1,3 +1,5 @@
+//! TLSA records that senders can use at port 25.
+
 use std::fmt;
 use std::str::FromStr;
 

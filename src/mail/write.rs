@@ -1,3 +1,5 @@
+//! Writes a pool's table in its normal form.
+
 use std::net::IpAddr;
 
 use serde_json::{Map, Value, json};
