@@ -199,3 +199,193 @@ impl fmt::Debug for ZoneImage {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::wire::{Apex, Rdata, RelativeName, RelativeRdata, SoaNumbers, Ttl};
+    use crate::zone::Structure;
+
+    /// Returns an RRset of one record.
+    fn rrset(owner: &str, rtype: Rtype, rdata: Rdata) -> RelativeRrset {
+        RelativeRrset {
+            owner: RelativeName::parse(owner).unwrap(),
+            rtype,
+            ttl: Ttl::from_secs(3600),
+            rdatas: vec![RelativeRdata::fixed(&rdata)],
+        }
+    }
+
+    /// Returns the template of a mail domain with two hosts of its own.
+    fn template() -> Arc<Template> {
+        let name = |text| Rdata::name(&Name::parse(text).unwrap());
+        let address = || Rdata::a([192, 0, 2, 1].into());
+        let tlsa = || Rdata::tlsa(3, 1, 1, &[7; 32]);
+        let text = |text: &str| Rdata::txt(text.as_bytes());
+        let rrsets = vec![
+            rrset("@", Rtype::NS, name("ns1.infra.example")),
+            rrset(
+                "@",
+                Rtype::MX,
+                Rdata::mx(10, &Name::parse("mx.infra.example").unwrap()),
+            ),
+            rrset("@", Rtype::TXT, text("v=spf1 -all")),
+            rrset(
+                "@",
+                Rtype::CAA,
+                Rdata::from_wire(Rtype::CAA, b"\x00\x05issue;").unwrap(),
+            ),
+            rrset("_dmarc", Rtype::TXT, text("v=DMARC1; p=reject")),
+            rrset(
+                "_smtp._tls",
+                Rtype::TXT,
+                text("v=TLSRPTv1; rua=mailto:a@infra.example"),
+            ),
+            rrset("_mta-sts", Rtype::TXT, text("v=STSv1; id=1")),
+            rrset("mta-sts", Rtype::A, address()),
+            rrset("mx1", Rtype::A, address()),
+            rrset("mx2", Rtype::A, address()),
+            rrset(
+                "mx1",
+                Rtype::CAA,
+                Rdata::from_wire(Rtype::CAA, b"\x00\x05issue;").unwrap(),
+            ),
+            rrset("_25._tcp.mx1", Rtype::TLSA, tlsa()),
+            rrset("_25._tcp.mx2", Rtype::TLSA, tlsa()),
+            rrset("*._domainkey", Rtype::TXT, text("v=DKIM1; p=")),
+        ];
+        Arc::new(Template::new(rrsets).unwrap())
+    }
+
+    /// Returns a mail domain, signed with nothing.
+    fn zone(apex: &str, serial: u32, template: &Template) -> SignedZone {
+        let host = Name::parse("ns1.infra.example").unwrap();
+        let numbers = SoaNumbers {
+            serial: Serial::new(serial),
+            refresh: 14_400,
+            retry: 3600,
+            expire: 1_209_600,
+            minimum: Ttl::from_secs(900),
+        };
+        let own = vec![
+            rrset("@", Rtype::SOA, Rdata::soa(&host, &host, numbers)),
+            rrset("@", Rtype::DNSKEY, Rdata::dnskey(257, 13, &[1; 64])),
+            rrset("@", Rtype::CDS, Rdata::ds(1, 13, 2, &[1; 32])),
+            rrset("@", Rtype::CDNSKEY, Rdata::dnskey(257, 13, &[1; 64])),
+        ];
+        let structure = Structure::new(
+            template
+                .rrsets()
+                .iter()
+                .map(|rrset| (&rrset.owner, rrset.rtype)),
+            own.iter().map(|rrset| (&rrset.owner, rrset.rtype)),
+        );
+        let items = structure.signing_order().len();
+        SignedZone {
+            apex: Apex::parse(apex).unwrap(),
+            template: template.id(),
+            own,
+            keys: vec![SigningKeyTag {
+                algorithm: 13,
+                key_tag: 4711,
+            }],
+            validities: vec![
+                Validity {
+                    inception: 100,
+                    expiration: 2000,
+                },
+                Validity {
+                    inception: 100,
+                    expiration: 1000,
+                },
+            ],
+            validity_of: vec![0; items],
+            signatures: vec![7; items * SIGNATURE_LENGTH],
+        }
+    }
+
+    /// Returns the image of a mail domain.
+    pub(in crate::zone) fn image(apex: &str, serial: u32) -> ZoneImage {
+        use std::sync::LazyLock;
+        static SHARED: LazyLock<(Arc<Template>, Layouts, ZoneImage)> = LazyLock::new(|| {
+            let (template, layouts) = (template(), Layouts::new());
+            let signed = zone("first.example", 1, &template);
+            // Keeps the layout in use.
+            let first = ZoneImage::compose(&signed, &template, &layouts).unwrap();
+            (template, layouts, first)
+        });
+        let (template, layouts, _) = &*SHARED;
+        ZoneImage::compose(&zone(apex, serial, template), template, layouts).unwrap()
+    }
+
+    #[test]
+    fn zones_of_one_shape_share_a_layout_and_are_small() {
+        let (first, second) = (image("a-burner.example", 1), image("b-burner.example", 2));
+
+        assert!(Arc::ptr_eq(&first.layout, &second.layout));
+        assert_eq!(first.layout.items(), 28);
+        assert!(first.block.len() < 2300, "{} octets", first.block.len());
+        assert_eq!(first.apex().to_api_text(), "a-burner.example");
+        assert_eq!(second.serial(), Serial::new(2));
+    }
+
+    #[test]
+    fn another_shape_has_another_layout() {
+        let (template, layouts) = (template(), Layouts::new());
+        let first = zone("a.example", 1, &template);
+        let mut longer = zone("b.example", 1, &template);
+        longer.own[1].rdatas[0] = RelativeRdata::fixed(&Rdata::dnskey(257, 13, &[1; 65]));
+        let mut ttl = zone("c.example", 1, &template);
+        ttl.own[0].ttl = Ttl::from_secs(60);
+
+        let compose = |zone: &SignedZone| ZoneImage::compose(zone, &template, &layouts).unwrap();
+        let (first, longer, ttl) = (compose(&first), compose(&longer), compose(&ttl));
+
+        assert!(!Arc::ptr_eq(&first.layout, &longer.layout));
+        assert_eq!(ttl.layout.negative_ttl(), Ttl::from_secs(60));
+        assert_eq!(first.layout.negative_ttl(), Ttl::from_secs(900));
+    }
+
+    #[test]
+    fn a_layout_goes_with_the_last_image_that_uses_it() {
+        let (template, layouts) = (template(), Layouts::new());
+        let signed = zone("a.example", 1, &template);
+        let image = ZoneImage::compose(&signed, &template, &layouts).unwrap();
+        let layout = Arc::downgrade(&image.layout);
+
+        drop(image);
+
+        assert!(layout.upgrade().is_none());
+    }
+
+    #[test]
+    fn the_first_expiration_counts() {
+        let image = image("a.example", 1);
+
+        let now = Timestamp::from_secs(500);
+        let expiration = image.earliest_expiration(now);
+        assert_eq!(expiration, Some(Timestamp::from_secs(1000)));
+        assert!(!image.has_expired(Timestamp::from_secs(1000)));
+        assert!(image.has_expired(Timestamp::from_secs(1001)));
+    }
+
+    #[test]
+    fn signatures_that_are_not_the_zones_are_refused() {
+        let (template, layouts) = (template(), Layouts::new());
+        let whole = zone("a.example", 1, &template);
+        let mut short = whole.clone();
+        short.signatures.pop();
+        let mut fewer = whole.clone();
+        fewer.validity_of.pop();
+        let mut astray = whole.clone();
+        astray.validity_of[3] = 9;
+        let label = "a".repeat(60);
+        let mut long = whole;
+        long.apex = Apex::parse(&format!("{label}.{label}.{label}.{label}.example")).unwrap();
+
+        for damaged in [short, fewer, astray, long] {
+            let result = ZoneImage::compose(&damaged, &template, &layouts);
+            assert!(result.is_err(), "{result:?}");
+        }
+    }
+}

@@ -229,3 +229,99 @@ impl fmt::Debug for ZoneReader {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::zone::image::tests::image;
+
+    /// Returns a name in the data plane's form.
+    fn buffer(text: &str) -> NameBuffer {
+        let mut buffer = NameBuffer::root();
+        buffer
+            .push_labels(Name::parse(text).unwrap().as_wire())
+            .unwrap();
+        buffer
+    }
+
+    #[test]
+    fn the_closest_zone_comes_first() {
+        let (mut publisher, reader) = zone_set();
+        publisher.publish([image("z.example", 1), image("a.z.example", 1)]);
+
+        let closest = |name| {
+            let name = buffer(name);
+            let found = reader.enclosing(&name);
+            let apexes = found.map(|zone| zone.apex().to_api_text());
+            apexes.collect::<Vec<_>>()
+        };
+
+        assert_eq!(closest("x.a.z.example"), ["a.z.example", "z.example"]);
+        assert_eq!(closest("a.z.example"), ["a.z.example", "z.example"]);
+        assert_eq!(closest("xa.z.example"), ["z.example"]);
+        assert_eq!(closest("xz.example"), Vec::<String>::new());
+        assert_eq!(closest("."), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_zone_is_swapped_alone_and_withdrawn() {
+        let (mut publisher, reader) = zone_set();
+        let serial = |apex: &str| {
+            let image = reader.get(&Name::parse(apex).unwrap());
+            image.map(|image| image.serial().number())
+        };
+        let many = (0..10_000).map(|n| image(&format!("z{n}.example"), 1));
+        publisher.publish(many);
+
+        // Of two images in one call the later one counts.
+        publisher.publish([image("z7.example", 2), image("z7.example", 3)]);
+        publisher.withdraw(&Name::parse("z8.example").unwrap());
+        publisher.withdraw(&Name::parse("never.example").unwrap());
+
+        assert_eq!(reader.len(), 9999);
+        assert_eq!(serial("z7.example"), Some(3));
+        assert_eq!(serial("z8.example"), None);
+        let others = (0..10_000).filter(|n| !(7..9).contains(n));
+        assert!(
+            others
+                .into_iter()
+                .all(|n| serial(&format!("z{n}.example")) == Some(1))
+        );
+    }
+
+    #[test]
+    fn a_query_keeps_the_image_that_it_found() {
+        let (mut publisher, reader) = zone_set();
+        publisher.publish([image("z.example", 1)]);
+        let name = buffer("z.example");
+        let found = reader.enclosing(&name).next().unwrap();
+
+        publisher.publish([image("z.example", 2)]);
+
+        assert_eq!(found.serial().number(), 1);
+    }
+
+    #[test]
+    fn readers_on_other_threads_see_only_whole_images_that_never_go_back() {
+        let (mut publisher, reader) = zone_set();
+        publisher.publish([image("z.example", 1)]);
+        let name = buffer("z.example");
+
+        thread::scope(|scope| {
+            let watching = scope.spawn(|| {
+                let mut last = 0;
+                while last < 500 {
+                    let zone = reader.enclosing(&name).next().expect("it is never away");
+                    assert!(zone.serial().number() >= last);
+                    last = zone.serial().number();
+                }
+            });
+            for serial in 2..=500 {
+                publisher.publish([image("z.example", serial)]);
+            }
+            watching.join().unwrap();
+        });
+    }
+}

@@ -1,6 +1,7 @@
 //! Random zones and questions: the answer is what a naive lookup says.
 
 use std::collections::BTreeSet;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use proptest::prelude::*;
 
@@ -8,7 +9,7 @@ use super::fixture::{Ask, Part, Served, TestZone};
 use super::reference::{Claim, Nsec, Reference, records};
 use crate::wire::decoded::{Decoded, DecodedRecord};
 use crate::wire::{Apex, MasterRecord, Name, Place, Rdata, Rtype, Section, Ttl};
-use crate::zone::{SignedRrset, Transport};
+use crate::zone::{Layouts, SignedRrset, Transport};
 
 /// The labels that names are made of: few, so that they meet.
 fn label() -> impl Strategy<Value = &'static str> {
@@ -253,7 +254,9 @@ proptest! {
         zone in zone(),
         asks in prop::collection::vec(ask(), 1..12),
     ) {
-        let served = Served::new(std::slice::from_ref(&zone));
+        static SERVED: LazyLock<Mutex<Served>> = LazyLock::new(|| Mutex::new(Served::new(&[])));
+        let mut served = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
+        served.publisher.publish([zone.image(&Layouts::new())]);
 
         for ask in &asks {
             let seen = served.ask_over(ask, Transport::Tcp);

@@ -1,0 +1,158 @@
+//! What one query costs: from its octets to those of its reply, without a socket.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mxpool::clock::Timestamp;
+use mxpool::wire::{
+    Apex, Name, Rdata, RelativeName, RelativeRdata, Rtype, Serial, SoaNumbers, Ttl,
+};
+use mxpool::zone::{
+    Layouts, RelativeRrset, SIGNATURE_LENGTH, SignedZone, SigningKeyTag, Structure, Template,
+    Transport, Validity, ZoneImage, ZonePublisher, ZoneReader, answer, zone_set,
+};
+
+/// How many zones there are.
+const ZONES: usize = 10_000;
+/// When the queries come.
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// Returns an RRset of one record, its names relative to `apex`.
+fn rrset(owner: &str, rtype: Rtype, rdata: &Rdata, apex: &Name) -> RelativeRrset {
+    RelativeRrset {
+        owner: RelativeName::parse(owner).expect("a name"),
+        rtype,
+        ttl: Ttl::from_secs(3600),
+        rdatas: vec![RelativeRdata::relative_to(rtype, rdata, apex)],
+    }
+}
+
+/// Returns the template of a mail domain with two hosts of its own and a wildcard.
+fn template() -> Arc<Template> {
+    let apex = Name::parse("template.example").expect("a name");
+    let name = |labels: &str| apex.child(labels).expect("a name");
+    let address = Rdata::a([192, 0, 2, 1].into());
+    let tlsa = Rdata::tlsa(3, 1, 1, &[7; 32]);
+    let text = |text: &str| Rdata::txt(text.as_bytes());
+    let mx = Rdata::mx(10, &name("mx1"));
+    let records = [
+        ("@", Rtype::NS, Rdata::name(&name("ns1"))),
+        ("@", Rtype::MX, mx.clone()),
+        ("@", Rtype::TXT, text("v=spf1 -all")),
+        ("*", Rtype::MX, mx),
+        ("_dmarc", Rtype::TXT, text("v=DMARC1; p=reject")),
+        ("_smtp._tls", Rtype::TXT, text("v=TLSRPTv1")),
+        ("_mta-sts", Rtype::TXT, text("v=STSv1; id=1")),
+        ("mta-sts", Rtype::A, address.clone()),
+        ("ns1", Rtype::A, address.clone()),
+        ("mx1", Rtype::A, address.clone()),
+        ("mx2", Rtype::A, address),
+        ("_25._tcp.mx1", Rtype::TLSA, tlsa.clone()),
+        ("_25._tcp.mx2", Rtype::TLSA, tlsa),
+    ];
+    let rrsets = records.iter();
+    let rrsets = rrsets.map(|(owner, rtype, rdata)| rrset(owner, *rtype, rdata, &apex));
+    Arc::new(Template::new(rrsets.collect()).expect("a template"))
+}
+
+/// Returns a zone with signatures of no meaning: here nobody verifies them.
+fn zone(apex: &str, template: &Template) -> SignedZone {
+    let apex = Apex::parse(apex).expect("a zone's name");
+    let numbers = SoaNumbers {
+        serial: Serial::new(1),
+        refresh: 14_400,
+        retry: 3600,
+        expire: 1_209_600,
+        minimum: Ttl::from_secs(900),
+    };
+    let host = apex.child("ns1").expect("a name");
+    let records = [
+        (Rtype::SOA, Rdata::soa(&host, &host, numbers)),
+        (Rtype::DNSKEY, Rdata::dnskey(257, 13, &[1; 64])),
+        (Rtype::CDS, Rdata::ds(1, 13, 2, &[1; 32])),
+        (Rtype::CDNSKEY, Rdata::dnskey(257, 13, &[1; 64])),
+    ];
+    let own = records.iter();
+    let own = own.map(|(rtype, rdata)| rrset("@", *rtype, rdata, &apex));
+    let own: Vec<RelativeRrset> = own.collect();
+    let key = |rrset: &'_ RelativeRrset| (rrset.owner.clone(), rrset.rtype);
+    let keys: Vec<_> = template.rrsets().iter().chain(&own).map(key).collect();
+    let structure = Structure::new(
+        keys.iter().map(|(owner, rtype)| (owner, *rtype)),
+        std::iter::empty(),
+    );
+    let items = structure.signing_order().len();
+    SignedZone {
+        apex,
+        template: template.id(),
+        own,
+        keys: vec![SigningKeyTag {
+            algorithm: 13,
+            key_tag: 4711,
+        }],
+        validities: vec![Validity {
+            inception: NOW.to_rrsig_time(),
+            expiration: NOW.to_rrsig_time() + 1_000_000,
+        }],
+        validity_of: vec![0; items],
+        signatures: vec![7; items * SIGNATURE_LENGTH],
+    }
+}
+
+/// Serves the zones.
+fn serve() -> (ZonePublisher, ZoneReader) {
+    let (mut publisher, reader) = zone_set();
+    let (template, layouts) = (template(), Layouts::new());
+    let images = (0..ZONES).map(|number| {
+        let zone = zone(&format!("burner-{number}.example"), &template);
+        ZoneImage::compose(&zone, &template, &layouts).expect("a zone")
+    });
+    publisher.publish(images);
+    (publisher, reader)
+}
+
+/// Returns queries with DO, one for each zone.
+fn queries(labels: &str, qtype: Rtype) -> Vec<Vec<u8>> {
+    let query = |number: usize| {
+        // Not in the order in which the zones were made.
+        let number = number * 7919 % ZONES;
+        let qname = format!("{labels}burner-{number}.example");
+        let qname = Name::parse(&qname).expect("a name");
+        let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1];
+        query.extend_from_slice(qname.as_wire());
+        query.extend_from_slice(&qtype.code().to_be_bytes());
+        query.extend_from_slice(&[0, 1, 0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0]);
+        query
+    };
+    (0..ZONES).map(query).collect()
+}
+
+/// Measures one kind of answer.
+fn bench(criterion: &mut Criterion) {
+    let (_publisher, reader) = serve();
+    let mut group = criterion.benchmark_group("answer");
+    group.throughput(Throughput::Elements(1));
+    for (kind, labels, qtype) in [
+        ("exact", "", Rtype::MX),
+        ("exact_below", "_25._tcp.mx1.", Rtype::TLSA),
+        ("no_data", "mx1.", Rtype::AAAA),
+        ("nxdomain", "random-name.mx1.", Rtype::A),
+        ("wildcard", "random-name.", Rtype::MX),
+        ("wildcard_no_data", "random-name.", Rtype::A),
+    ] {
+        let queries = queries(labels, qtype);
+        let mut next = queries.iter().cycle();
+        let mut reply = Vec::new();
+        group.bench_function(kind, |bencher| {
+            bencher.iter(|| {
+                let query = next.next().expect("a cycle has no end");
+                black_box(answer(&reader, query, Transport::Udp, NOW, &mut reply))
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, bench);
+criterion_main!(benches);
