@@ -98,7 +98,7 @@ impl From<Pointer> for String {
 
 /// Collects the faults of a document while it is read.
 ///
-/// Shared by every [`Element`] of a document; not for use by two threads.
+/// Shared by every [`Element`](super::Element) of a document; not for use by two threads.
 #[derive(Debug, Default)]
 pub struct Faults(RefCell<Vec<Fault>>);
 

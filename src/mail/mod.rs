@@ -2,14 +2,14 @@
 //!
 //! [`PoolSettings`] is a manifest's `[pool.x]` table. It is made by
 //! [`PoolSettings::from_document`] alone, which refuses, with place and reason, whatever would
-//! break mail; [`render`] turns it into the template that all domains of the pool share, and
+//! break mail; [`render()`] turns it into the template that all domains of the pool share, and
 //! [`mta_sts_file`] into a domain's MTA-STS policy. What concerns several pools or the operator's
 //! own zones is judged by [`check_pools`], and what they must serve for a pool comes from
 //! [`host_rrsets`]. [`classify_change`] says how each changed setting takes effect.
 //!
 //! Nothing here reads a file or a clock: certificates come as texts, the time as an argument.
 //!
-//! Start reading at [`PoolSettings`], then [`render`].
+//! Start reading at [`PoolSettings`], then [`render()`].
 
 mod certificate;
 mod change;

@@ -171,3 +171,83 @@ pub(super) fn uncovered<'s>(
     });
     uncovered.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::sample;
+
+    #[test]
+    fn rfc8461_3_2_a_policy_file_ends_its_lines_with_crlf_and_names_every_host() {
+        let apex = Apex::parse("d.example").unwrap();
+        let settings = sample::settings(&sample::in_domain());
+
+        let file = mta_sts_file(&settings, &apex).unwrap();
+
+        let expected = "version: STSv1\r\nmode: testing\r\nmax_age: 86400\r\n\
+            mx: mx1.d.example\r\nmx: mx2.d.example\r\n";
+        assert_eq!(file, expected);
+    }
+
+    #[test]
+    fn patterns_stand_instead_of_hosts() {
+        let patterns = serde_json::json!(["*.infra-a.example", "MX2.infra-b.example"]);
+        let document = sample::with(sample::document(), "/mta_sts/patterns", patterns);
+        let settings = sample::settings(&document);
+
+        let text = policy_text(&settings).unwrap();
+
+        let expected = "version: STSv1\nmode: enforce\nmax_age: 604800\n\
+            mx: *.infra-a.example\nmx: mx2.infra-b.example\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_text_of_a_pool_is_the_same_for_all_its_domains() {
+        let settings = sample::settings(&sample::in_domain());
+
+        let text = policy_text(&settings).unwrap();
+
+        assert!(text.ends_with("mx: mx1\nmx: mx2\n"), "{text}");
+        let without = sample::without(sample::in_domain(), "/mta_sts");
+        assert_eq!(policy_text(&sample::settings(&without)), None);
+    }
+
+    #[test]
+    fn rfc8461_3_1_an_id_never_stands_for_two_texts() {
+        let ids = [
+            policy_id(7, "a"),
+            policy_id(8, "b"),
+            policy_id(9, "a"),
+            policy_id(9, "b"),
+        ];
+
+        // SHA-256 of "a" begins with ca978112ca1bbdca.
+        assert_eq!(ids[0], "7xca978112ca1bbdca");
+        let distinct: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+        for id in ids.into_iter().chain([policy_id(u64::MAX, "a")]) {
+            assert!(
+                id.len() <= 32 && id.bytes().all(|c| c.is_ascii_alphanumeric()),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn rfc8461_4_1_a_star_stands_for_exactly_one_label() {
+        let covers = |pattern: &str, host: &str| {
+            let pattern: MxPattern = pattern.parse().unwrap();
+            pattern.covers(&Name::parse(host).unwrap())
+        };
+
+        assert!(covers("*.infra.example", "mx1.infra.example"));
+        assert!(!covers("*.infra.example", "a.mx1.infra.example"));
+        assert!(!covers("*.infra.example", "infra.example"));
+        assert!(covers("mx1.infra.example", "MX1.infra.example"));
+        assert!(!covers("mx1.infra.example", "mx2.infra.example"));
+        for wrong in ["*", "a.*.example", "mx_1.example", "*.*.example"] {
+            assert!(wrong.parse::<MxPattern>().is_err(), "{wrong}");
+        }
+    }
+}
