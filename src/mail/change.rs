@@ -8,25 +8,29 @@ use crate::clock::Span;
 /// How one changed setting of a pool takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingChange {
-    /// The setting, as a manifest names it: `ttl`, `timing.guard`, `mail_host mx1.infra.example.`.
-    pub setting: String,
-    /// What it becomes, in words.
+    /// Where in the pool's settings, as a JSON pointer.
+    pub pointer: String,
+    /// What changes, in words.
     pub what: String,
-    /// When that takes effect.
-    pub effect: SettingEffect,
-    /// Whether a duration gets shorter, which asks for the caller's word; it binds only steps that
-    /// begin later.
-    pub shortened: bool,
+    /// When it takes effect.
+    pub effect: Effect,
+    /// Whether it asks for the caller's word on how many domains it touches: name servers are
+    /// replaced, or a duration gets shorter (which binds only steps that begin later).
+    pub asks: bool,
 }
 
 /// When a changed setting takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SettingEffect {
+pub enum Effect {
     /// At once.
     AtOnce,
-    /// After waits that this release cannot walk: refused while the pool has domains. Says what
-    /// there is to wait for, and what can be done instead.
-    Refused(String),
+    /// After waits that this release cannot walk: refused while the pool has domains.
+    Waits {
+        /// The rule's name.
+        rule: &'static str,
+        /// What there is to wait for, and what can be done instead.
+        reason: String,
+    },
 }
 
 /// Says how each setting that differs takes effect; nothing for equal settings.
@@ -47,40 +51,46 @@ struct Changes(Vec<SettingChange>);
 
 impl Changes {
     /// Notes a change.
-    fn note(&mut self, setting: impl Into<String>, what: impl Into<String>, effect: SettingEffect) {
+    fn note(&mut self, pointer: &str, what: String, effect: Effect) {
         self.0.push(SettingChange {
-            setting: setting.into(),
-            what: what.into(),
+            pointer: pointer.to_owned(),
+            what,
             effect,
-            shortened: false,
+            asks: false,
         });
     }
 
     /// Notes a change that takes effect at once.
-    fn at_once(&mut self, setting: impl Into<String>, what: impl Into<String>) {
-        self.note(setting, what, SettingEffect::AtOnce);
+    fn at_once(&mut self, pointer: &str, what: impl Into<String>) {
+        self.note(pointer, what.into(), Effect::AtOnce);
     }
 
     /// Notes a change that waits for what is not built.
-    fn refused(&mut self, setting: impl Into<String>, what: impl Into<String>, reason: &str) {
-        let reason = SettingEffect::Refused(reason.to_owned());
-        self.note(setting, what, reason);
+    fn waits(&mut self, pointer: &str, what: impl Into<String>, rule: &'static str, reason: &str) {
+        let reason = format!("{reason}; this release cannot walk that wait yet");
+        self.note(pointer, what.into(), Effect::Waits { rule, reason });
+    }
+
+    /// Notes that the change found last asks for the caller's word.
+    fn ask(&mut self) {
+        if let Some(change) = self.0.last_mut() {
+            change.asks = true;
+        }
     }
 
     /// Notes a value that takes effect at once, if it differs.
-    fn value<T: PartialEq + Display>(&mut self, setting: &str, old: T, new: T) {
+    fn value<T: PartialEq + Display>(&mut self, pointer: &str, old: T, new: T) {
         if old != new {
-            self.at_once(setting, format!("{old} becomes {new}"));
+            let setting = pointer.trim_start_matches('/').replace('/', ".");
+            self.at_once(pointer, format!("{setting} {old} becomes {new}"));
         }
     }
 
     /// Notes a span that takes effect at once, if it differs.
-    fn span(&mut self, setting: &str, old: Span, new: Span) {
-        self.value(setting, old, new);
-        if new < old
-            && let Some(change) = self.0.last_mut()
-        {
-            change.shortened = true;
+    fn span(&mut self, pointer: &str, old: Span, new: Span) {
+        self.value(pointer, old, new);
+        if new < old {
+            self.ask();
         }
     }
 
@@ -92,50 +102,57 @@ impl Changes {
             servers
         };
         if sorted(old) != sorted(new) {
-            self.refused(
-                "nameservers",
-                format!("{} become {}", list(&old.nameservers), list(&new.nameservers)),
-                "name servers are replaced by plan S: the new ones serve every zone first, then the \
-                 parents follow; this release cannot walk it yet",
+            self.waits(
+                "/nameservers",
+                format!(
+                    "the name servers {} become {}",
+                    list(&old.nameservers),
+                    list(&new.nameservers)
+                ),
+                "plan S",
+                "the new ones must serve every zone first, then the parents follow",
             );
+            self.ask();
         } else if old.nameservers != new.nameservers {
-            self.at_once(
-                "nameservers order",
-                format!("the first is {}", new.nameservers[0]),
-            );
+            let first = &new.nameservers[0];
+            self.at_once("/nameservers", format!("the first name server is {first}"));
         }
-        self.value("hostmaster", &old.hostmaster, &new.hostmaster);
+        self.value("/hostmaster", &old.hostmaster, &new.hostmaster);
     }
 
     /// Compares durations.
     fn spans(&mut self, old: &PoolSettings, new: &PoolSettings) {
-        self.span("ttl", old.ttl, new.ttl);
-        self.span("ns_ttl", old.ns_ttl, new.ns_ttl);
-        self.span("negative_ttl", old.negative_ttl, new.negative_ttl);
-        self.span("quarantine", old.life.quarantine, new.life.quarantine);
+        self.span("/ttl", old.ttl, new.ttl);
+        self.span("/ns_ttl", old.ns_ttl, new.ns_ttl);
+        self.span("/negative_ttl", old.negative_ttl, new.negative_ttl);
+        self.span("/quarantine", old.life.quarantine, new.life.quarantine);
         let (signing, other) = (&old.signing, &new.signing);
-        self.span("dnssec.dnskey_ttl", signing.dnskey_ttl, other.dnskey_ttl);
+        self.span("/dnssec/dnskey_ttl", signing.dnskey_ttl, other.dnskey_ttl);
         self.span(
-            "dnssec.signature_lifetime",
+            "/dnssec/signature_lifetime",
             signing.lifetime,
             other.lifetime,
         );
-        self.span("dnssec.signature_refresh", signing.refresh, other.refresh);
+        self.span("/dnssec/signature_refresh", signing.refresh, other.refresh);
         let (timing, other) = (&old.timing, &new.timing);
-        self.span("timing.guard", timing.guard, other.guard);
+        self.span("/timing/guard", timing.guard, other.guard);
         self.span(
-            "timing.destructive_guard",
+            "/timing/destructive_guard",
             timing.destructive_guard,
             other.destructive_guard,
         );
-        self.span("timing.queue_max", timing.queue_max, other.queue_max);
-        self.span("timing.propagation", timing.propagation, other.propagation);
+        self.span("/timing/queue_max", timing.queue_max, other.queue_max);
+        self.span("/timing/propagation", timing.propagation, other.propagation);
         if signing.algorithm != new.signing.algorithm {
-            self.refused(
-                "dnssec.algorithm",
-                format!("{} becomes {}", signing.algorithm, new.signing.algorithm),
-                "domains change their algorithm by a roll, both signing side by side (RFC 6781, \
-                 section 4.1.4); this release cannot walk it yet; a new pool may have the other one",
+            self.waits(
+                "/dnssec/algorithm",
+                format!(
+                    "the algorithm {} becomes {}",
+                    signing.algorithm, new.signing.algorithm
+                ),
+                "algorithm roll",
+                "domains change their algorithm with both signing side by side (RFC 6781, section \
+                 4.1.4); a new pool may have the other one at once",
             );
         }
     }
@@ -143,23 +160,23 @@ impl Changes {
     /// Compares how domains come into use and go out of it.
     fn life(&mut self, old: &PoolSettings, new: &PoolSettings) {
         let (life, other) = (&old.life, &new.life);
-        self.value("active", life.active, other.active);
-        self.value("standby", life.standby, other.standby);
-        self.value("drain", life.drain, other.drain);
+        self.value("/active", life.active, other.active);
+        self.value("/standby", life.standby, other.standby);
+        self.value("/drain", life.drain, other.drain);
         let drains_sooner = match (life.drain, other.drain) {
             (Drain::For(old), Drain::For(new)) => new < old,
             (Drain::Forever, Drain::For(_)) => true,
             (_, Drain::Forever) => false,
         };
-        if drains_sooner && let Some(change) = self.0.last_mut() {
-            change.shortened = true;
+        if drains_sooner {
+            self.ask();
         }
         let word = |retire: Retire| retire.as_str();
-        self.value("retire", word(life.retire), word(other.retire));
-        self.value("query_floor", life.query_floor, other.query_floor);
+        self.value("/retire", word(life.retire), word(other.retire));
+        self.value("/query_floor", life.query_floor, other.query_floor);
         let age = |age: Option<Span>| age.map_or_else(|| "none".to_owned(), |age| age.to_string());
         self.value(
-            "max_active_age",
+            "/max_active_age",
             age(life.max_active_age),
             age(other.max_active_age),
         );
@@ -170,36 +187,36 @@ impl Changes {
             (None, Some(_)) => true,
             (_, None) => false,
         };
-        if rotates_sooner && let Some(change) = self.0.last_mut() {
-            change.shortened = true;
+        if rotates_sooner {
+            self.ask();
         }
-        self.value("fresh", life.fresh, other.fresh);
+        self.value("/fresh", life.fresh, other.fresh);
         let (ready, other) = (&old.readiness, &new.readiness);
-        self.value("readiness.delegated", ready.delegated, other.delegated);
-        self.value::<Secured>("readiness.secured", ready.secured, other.secured);
-        self.value("readiness.mail_ready", ready.mail_ready, other.mail_ready);
+        self.value("/readiness/delegated", ready.delegated, other.delegated);
+        self.value::<Secured>("/readiness/secured", ready.secured, other.secured);
+        self.value("/readiness/mail_ready", ready.mail_ready, other.mail_ready);
     }
 
     /// Compares what else stands in the zones.
     fn zone(&mut self, old: &PoolSettings, new: &PoolSettings) {
         if old.caa != new.caa {
-            self.at_once("caa", "other records");
+            self.at_once("/caa", "other CAA records");
         }
         let allows = |settings: &PoolSettings| settings.apex_address.as_str();
-        self.value("apex_address", allows(old), allows(new));
+        self.value("/apex_address", allows(old), allows(new));
         if old.reports != new.reports {
-            self.at_once("reports", "other addresses");
+            self.at_once("/reports", "reports go to other addresses");
         }
         if old.extra != new.extra {
-            self.at_once("extra", "other records");
+            self.at_once("/extra/records", "other extra records");
         }
         match (old.subdomains, new.subdomains) {
-            (false, true) => self.at_once("subdomains", "\"*\" gets the MX"),
-            (true, false) => self.refused(
-                "subdomains",
+            (false, true) => self.at_once("/subdomains", "\"*\" gets the MX"),
+            (true, false) => self.waits(
+                "/subdomains",
                 "\"*\" loses its MX",
-                "mail to names below the domains ends like that of a retired domain, after the waits \
-                 of T3; this release cannot walk them yet",
+                "T3",
+                "mail to names below the domains ends like that of a retired domain",
             ),
             _ => {}
         }
@@ -211,129 +228,148 @@ impl Changes {
             let mut hosts = settings.mail_hosts.iter();
             hosts.find(|other| other.name == host.name).cloned()
         };
-        for host in &new.mail_hosts {
-            let setting = format!("mail_host {}", host.name);
+        for (index, host) in new.mail_hosts.iter().enumerate() {
+            let pointer = format!("/mail_host/{index}");
             match find(old, host) {
-                Some(before) => self.host(&setting, &before, host),
-                None if host.spare => self.at_once(setting, "is added as a spare"),
-                None => self.refused(
-                    setting,
-                    "is added",
-                    "its MX waits until no cache denies its address and no sender holds a policy \
-                     without it (M4), which this release cannot walk yet; add it with spare = true: \
-                     address, TLSA and policy line are published at once",
+                Some(before) => self.host(&pointer, &before, host),
+                None if host.spare => {
+                    self.at_once(&pointer, format!("the host {} joins as a spare", host.name));
+                }
+                None => self.waits(
+                    &pointer,
+                    format!("the host {} joins", host.name),
+                    "M4",
+                    "its MX comes when no cache denies its address and no sender holds a policy \
+                     without it; add it with spare = true first: address, TLSA and policy line are \
+                     published at once",
                 ),
             }
         }
         for host in &old.mail_hosts {
             if find(new, host).is_none() {
-                self.refused(
-                    format!("mail_host {}", host.name),
-                    "is withdrawn",
-                    "caches and policies of senders still name it: a host goes by plan M, steps M5 \
-                     to M9, which this release cannot walk yet",
+                self.waits(
+                    "/mail_host",
+                    format!("the host {} is withdrawn", host.name),
+                    "plan M",
+                    "caches and policies of senders still name it, so it goes by M5 to M9",
                 );
             }
         }
     }
 
     /// Compares one host.
-    fn host(&mut self, setting: &str, old: &MailHost, new: &MailHost) {
+    fn host(&mut self, pointer: &str, old: &MailHost, new: &MailHost) {
+        let name = &new.name;
         match (old.spare, new.spare) {
-            (false, true) => self.refused(
-                setting,
-                "leaves the MX",
-                "caches and policies of senders still lead to it: a host leaves the MX by plan M, \
-                 steps M5 and M6, which this release cannot walk yet",
+            (false, true) => self.waits(
+                pointer,
+                format!("the host {name} leaves the MX"),
+                "plan M",
+                "caches and policies of senders still lead to it, so it leaves by M5 and M6",
             ),
-            (true, false) => self.refused(
-                setting,
-                "joins the MX",
-                "its MX waits until no cache denies its address and no sender holds a policy without \
-                 it (M4), which this release cannot walk yet",
+            (true, false) => self.waits(
+                pointer,
+                format!("the host {name} joins the MX"),
+                "M4",
+                "its MX comes when no cache denies its address and no sender holds a policy without \
+                 it",
             ),
             _ => {}
         }
         if old.preference != new.preference {
-            let what = format!("preference {} becomes {}", old.preference, new.preference);
-            let reason = "the order of hosts changes by plan M, step M5 (some senders try no more \
-                than five addresses); this release cannot walk it yet";
-            if new.spare && old.spare {
-                self.at_once(setting, what);
+            let what = format!(
+                "the preference of {name} {} becomes {}",
+                old.preference, new.preference
+            );
+            if old.spare && new.spare {
+                self.at_once(pointer, what);
             } else {
-                self.refused(setting, what, reason);
+                let reason = "hosts change their order one step at a time: some senders try no more \
+                    than five addresses";
+                self.waits(pointer, what, "M5", reason);
             }
         }
         if old.addresses != new.addresses {
-            let reason = "a host's address moves by plan N: the new box's key stands in TLSA for two \
-                TTLs first, then both addresses, then the new one; this release cannot walk it yet";
-            self.refused(setting, "other addresses", reason);
+            self.waits(
+                &format!("{pointer}/addresses"),
+                format!("{name} has other addresses"),
+                "plan N",
+                "the new box's key stands in TLSA for two TTLs first, then both addresses, then the \
+                 new one",
+            );
         }
-        self.tlsa(setting, old, new);
+        self.tlsa(pointer, old, new);
     }
 
     /// Compares the TLSA of a host: a record may come at once, but goes only when no cache needs
     /// it (RFC 7671, section 8.4).
-    fn tlsa(&mut self, setting: &str, old: &MailHost, new: &MailHost) {
+    fn tlsa(&mut self, pointer: &str, old: &MailHost, new: &MailHost) {
+        let name = &new.name;
         let (before, after) = (old.tlsa_records(), new.tlsa_records());
-        let added = after
-            .iter()
-            .filter(|record| !before.contains(record))
-            .count();
-        if added > 0 {
-            self.at_once(setting, format!("{added} TLSA records are added"));
+        let added = after.iter().filter(|record| !before.contains(record));
+        for record in added {
+            self.at_once(pointer, format!("{name} gets the TLSA {record}"));
         }
-        if let Some(gone) = before.iter().find(|record| !after.contains(record)) {
-            self.refused(
-                setting,
-                format!("TLSA {gone} is withdrawn"),
-                "a TLSA record goes only after every listener has switched to another key and no \
-                 probe saw the old one (RFC 7671, section 8.1), which this release cannot walk yet; \
-                 keep it beside the new one",
+        let gone = before.iter().filter(|record| !after.contains(record));
+        for record in gone {
+            self.waits(
+                pointer,
+                format!("{name} loses the TLSA {record}"),
+                "D12",
+                "a key's record goes after every listener has switched to another key and no probe \
+                 saw the old one (RFC 7671, section 8.1); keep it beside the new one",
             );
         }
-        let same = before == after;
         let rewritten = old.certificates != new.certificates || old.tlsa != new.tlsa;
-        if same && rewritten {
-            self.at_once(setting, "other certificates of the same keys");
+        if before == after && rewritten {
+            self.at_once(
+                pointer,
+                format!("{name} has other certificates of the same keys"),
+            );
         }
     }
 
     /// Compares the MTA-STS policy; lines of hosts come and go with the hosts.
     fn policy(&mut self, old: &PoolSettings, new: &PoolSettings) {
-        let reason = match (&old.mta_sts, &new.mta_sts) {
-            (None, Some(_)) => {
-                "a policy begins as testing and is relied on after a week of reports (S8); this \
-                 release cannot walk it yet"
-            }
-            (Some(_), None) => {
-                "senders hold a policy for its max_age: it goes by mode none, then after that time \
-                 altogether (S10; RFC 8461, section 8.3); this release cannot walk it yet"
-            }
-            (Some(before), Some(after)) if before != after => {
-                "a policy changes on every policy host first, then its id, and is relied on after the \
-                 TTL of that (S9, M2, M3; RFC 8461, section 8.1); this release cannot walk it yet"
-            }
+        let (what, rule, reason) = match (&old.mta_sts, &new.mta_sts) {
+            (None, Some(_)) => (
+                "MTA-STS begins",
+                "S8",
+                "a policy begins as testing and is relied on after a week of reports (RFC 8461, \
+                 section 5)",
+            ),
+            (Some(_), None) => (
+                "MTA-STS ends",
+                "S10",
+                "senders hold a policy for its max_age, so it goes by mode none first (RFC 8461, \
+                 section 8.3)",
+            ),
+            (Some(before), Some(after)) if before != after => (
+                "the MTA-STS policy changes",
+                "S9, M2, M3",
+                "it changes on every policy host first, then its id, and is relied on after the TTL \
+                 of that (RFC 8461, section 8.1)",
+            ),
             _ => return,
         };
-        self.refused("mta_sts", "another policy", reason);
+        self.waits("/mta_sts", what, rule, reason);
     }
 
     /// Compares how the domains send.
     fn outbound(&mut self, old: Option<&Outbound>, new: Option<&Outbound>) {
-        let waits = "messages that were sent can come back for days (R4); this release cannot walk \
-            that wait yet";
+        let back =
+            "messages that were sent can come back for days, and their signatures are checked";
         match (old, new) {
-            (None, Some(_)) => self.at_once("outbound", "the domains send"),
-            (Some(_), None) => self.refused("outbound", "the domains send no more", waits),
+            (None, Some(_)) => self.at_once("/outbound", "the domains send"),
+            (Some(_), None) => self.waits("/outbound", "the domains send no more", "R4", back),
             (Some(old), Some(new)) if old != new => {
                 let lost = old.dkim.keys().find(|key| !new.dkim.contains_key(*key));
                 match lost {
                     Some(selector) => {
                         let what = format!("the DKIM selector {selector} is withdrawn");
-                        self.refused("outbound.dkim", what, waits);
+                        self.waits("/outbound/dkim", what, "R4", back);
                     }
-                    None => self.at_once("outbound", "other records"),
+                    None => self.at_once("/outbound", "other records of sending"),
                 }
             }
             _ => {}
@@ -361,13 +397,13 @@ mod tests {
         classify_change(&old, &new)
     }
 
-    /// Asserts that exactly one setting changes, at once, and returns whether it gets shorter.
+    /// Asserts that exactly one setting changes, at once, and returns whether it asks for a word.
     #[track_caller]
     fn at_once(document: Value, pointer: &str, value: Value) -> bool {
         let changes = change(document, pointer, value);
         assert_eq!(changes.len(), 1, "{changes:?}");
-        assert_eq!(changes[0].effect, SettingEffect::AtOnce);
-        changes[0].shortened
+        assert_eq!(changes[0].effect, Effect::AtOnce);
+        changes[0].asks
     }
 
     /// Asserts that the change is refused with words.
@@ -375,7 +411,7 @@ mod tests {
     fn refused(document: Value, pointer: &str, value: Value, words: &str) {
         let changes = change(document, pointer, value);
         let hit = changes.iter().any(|change| {
-            matches!(&change.effect, SettingEffect::Refused(reason) if reason.contains(words))
+            matches!(&change.effect, Effect::Waits { rule, reason } if format!("{rule}: {reason}").contains(words))
         });
         assert!(hit, "{changes:?}");
     }
@@ -402,8 +438,8 @@ mod tests {
             ("/outbound", json!({ "spf": "v=spf1 mx -all" })),
             ("/active", json!(7)),
         ] {
-            let shortened = at_once(sample::document(), pointer, value);
-            assert!(!shortened, "{pointer}");
+            let asks = at_once(sample::document(), pointer, value);
+            assert!(!asks, "{pointer}");
         }
     }
 
@@ -416,8 +452,8 @@ mod tests {
             ("/timing", json!({ "guard": "1m" })),
             ("/max_active_age", json!("14d")),
         ] {
-            let shortened = at_once(sample::document(), pointer, value);
-            assert!(shortened, "{pointer}");
+            let asks = at_once(sample::document(), pointer, value);
+            assert!(asks, "{pointer}");
         }
         assert!(!at_once(sample::document(), "/drain", json!("forever")));
     }
@@ -432,7 +468,7 @@ mod tests {
         refused(document(), "/mail_host/0/addresses", moved, "plan N");
         refused(document(), "/mail_host/0/addresses", more, "plan N");
         refused(document(), "/mail_host/0/preference", json!(20), "M5");
-        refused(document(), "/mail_host/1/spare", json!(true), "M6");
+        refused(document(), "/mail_host/1/spare", json!(true), "plan M");
         refused(
             document(),
             "/mail_host/0/tlsa",

@@ -15,6 +15,7 @@ mod certificate;
 mod change;
 mod check;
 mod extra;
+mod hosted;
 mod mailbox;
 mod mta_sts;
 mod name;
@@ -34,12 +35,13 @@ mod warnings;
 mod write;
 
 pub use certificate::{Certificate, CertificateError};
-pub use change::{SettingChange, SettingEffect, classify_change};
+pub use change::{Effect, SettingChange, classify_change};
+pub use hosted::{Holder, Hosted, check_domain, check_own_rrset};
 pub use mailbox::{Mailbox, MailboxError};
 pub use mta_sts::{MtaSts, MtaStsMode, MxPattern, mta_sts_file, policy_id, policy_text};
 pub use name::{PoolNameError, check_pool_name};
-pub use operator_zone::{OperatorZone, check_zone, host_rrsets};
-pub use pools::check_pools;
+pub use operator_zone::{OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets};
+pub use pools::{PoolFault, check_pools};
 pub use render::render;
 pub use report_uris::{ReportUriError, ReportUris};
 pub use settings::{

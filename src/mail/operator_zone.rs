@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::render::{host_records, report_permissions};
+use super::render::{host_records, render, report_permissions};
 use super::{PoolSettings, TlsaRecord};
 use crate::document::Fault;
 use crate::wire::{Apex, Name, Rdata, RelativeName, Rtype};
@@ -94,6 +94,139 @@ pub fn host_rrsets(settings: &PoolSettings) -> Vec<Rrset> {
     rrsets
         .filter_map(|((owner, rtype), rdatas)| Rrset::new(owner, rtype, settings.ttl(), rdatas))
         .collect()
+}
+
+/// Returns what a pool's domain needs in the operator's zone above it: its NS, the addresses of name
+/// servers inside it, and its DS if any are given.
+pub fn delegation_rrsets(settings: &PoolSettings, apex: &Apex, ds: Vec<Rdata>) -> Vec<Rrset> {
+    let servers = settings.nameservers.iter();
+    let servers = servers.filter_map(|server| server.under(apex).ok());
+    let servers = servers.map(|server| Rdata::name(&server)).collect();
+    let owner = apex.as_name();
+    let mut rrsets: Vec<Rrset> = Vec::new();
+    rrsets.extend(Rrset::new(
+        owner.clone(),
+        Rtype::NS,
+        settings.ns_ttl(),
+        servers,
+    ));
+    // The DS goes with the keys: as long as theirs, and short enough to be withdrawn soon.
+    let ds_ttl = settings.signing.dnskey_ttl();
+    rrsets.extend(Rrset::new(owner.clone(), Rtype::DS, ds_ttl, ds));
+    rrsets.extend(glue(settings, apex));
+    rrsets
+}
+
+/// Returns the addresses of a domain's name servers that lie inside it; without them in the parent,
+/// nobody would find them (RFC 1034, section 4.2.1).
+fn glue(settings: &PoolSettings, apex: &Apex) -> Vec<Rrset> {
+    let inside = settings
+        .nameservers
+        .iter()
+        .filter_map(|server| server.as_in_domain());
+    let inside: Vec<&RelativeName> = inside.collect();
+    if inside.is_empty() {
+        return Vec::new();
+    }
+    // Their addresses are among the extra records, or those of a mail host of the same name.
+    let rendered = render(settings, None).ok();
+    let rrsets = rendered.iter().flat_map(|template| template.rrsets());
+    rrsets
+        .filter(|rrset| matches!(rrset.rtype, Rtype::A | Rtype::AAAA))
+        .filter(|rrset| inside.contains(&&rrset.owner))
+        .filter_map(|rrset| rrset.under(apex).ok())
+        .collect()
+}
+
+/// Picks of `derived` what an operator's zone must be given: what lies in it (and in no zone of
+/// `zones` below it), and is not there already.
+///
+/// Pools that share a host say the same of it; of their TTLs the lowest holds. What the operator
+/// wrote with the same data stays as written, with its TTL.
+///
+/// # Errors
+///
+/// One fault for each RRset that the operator wrote differently, or that would stand beside an
+/// alias.
+pub fn derive_into(
+    zone: OperatorZone<'_>,
+    zones: &[&Apex],
+    derived: &[Rrset],
+) -> Result<Vec<RelativeRrset>, Vec<Fault>> {
+    let mut wanted: BTreeMap<(RelativeName, Rtype), RelativeRrset> = BTreeMap::new();
+    for rrset in derived.iter().filter(|rrset| lies_in(zone, zones, rrset)) {
+        let Some(relative) = RelativeRrset::relative_to(rrset, zone.apex) else {
+            continue;
+        };
+        let same = wanted.entry((relative.owner.clone(), relative.rtype));
+        let known = same.or_insert_with(|| relative.clone());
+        known.ttl = known.ttl.min(relative.ttl);
+        for rdata in relative.rdatas {
+            if !known.rdatas.contains(&rdata) {
+                known.rdatas.push(rdata);
+            }
+        }
+        known.rdatas.sort_unstable();
+    }
+    let mut faults = Vec::new();
+    for written in zone.rrsets {
+        let key = (written.owner.clone(), written.rtype);
+        let mut sorted = written.rdatas.clone();
+        sorted.sort_unstable();
+        if let Some(rrset) = wanted.get(&key) {
+            if rrset.rdatas == sorted {
+                wanted.remove(&key);
+            } else {
+                faults.push(Fault::new("/records", differs(zone, written, rrset)));
+            }
+        } else if written.rtype == Rtype::CNAME
+            && let Some(((owner, rtype), _)) = wanted.iter().find(|((o, _), _)| *o == written.owner)
+        {
+            faults.push(Fault::new(
+                "/records",
+                format!(
+                    "{owner} is an alias, but pools derive its {rtype}: a CNAME stands alone (RFC \
+                     2181, section 10.1)"
+                ),
+            ));
+        }
+    }
+    if faults.is_empty() {
+        Ok(wanted.into_values().collect())
+    } else {
+        Err(faults)
+    }
+}
+
+/// Returns whether a derived RRset belongs into `zone`, not into one of `zones` below it. The DS of
+/// a zone stands in the one above.
+fn lies_in(zone: OperatorZone<'_>, zones: &[&Apex], rrset: &Rrset) -> bool {
+    let owner = rrset.owner();
+    let deeper = |other: &&&Apex| {
+        other.is_below(zone.apex)
+            && owner.is_at_or_below(other)
+            && !(rrset.rtype() == Rtype::DS && owner == other.as_name())
+    };
+    owner.is_at_or_below(zone.apex) && !zones.iter().any(|other| deeper(&other))
+}
+
+/// Says how an operator's RRset differs from what pools derive.
+fn differs(zone: OperatorZone<'_>, written: &RelativeRrset, derived: &RelativeRrset) -> String {
+    let texts = |rrset: &RelativeRrset| {
+        let rdatas = rrset.rdatas.iter();
+        let texts = rdatas.filter_map(|rdata| {
+            let rdata = rdata.under(rrset.rtype, zone.apex).ok()?;
+            Some(rdata.to_text(rrset.rtype))
+        });
+        texts.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "{} {}: the zone says {}, the pools derive {}: leave it out of the zone, or make both the same",
+        written.owner,
+        written.rtype,
+        texts(written),
+        texts(derived)
+    )
 }
 
 /// Finds what in an operator's zone would break mail: TLSA at a wildcard, and TLSA for port 25 that
@@ -217,5 +350,89 @@ pub(super) mod tests {
         }
         let found = refused(&format!("*.mx TLSA 3 1 1 {digest}\n"));
         assert!(found[0].contains("wildcard"), "{found:?}");
+    }
+
+    /// Derives RRsets into a zone of these lines, beside a zone `mail.infra-a.example`.
+    fn derive(lines: &str, derived: &[Rrset]) -> Result<Vec<String>, Vec<Fault>> {
+        let data = zone("infra-a.example", lines);
+        let zone = OperatorZone {
+            apex: &data.apex,
+            rrsets: &data.rrsets,
+        };
+        let other = Apex::parse("mail.infra-a.example").unwrap();
+        let given = derive_into(zone, &[&data.apex, &other], derived)?;
+        let named = given
+            .iter()
+            .map(|r| format!("{} {} {}", r.owner, r.ttl, r.rtype));
+        Ok(named.collect())
+    }
+
+    #[test]
+    fn a_zone_is_given_what_pools_derive_unless_it_says_the_same() {
+        let derived = host_rrsets(&sample::settings(&sample::document()));
+
+        let given = derive("mx1 60 A 192.0.2.25\n", &derived).unwrap();
+
+        let expected = [
+            "*._report._dmarc 3600 TXT",
+            "mx1 3600 AAAA",
+            "_25._tcp.mx1 3600 TLSA",
+        ];
+        assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn an_rrset_that_a_zone_says_differently_is_refused() {
+        let derived = host_rrsets(&sample::settings(&sample::document()));
+        let refused = |lines: &str| derive(lines, &derived).unwrap_err()[0].detail.clone();
+
+        let other = refused("mx1 A 192.0.2.99\n");
+        assert!(
+            other.contains("192.0.2.99") && other.contains("192.0.2.25"),
+            "{other}"
+        );
+        let more = refused("mx1 A 192.0.2.25\nmx1 A 192.0.2.26\n");
+        assert!(more.contains("192.0.2.26"), "{more}");
+        assert!(refused("mx1 CNAME elsewhere.test.\n").contains("RFC 2181"));
+    }
+
+    #[test]
+    fn pools_that_share_a_host_derive_it_once_at_the_lowest_ttl() {
+        let short = sample::with(sample::document(), "/ttl", json!("30m"));
+        let mut derived = host_rrsets(&sample::settings(&sample::document()));
+        derived.extend(host_rrsets(&sample::settings(&short)));
+
+        let given = derive("", &derived).unwrap();
+
+        assert_eq!(given.len(), 4);
+        assert!(given.contains(&"mx1 1800 A".to_owned()), "{given:?}");
+    }
+
+    #[test]
+    fn a_domain_below_a_zone_is_delegated_with_its_ds() {
+        let settings = sample::settings(&sample::document());
+        let ds = || vec![Rdata::ds(1, 13, 2, &[7; 32])];
+        let apex = |text: &str| Apex::parse(text).unwrap();
+        let near = delegation_rrsets(&settings, &apex("b.infra-a.example"), ds());
+        let far = delegation_rrsets(&settings, &apex("b.mail.infra-a.example"), ds());
+
+        assert_eq!(derive("", &near).unwrap(), ["b 86400 NS", "b 3600 DS"]);
+        // It lies in the other zone.
+        assert_eq!(derive("", &far).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn rfc1034_4_2_1_a_name_server_inside_the_domain_brings_its_glue() {
+        let extra = json!({ "records": "ns1 A 192.0.2.53\nwww A 192.0.2.80\n" });
+        let document = sample::with(sample::document(), "/extra", extra);
+        let settings = sample::settings(&sample::with(document, "/nameservers/0", json!("ns1")));
+
+        let apex = Apex::parse("b.infra-a.example").unwrap();
+        let derived = delegation_rrsets(&settings, &apex, Vec::new());
+
+        assert_eq!(
+            derive("", &derived).unwrap(),
+            ["b 86400 NS", "ns1.b 3600 A"]
+        );
     }
 }

@@ -2,32 +2,43 @@
 
 use std::collections::BTreeMap;
 
+use super::hosted::{Holder, Hosted};
 use super::operator_zone::{HostInZone, OperatorZone, closest};
 use super::settings::{MailHost, PoolSettings};
 use crate::document::{Fault, Pointer};
-use crate::wire::{Apex, Name};
+use crate::wire::Name;
+
+/// What is wrong with a pool beside others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolFault {
+    /// The pool.
+    pub pool: String,
+    /// Where in its settings, and why.
+    pub fault: Fault,
+}
 
 /// Finds what in pools goes together neither with each other nor with the operator's zones nor with
 /// the domains there are.
-///
-/// Pointers begin with `/pool/` and the pool's name, as a manifest has it. `is_domain` is asked once
-/// for each label of a shared host or name server.
 pub fn check_pools(
     pools: &[(&str, &PoolSettings)],
     zones: &[OperatorZone<'_>],
-    is_domain: &dyn Fn(&Apex) -> bool,
-) -> Vec<Fault> {
+    hosted: &dyn Hosted,
+) -> Vec<PoolFault> {
     let owned = owned_hosts(pools);
     let mut faults = differing(&owned);
     for (pool, settings) in pools {
-        for named in named_hosts(pool, settings) {
-            faults.extend(named.inside_domain(is_domain));
+        for named in named_hosts(settings) {
             let zone = closest(zones, named.name);
             let addressed = owned.get(named.name).is_some_and(|owners| {
                 let mut owners = owners.iter();
                 owners.any(|owner| !owner.host.addresses.is_empty())
             });
-            faults.extend(zone.and_then(|zone| named.in_zone(zone, addressed)));
+            let inside = named.inside_domain(hosted);
+            let in_zone = zone.and_then(|zone| named.in_zone(zone, addressed));
+            faults.extend(inside.into_iter().chain(in_zone).map(|fault| PoolFault {
+                pool: (*pool).to_owned(),
+                fault,
+            }));
         }
     }
     faults
@@ -44,8 +55,7 @@ struct Named<'s> {
 }
 
 /// Returns every shared host and name server of a pool.
-fn named_hosts<'s>(pool: &str, settings: &'s PoolSettings) -> Vec<Named<'s>> {
-    let root = Pointer::root().member("pool").member(pool);
+fn named_hosts(settings: &PoolSettings) -> Vec<Named<'_>> {
     let hosts = settings.mail_hosts.iter().enumerate();
     let hosts = hosts.map(|(index, host)| ("mail_host", index, "mail host", &host.name));
     let servers = settings.nameservers.iter().enumerate();
@@ -54,7 +64,7 @@ fn named_hosts<'s>(pool: &str, settings: &'s PoolSettings) -> Vec<Named<'s>> {
         .chain(servers)
         .filter_map(|(key, index, what, target)| {
             Some(Named {
-                pointer: root.member(key).item(index),
+                pointer: Pointer::root().member(key).item(index),
                 what,
                 name: target.as_shared()?,
             })
@@ -65,19 +75,18 @@ fn named_hosts<'s>(pool: &str, settings: &'s PoolSettings) -> Vec<Named<'s>> {
 impl Named<'_> {
     /// Refuses a host inside a domain that will be retired one day: whoever registers it then gets
     /// the mail of every domain that still names the host.
-    fn inside_domain(&self, is_domain: &dyn Fn(&Apex) -> bool) -> Option<Fault> {
+    fn inside_domain(&self, hosted: &dyn Hosted) -> Option<Fault> {
         let mut ancestor = Some(self.name.clone());
         while let Some(name) = ancestor {
-            ancestor = name.parent();
-            let apex = Apex::new(name).ok().filter(|apex| is_domain(apex));
-            if let Some(apex) = apex {
-                let (what, host, apex) = (self.what, self.name.to_api_text(), apex.to_api_text());
+            if let Some(Holder::Domain { .. }) = hosted.holder(&name) {
+                let (what, host, apex) = (self.what, self.name.to_api_text(), name.to_api_text());
                 return Some(self.fault(format!(
                     "the {what} {host} lies inside the pool domain {apex}, which rotates: a {what} \
                      that several domains use needs a name in a zone that stays; write it without a \
                      final dot if it is meant in each domain"
                 )));
             }
+            ancestor = name.parent();
         }
         None
     }
@@ -133,7 +142,7 @@ fn owned_hosts<'s>(pools: &[(&'s str, &'s PoolSettings)]) -> BTreeMap<&'s Name, 
 }
 
 /// Refuses hosts of which two pools say different things.
-fn differing(owned: &BTreeMap<&Name, Vec<Owned<'_>>>) -> Vec<Fault> {
+fn differing(owned: &BTreeMap<&Name, Vec<Owned<'_>>>) -> Vec<PoolFault> {
     let mut faults = Vec::new();
     for (name, owners) in owned {
         let Some((first, others)) = owners.split_first() else {
@@ -147,9 +156,8 @@ fn differing(owned: &BTreeMap<&Name, Vec<Owned<'_>>>) -> Vec<Fault> {
             } else {
                 continue;
             };
-            let pointer = Pointer::root().member("pool").member(other.pool);
-            let pointer = pointer.member("mail_host").item(other.index);
-            faults.push(Fault::new(
+            let pointer = Pointer::root().member("mail_host").item(other.index);
+            let fault = Fault::new(
                 pointer.as_str(),
                 format!(
                     "expected the {differs} of {} that the pool {} says, found others: a mail host is \
@@ -157,7 +165,11 @@ fn differing(owned: &BTreeMap<&Name, Vec<Owned<'_>>>) -> Vec<Fault> {
                     name.to_api_text(),
                     first.pool
                 ),
-            ));
+            );
+            faults.push(PoolFault {
+                pool: other.pool.to_owned(),
+                fault,
+            });
         }
     }
     faults
@@ -170,7 +182,23 @@ mod tests {
     use super::*;
     use crate::mail::operator_zone::tests::zone;
     use crate::mail::sample;
+    use crate::wire::Apex;
     use crate::zone::ZoneData;
+
+    /// Holds domains of some pool.
+    struct Domains<'d>(&'d [&'d str]);
+
+    impl Hosted for Domains<'_> {
+        fn holder(&self, name: &Name) -> Option<Holder> {
+            let pool = "main".to_owned();
+            let here = self.0.contains(&name.to_api_text().as_str());
+            here.then_some(Holder::Domain { pool })
+        }
+
+        fn domain_below(&self, _name: &Name) -> Option<Apex> {
+            None
+        }
+    }
 
     /// Checks pools `a`, `b`, … beside zones and domains.
     fn check(pools: &[&Value], zones: &[ZoneData], domains: &[&str]) -> Vec<Fault> {
@@ -183,9 +211,11 @@ mod tests {
                 rrsets: &data.rrsets,
             })
             .collect();
-        check_pools(&named, &zones, &|apex| {
-            domains.contains(&apex.to_api_text().as_str())
-        })
+        let faults = check_pools(&named, &zones, &Domains(domains)).into_iter();
+        let faults = faults.map(|PoolFault { pool, fault }| {
+            fault.below(&Pointer::root().member("pool").member(&pool))
+        });
+        faults.collect()
     }
 
     /// Returns pointers and asserts that the first fault holds `words`.

@@ -89,10 +89,10 @@ impl TlsaRecord {
         if selector > 1 {
             return Err(TlsaError::Selector { found: selector });
         }
-        let expected = match matching_type {
-            1 => 32,
-            2 => 64,
-            found => return Err(TlsaError::MatchingType { found }),
+        let Some(expected) = digest_length(matching_type) else {
+            return Err(TlsaError::MatchingType {
+                found: matching_type,
+            });
         };
         if association.len() != expected {
             return Err(TlsaError::DigestLength {
@@ -135,6 +135,19 @@ impl TlsaRecord {
         }
     }
 
+    /// Says what is wrong with the length of a digest in TLSA data of any service.
+    pub(super) fn wrong_digest(rdata: &Rdata) -> Option<TlsaError> {
+        let [_, _, matching_type, association @ ..] = rdata.as_wire() else {
+            return None;
+        };
+        let expected = digest_length(*matching_type)?;
+        (association.len() != expected).then_some(TlsaError::DigestLength {
+            matching_type: *matching_type,
+            expected,
+            found: association.len(),
+        })
+    }
+
     /// Returns the record's data.
     pub fn to_rdata(&self) -> Rdata {
         Rdata::tlsa(
@@ -168,6 +181,15 @@ impl FromStr for TlsaRecord {
         let digits: String = words.collect();
         let association = from_hex(&digits).ok_or_else(malformed)?;
         Self::new(usage, selector, matching_type, association)
+    }
+}
+
+/// Returns the octets of a digest, for the matching types that are one (RFC 6698, section 2.1.3).
+fn digest_length(matching_type: u8) -> Option<usize> {
+    match matching_type {
+        1 => Some(32),
+        2 => Some(64),
+        _ => None,
     }
 }
 
