@@ -1,3 +1,5 @@
+//! The OPT record, in and out.
+
 use super::message::Rcode;
 
 /// The UDP payload that we send at most and say we take.

@@ -1,4 +1,4 @@
-//! DNS words and bytes: names, types, RDATA, master files.
+//! DNS words and bytes: names, types, RDATA, messages, master files.
 //!
 //! The lowest room that knows DNS, and the only door to `hickory-proto` and `domain`: above it,
 //! data is what these types say. Bytes come in through `parse` functions that check them once;
@@ -9,7 +9,7 @@
 //! canonical form of DNSSEC (RFC 4034, section 6.2), so what is stored is what is signed. The
 //! case of a question is kept where the question is: in the query's own bytes.
 //!
-//! Start reading at [`Name`], then [`Rdata`].
+//! Start reading at [`Name`], then [`Rdata`]; for the data plane at [`receive`] and [`Reply`].
 
 mod edns;
 mod key;

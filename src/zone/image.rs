@@ -1,3 +1,5 @@
+//! One zone as it is served.
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -380,10 +382,12 @@ pub(super) mod tests {
         let mut astray = whole.clone();
         astray.validity_of[3] = 9;
         let label = "a".repeat(60);
+        let mut other = whole.clone();
+        other.template.0[0] ^= 1;
         let mut long = whole;
         long.apex = Apex::parse(&format!("{label}.{label}.{label}.{label}.example")).unwrap();
 
-        for damaged in [short, fewer, astray, long] {
+        for damaged in [short, fewer, astray, other, long] {
             let result = ZoneImage::compose(&damaged, &template, &layouts);
             assert!(result.is_err(), "{result:?}");
         }

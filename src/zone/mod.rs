@@ -5,6 +5,10 @@
 //! follows from the owner names and types alone, and the NSEC chain follows from the structure.
 //! A [`SignedZone`] adds the signatures, in the order of [`Structure::signing_order`].
 //!
+//! What is served is a [`ZoneImage`]: octets laid out so that an answer is mostly copied. Only
+//! images fit into the published set ([`zone_set`]), which one [`ZonePublisher`] changes zone by
+//! zone under many [`ZoneReader`]s; [`answer`] turns the octets of a query into those of its reply.
+//!
 //! Nothing here signs, reads a store or reads a clock.
 
 mod answer;

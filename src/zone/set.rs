@@ -1,3 +1,5 @@
+//! All zones that are served.
+
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
 use crate::wire::{Apex, Rdata, RelativeName, Rtype, Ttl};
-use crate::zone::{RelativeRrset, Rrset, SignedItem, SignedZoneError, Source, Structure, Template};
+use crate::zone::{
+    RelativeRrset, Rrset, SignedItem, SignedZoneError, Source, Structure, Template, TemplateId,
+};
 
 /// A zone's data without signatures: a shared template and the RRsets of this zone alone.
 ///
@@ -72,6 +74,14 @@ pub enum ZoneError {
     /// Signatures do not belong to the zone.
     #[error(transparent)]
     Signatures(#[from] SignedZoneError),
+    /// A zone came with another template than the one it was signed with.
+    #[error("expected the template {expected}, found {found}")]
+    OtherTemplate {
+        /// The template that the zone names.
+        expected: TemplateId,
+        /// The one that came.
+        found: TemplateId,
+    },
 }
 
 impl UnsignedZone {

@@ -1,3 +1,5 @@
+//! Opcodes and response codes.
+
 use std::fmt;
 
 /// What kind of message it is (RFC 1035, section 4.1.1).
@@ -24,6 +26,7 @@ impl Opcode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rcode(u16);
 
+/// Defines response codes by name, number and meaning.
 macro_rules! rcodes {
     ($($name:ident $code:literal $doc:literal)*) => {
         impl Rcode {

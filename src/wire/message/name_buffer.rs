@@ -1,3 +1,5 @@
+//! Names in memory of a fixed size.
+
 use std::fmt;
 
 /// The octets that a name can have (RFC 1035, section 2.3.4).

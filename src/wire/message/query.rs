@@ -1,3 +1,5 @@
+//! Queries, read as a server must.
+
 use super::code::{Opcode, Rcode};
 use super::name_buffer::NameBuffer;
 use super::reply::HEADER_LENGTH;

@@ -1,3 +1,5 @@
+//! Replies in the making.
+
 use super::code::Rcode;
 use super::name_buffer::NameBuffer;
 use super::query::{Envelope, Transport};

@@ -1,3 +1,5 @@
+//! Signed queries, none of whose keys we know.
+
 use super::name_buffer::NameBuffer;
 
 /// The TSIG record of a query, as far as the answer repeats it.

@@ -1,3 +1,5 @@
+//! Names inside a message, compressed or not.
+
 /// The octets of a header: no name lies in front of it.
 const HEADER: usize = 12;
 /// How many pointers a name may go through.

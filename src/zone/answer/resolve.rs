@@ -1,3 +1,5 @@
+//! The way of a name through its zone, aliases included.
+
 use super::write::{Current, Owner, Writer};
 use crate::wire::{DoesNotFit, HEADER_LENGTH, NameBuffer, Rcode, Rtype, Section};
 use crate::zone::Role;

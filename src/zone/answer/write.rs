@@ -1,3 +1,5 @@
+//! RRsets, signatures and proofs, put into a reply.
+
 use crate::wire::{DoesNotFit, NameBuffer, Reply, Rtype, Section, Ttl};
 use crate::zone::layout::{Layout, NodeId, NsecLink, Record, RrsetId};
 use crate::zone::{SIGNATURE_LENGTH, ZoneImage};

@@ -1,3 +1,5 @@
+//! From a zone to the layout of all zones of its shape.
+
 use std::collections::HashMap;
 
 use super::{

@@ -1,3 +1,5 @@
+//! What proves that something is not there.
+
 use super::{Layout, NodeId, Span};
 use crate::zone::Structure;
 

@@ -1,3 +1,5 @@
+//! Layouts, found again by what they depend on.
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -36,7 +38,7 @@ impl Layouts {
     ///
     /// # Errors
     ///
-    /// When template and own RRsets make no zone.
+    /// When it is another template, or makes no zone with the own RRsets.
     pub(in crate::zone) fn of(
         &self,
         zone: &SignedZone,
@@ -46,6 +48,14 @@ impl Layouts {
         let shape = shape(zone, own);
         if let Some(layout) = self.known(&shape) {
             return Ok(layout);
+        }
+        // Whoever mixes templates up must not mislead all later zones of the shape.
+        let found = template.id();
+        if found != zone.template {
+            return Err(ZoneError::OtherTemplate {
+                expected: zone.template,
+                found,
+            });
         }
         let signing = if zone.is_signed() {
             Signing::Signed
