@@ -1,3 +1,5 @@
+//! Who tells the time: the machine, or a test.
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -1,3 +1,5 @@
+//! Spans of time as users write them.
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;

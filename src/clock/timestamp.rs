@@ -1,3 +1,5 @@
+//! Moments, and their two forms: seconds and RFC 3339.
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;

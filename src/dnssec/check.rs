@@ -1,3 +1,5 @@
+//! The last look at a signed zone before it is served.
+
 use crate::clock::Timestamp;
 use crate::dnssec::message;
 use crate::wire::{Algorithm, AlgorithmError, Rdata, Rtype, key_tag, verify_signature};

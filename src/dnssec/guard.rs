@@ -1,3 +1,5 @@
+//! Keeps us from signing by a clock that is wrong.
+
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};

@@ -1,3 +1,5 @@
+//! The key of a zone, and the records that show it to resolvers and to the parent.
+
 use std::fmt;
 
 use zeroize::Zeroizing;

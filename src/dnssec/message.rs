@@ -1,3 +1,5 @@
+//! The octets that a signature covers.
+
 use crate::wire::Apex;
 use crate::zone::{Rrset, SigningKeyTag, Validity, rrsig_head};
 

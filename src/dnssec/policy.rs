@@ -1,3 +1,5 @@
+//! For how long signatures hold, and which TTLs go with that.
+
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};

@@ -1,3 +1,5 @@
+//! Which signatures the next version of a zone keeps.
+
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;

@@ -1,3 +1,5 @@
+//! When a zone has to be signed again.
+
 use crate::clock::Timestamp;
 use crate::dnssec::SigningPolicy;
 use crate::zone::SignedZone;

@@ -1,3 +1,5 @@
+//! Private keys at rest: encrypted, and bound to their zone.
+
 use std::fmt;
 
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

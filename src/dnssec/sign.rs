@@ -1,3 +1,5 @@
+//! From an unsigned zone and its keys to a signed one.
+
 use crate::clock::Timestamp;
 use crate::dnssec::{SigningKey, SigningPolicy, SigningPolicyError, message};
 use crate::wire::KeyError;

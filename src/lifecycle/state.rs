@@ -1,3 +1,5 @@
+//! Where in its life a domain is.
+
 use std::fmt;
 use std::str::FromStr;
 

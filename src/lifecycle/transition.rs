@@ -1,3 +1,5 @@
+//! Which step a domain may take, and what it has to wait for.
+
 use std::fmt;
 
 use super::LifecycleState;

@@ -1,3 +1,5 @@
+//! What one commit writes, and what must hold for it to be made.
+
 use super::record::{self, Record};
 use super::{Space, StoreError};
 

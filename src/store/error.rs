@@ -1,3 +1,5 @@
+//! Why a store did not do what it was asked.
+
 use std::io;
 use std::path::PathBuf;
 

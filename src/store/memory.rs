@@ -1,3 +1,5 @@
+//! A store in memory, for tests: it forgets, and is as strict as one that does not.
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Bound;

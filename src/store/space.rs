@@ -1,3 +1,5 @@
+//! The kinds of facts, each with keys of its own.
+
 use std::fmt;
 
 /// A key space: keys of different spaces never meet.

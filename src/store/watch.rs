@@ -1,3 +1,5 @@
+//! The order of commits, and following them.
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

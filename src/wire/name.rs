@@ -1,3 +1,5 @@
+//! Absolute names, in the one form in which they can be compared.
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;

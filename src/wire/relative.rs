@@ -1,3 +1,5 @@
+//! Names and data of a zone whose apex is filled in later.
+
 use std::cmp::Ordering;
 use std::fmt;
 

@@ -1,3 +1,5 @@
+//! Record types, by number and by mnemonic.
+
 use std::fmt;
 use std::str::FromStr;
 

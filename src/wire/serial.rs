@@ -1,3 +1,5 @@
+//! SOA serials, which count in a circle.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

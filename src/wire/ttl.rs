@@ -1,3 +1,5 @@
+//! How long caches may keep what we say.
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! From the records of a master file to an operator's zone, or to all that is wrong with it.
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::wire::{Apex, MasterRecord, Name, Place, Rdata, Rtype, Ttl};

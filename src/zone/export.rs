@@ -1,3 +1,5 @@
+//! Zones as master files, for people and for other servers.
+
 use crate::wire::{Rtype, write_master};
 use crate::zone::{Rrset, SignedRrset};
 

@@ -1,3 +1,5 @@
+//! Records of one owner and type, under absolute names.
+
 use std::fmt;
 
 use crate::wire::{Name, Rdata, Rtype, Ttl, write_master};

@@ -1,3 +1,5 @@
+//! A zone's signatures in flat memory, so that many thousands load at once.
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! What follows from a zone's names and types alone: cuts, what they hide, the NSEC chain.
+
 use std::collections::BTreeMap;
 
 use crate::wire::{RelativeName, Rtype};

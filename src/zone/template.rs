@@ -1,3 +1,5 @@
+//! The RRsets that the zones of a pool share, relative to an apex.
+
 use std::fmt;
 
 use ring::digest::{SHA256, digest};

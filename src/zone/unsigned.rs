@@ -1,3 +1,5 @@
+//! A zone before it is signed, held to what DNS asks of one.
+
 use std::sync::Arc;
 
 use crate::wire::{Apex, Rdata, RelativeName, Rtype, Ttl};

@@ -1,3 +1,5 @@
+//! Reads a backup and trusts none of its octets.
+
 use std::io::{self, Read};
 
 use ring::digest::{Context, SHA256};

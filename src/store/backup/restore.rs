@@ -1,3 +1,5 @@
+//! From a backup to a store that holds it, or to one that is empty as before.
+
 use std::io::Read;
 use std::ops::{Bound, ControlFlow};
 

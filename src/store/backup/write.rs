@@ -1,3 +1,5 @@
+//! Streams a consistent view of a store into one file.
+
 use std::io::Write;
 
 use ring::digest::{Context, SHA256};

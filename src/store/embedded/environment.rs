@@ -1,3 +1,5 @@
+//! LMDB itself: opened, read, written and synced here alone.
+
 use std::path::Path;
 
 use heed::types::Bytes;

@@ -1,3 +1,5 @@
+//! One process a folder, and files that outlive a loss of power.
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -1,3 +1,5 @@
+//! What was changed, by whom and under which request: audit, events, idempotency.
+
 use serde::{Deserialize, Serialize};
 
 use super::Record;

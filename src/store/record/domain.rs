@@ -1,3 +1,5 @@
+//! What is known of a domain.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

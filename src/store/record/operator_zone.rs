@@ -1,3 +1,5 @@
+//! The operator's own zones, as they were uploaded.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Record, domain::ZoneFact};

@@ -1,3 +1,5 @@
+//! What a pool is to be, and the policy its domains show.
+
 use serde::{Deserialize, Serialize};
 
 use super::Record;

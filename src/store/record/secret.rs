@@ -1,3 +1,5 @@
+//! What must never be stored in the clear: sealed keys and hashed tokens.
+
 use serde::{Deserialize, Serialize};
 
 use super::Record;

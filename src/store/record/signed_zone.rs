@@ -1,3 +1,5 @@
+//! Signatures at rest; with its template a record is a zone that can be served.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Record, RecordError};

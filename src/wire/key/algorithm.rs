@@ -1,3 +1,5 @@
+//! The signing algorithms that we use, by number and by mnemonic.
+
 use std::fmt;
 use std::str::FromStr;
 

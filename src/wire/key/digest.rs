@@ -1,3 +1,5 @@
+//! What others call a key by: its tag and its DS digest.
+
 use ring::digest::{Context, SHA256};
 
 use crate::wire::Name;

@@ -1,3 +1,5 @@
+//! Key pairs, and raw signatures made and verified.
+
 use ring::rand::SystemRandom;
 use ring::signature::{
     self, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,

@@ -1,3 +1,5 @@
+//! From lines to entries: quotes, escapes, comments, parentheses.
+
 use super::error::Fault;
 
 /// One token of an entry, its escapes known to be well formed.

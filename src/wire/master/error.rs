@@ -1,3 +1,5 @@
+//! What is wrong with a master file, and where.
+
 use std::fmt;
 
 /// Where in a master file something stands.

@@ -1,3 +1,5 @@
+//! What may stand behind `$INCLUDE`: the caller decides.
+
 /// Where the text behind `$INCLUDE` comes from.
 ///
 /// It is asked with the path as the file has it, escapes resolved. A source that reads files must

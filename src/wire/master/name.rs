@@ -1,3 +1,5 @@
+//! Names relative to an origin.
+
 use super::Token;
 use crate::wire::{Name, RelativeName};
 

@@ -1,3 +1,5 @@
+//! From entries to records: directives, defaults, includes.
+
 use super::entry::Entry;
 use super::error::Fault;
 use super::ttl::parse_ttl;

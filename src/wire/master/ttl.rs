@@ -1,3 +1,5 @@
+//! TTLs with and without units.
+
 use crate::wire::Ttl;
 
 /// Reads seconds, plain or with units as BIND writes them: `3600`, `1h30m`, `2W`.

@@ -1,3 +1,5 @@
+//! From records to a text that every name server reads.
+
 use crate::wire::{Name, Rdata, Rtype, Ttl};
 
 /// Writes records as a master file, one a line, in the order given.

@@ -1,3 +1,5 @@
+//! Data that we derive, made field by field.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::Rdata;

@@ -1,3 +1,5 @@
+//! Data as octets that were checked once.
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};

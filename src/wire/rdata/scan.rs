@@ -1,3 +1,5 @@
+//! Reads the fields that the library knows how to read.
+
 use domain::base::name::Name as DomainName;
 use domain::base::scan::{ConvertSymbols, EntrySymbol, Scanner, ScannerError, Symbol, Symbols};
 use domain::base::{CharStr, Rtype as DomainRtype};

@@ -1,3 +1,5 @@
+//! The parameters of SVCB and HTTPS (RFC 9460).
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};

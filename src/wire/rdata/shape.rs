@@ -1,3 +1,5 @@
+//! Which fields the data of a type has, and where its names lie.
+
 use std::ops::Range;
 
 use super::RdataError;

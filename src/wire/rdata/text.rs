@@ -1,3 +1,5 @@
+//! Data as master files write it.
+
 use std::fmt::Write;
 
 use domain::utils::{base32, base64};
