@@ -69,8 +69,10 @@ pub struct IdempotencyRecord {
     pub at: Timestamp,
     /// SHA-256 over method, path and body.
     pub digest: [u8; 32],
-    /// The revision it made.
+    /// The revision it made, or that of then if it changed nothing.
     pub revision: u64,
+    /// Whether it changed anything.
+    pub changed: bool,
 }
 
 impl Record for IdempotencyRecord {

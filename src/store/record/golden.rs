@@ -219,6 +219,7 @@ fn idempotency() -> IdempotencyRecord {
         at: AT,
         digest: [0x1d; 32],
         revision: 17,
+        changed: true,
     }
 }
 
