@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::name::{FinalDot, Labels, canonical_cmp, parse_labels, write_labels};
-use super::{Name, NameError, Rdata, Rtype};
+use super::{Name, NameError, Rdata, Rtype, Serial};
 
 /// The labels of a name in front of an apex; none at the apex itself.
 ///
@@ -231,6 +231,18 @@ impl RelativeRdata {
                 start = at;
                 (end, segment)
             })
+    }
+
+    /// Returns SOA data with another serial; data that is too short for a SOA as it is.
+    #[must_use]
+    pub fn with_soa_serial(&self, serial: Serial) -> Self {
+        let mut soa = self.clone();
+        // The serial is the first of five numbers behind the names (RFC 1035, section 3.3.13), and
+        // holes end names.
+        if let Some(at) = soa.octets.len().checked_sub(20) {
+            soa.octets[at..at + 4].copy_from_slice(&serial.number().to_be_bytes());
+        }
+        soa
     }
 
     /// Returns whether the RDATA depends on the apex.
