@@ -75,6 +75,7 @@ pub mod clock;
 pub mod config;
 pub mod dnssec;
 pub mod document;
+pub mod engine;
 pub mod lifecycle;
 pub mod mail;
 pub mod metrics;

@@ -1,0 +1,334 @@
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::document::Fault;
+use crate::lifecycle::{LifecycleState, WaitingFor};
+use crate::mail::PoolSettings;
+use crate::wire::{Apex, RelativeName, Rtype};
+use crate::zone::{RelativeRrset, ZoneData};
+
+/// A wish: any number of steps, all of them or none.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The steps, in the order in which they take effect.
+    pub ops: Vec<Op>,
+    /// Whose wish it is.
+    pub actor: Actor,
+    /// Why, for the audit log.
+    pub reason: Option<String>,
+    /// Under which key the wish may come again, and what it says.
+    pub id: Option<ChangeId>,
+    /// Whether the plan alone is wanted.
+    pub dry_run: bool,
+    /// How many existing domains the caller expects the change to touch.
+    pub expect_domains: Option<u64>,
+}
+
+/// Who asks for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(pub String);
+
+/// The idempotency key of a request and a digest of what it says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChangeId {
+    /// The key that the client chose.
+    pub key: String,
+    /// SHA-256 over method, path and body.
+    pub digest: [u8; 32],
+}
+
+/// One step of a change.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Op {
+    /// Creates or replaces an operator zone.
+    PutZone {
+        /// The zone's name.
+        apex: Apex,
+        /// Its records, as parsed.
+        data: ZoneData,
+        /// The revision it must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Removes an operator zone.
+    DeleteZone {
+        /// The zone's name.
+        apex: Apex,
+        /// The revision it must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Creates a pool or changes its settings.
+    PutPool {
+        /// The pool's name.
+        name: String,
+        /// Its settings, valid in themselves.
+        settings: Box<PoolSettings>,
+        /// The revision it must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Removes a pool without domains.
+    DeletePool {
+        /// The pool's name.
+        name: String,
+        /// The revision it must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Adds a domain to a pool.
+    AddDomain(AddDomain),
+    /// Changes what is said about a domain, but not what is served.
+    PatchDomain {
+        /// The domain.
+        name: Apex,
+        /// Where it is registered; `Some(None)` forgets it.
+        registrar: Option<Option<String>>,
+        /// When its registration ends; `Some(None)` forgets it.
+        expires_at: Option<Option<Timestamp>>,
+        /// The operator's labels, all of them.
+        labels: Option<BTreeMap<String, String>>,
+        /// The revision it must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Removes a domain, its zone and its keys.
+    DeleteDomain {
+        /// The domain.
+        name: Apex,
+        /// Whether it goes although it may have been delegated.
+        force: bool,
+        /// The revision it must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Gives a domain an RRset of its own, or replaces it.
+    PutRrset {
+        /// The domain.
+        domain: Apex,
+        /// The RRset, relative to the domain.
+        rrset: RelativeRrset,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Takes an RRset of its own from a domain.
+    DeleteRrset {
+        /// The domain.
+        domain: Apex,
+        /// The owner, relative to the domain.
+        owner: RelativeName,
+        /// The type.
+        rtype: Rtype,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Moves a domain to another state of its life.
+    Transition {
+        /// The domain.
+        name: Apex,
+        /// Where to.
+        to: LifecycleState,
+        /// Whether timers and unknowns are skipped.
+        force: bool,
+    },
+}
+
+/// What an `If-Match` header asks for (RFC 9110, section 13.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// The resource exists, whatever its revision.
+    Any,
+    /// The resource has this revision.
+    Revision(u64),
+    /// The tag is none that we ever gave.
+    Never,
+}
+
+/// A domain that is to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddDomain {
+    /// The pool it joins.
+    pub pool: String,
+    /// Its name.
+    pub name: Apex,
+    /// Whether a domain that is in the pool already is no error.
+    pub if_absent: bool,
+    /// Whether it was never delegated before; the pool's word where absent.
+    pub fresh: Option<bool>,
+    /// Where it is registered.
+    pub registrar: Option<String>,
+    /// When its registration ends.
+    pub expires_at: Option<Timestamp>,
+    /// The operator's own labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The revision at which it holds; that of today for a dry run or a change of nothing.
+    pub revision: u64,
+    /// What it did, or would do.
+    pub plan: Plan,
+    /// Whether this call, or an earlier one under the same key, did it.
+    pub replayed: bool,
+}
+
+/// What a change does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// One entry for each step that changes something.
+    pub effects: Vec<Effect>,
+    /// How many domains exist today and are touched.
+    pub existing_domains: u64,
+    /// How many domains are created.
+    pub created_domains: u64,
+    /// Words of warning: nothing is refused for them.
+    pub warnings: Vec<String>,
+}
+
+/// What one step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effect {
+    /// Index of the step in [`Change::ops`].
+    pub op: usize,
+    /// What is done, as the API names it.
+    pub kind: &'static str,
+    /// To what.
+    pub subject: String,
+    /// In words.
+    pub what: String,
+}
+
+/// Why a step is not taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpError {
+    /// Index of the step in [`Change::ops`].
+    pub op: usize,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// Why a change is not made; nothing of it takes effect.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Fields of the request are wrong; pointers are relative to the step's document.
+    #[error("{} fields are wrong", .0.len())]
+    Invalid(Vec<Fault>),
+    /// What it speaks of does not exist.
+    #[error("there is no {kind} {name:?}")]
+    NotFound {
+        /// `pool`, `zone`, `domain` or `rrset`.
+        kind: &'static str,
+        /// The name that was given.
+        name: String,
+    },
+    /// It does not go together with what is.
+    #[error("{0}")]
+    Conflict(String),
+    /// Settings of a pool with domains cannot change so; pointers are relative to the settings.
+    #[error("the pool {pool} has domains, so {} of its settings cannot change like this", .settings.len())]
+    InUse {
+        /// The pool.
+        pool: String,
+        /// The settings, and what each would have to wait for.
+        settings: Vec<Fault>,
+    },
+    /// A rule says: not yet, or not without force.
+    #[error("the step waits: {}", .waiting_for.iter().map(|w| w.to_string()).collect::<Vec<_>>().join("; "))]
+    TooEarly {
+        /// When it may be taken, if that is known.
+        not_before: Option<Timestamp>,
+        /// The rules it waits for.
+        waiting_for: Vec<WaitingFor>,
+    },
+    /// It touches more than is done without a word.
+    #[error(
+        "the change touches {touched} existing domains{}: say expect_domains={touched} if that is meant",
+        .because.as_ref().map_or_else(String::new, |b| format!(" ({b})"))
+    )]
+    ExpectDomains {
+        /// How many it touches.
+        touched: u64,
+        /// What else asks for the word.
+        because: Option<String>,
+    },
+    /// `If-Match` names another revision than the resource has.
+    #[error("{name} has changed: expected the revision of If-Match, found {found}")]
+    PreconditionFailed {
+        /// The resource.
+        name: String,
+        /// Its revision, or that it does not exist.
+        found: String,
+    },
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key {key:?} was used for another request")]
+    KeyReused {
+        /// The key.
+        key: String,
+    },
+    /// More keys are remembered than there is room for.
+    #[error(
+        "{limit} idempotency keys of the last 24 hours are remembered, there is no room for more"
+    )]
+    TooManyKeys {
+        /// The room.
+        limit: usize,
+    },
+    /// The clock cannot be trusted to sign.
+    #[error("nothing is signed: {0}")]
+    Clock(String),
+    /// The store has no room left.
+    #[error("the store is full: {0}; nothing was changed")]
+    StoreFull(String),
+    /// Something of ours failed.
+    #[error("{0}; nothing was changed")]
+    Internal(String),
+    /// The server is about to stop.
+    #[error("the server is stopping; nothing was changed")]
+    Stopping,
+}
+
+impl OpError {
+    /// Returns a reason that concerns the change as a whole: it is told to its first step.
+    pub fn whole(refusal: Refusal) -> Vec<Self> {
+        vec![Self { op: 0, refusal }]
+    }
+}
+
+impl Op {
+    /// Returns what the step is called in the API.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::PutZone { .. } => "put_zone",
+            Self::DeleteZone { .. } => "delete_zone",
+            Self::PutPool { .. } => "put_pool",
+            Self::DeletePool { .. } => "delete_pool",
+            Self::AddDomain(_) => "add_domain",
+            Self::PatchDomain { .. } => "patch_domain",
+            Self::DeleteDomain { .. } => "delete_domain",
+            Self::PutRrset { .. } => "put_rrset",
+            Self::DeleteRrset { .. } => "delete_rrset",
+            Self::Transition { .. } => "transition",
+        }
+    }
+
+    /// Returns what the step is done to.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::PutZone { apex, .. } | Self::DeleteZone { apex, .. } => apex.to_api_text(),
+            Self::PutPool { name, .. } | Self::DeletePool { name, .. } => name.clone(),
+            Self::AddDomain(add) => add.name.to_api_text(),
+            Self::PatchDomain { name, .. }
+            | Self::DeleteDomain { name, .. }
+            | Self::Transition { name, .. } => name.to_api_text(),
+            Self::PutRrset { domain, rrset, .. } => {
+                format!("{} {} {}", domain.to_api_text(), rrset.owner, rrset.rtype)
+            }
+            Self::DeleteRrset {
+                domain,
+                owner,
+                rtype,
+                ..
+            } => {
+                format!("{} {owner} {rtype}", domain.to_api_text())
+            }
+        }
+    }
+}

@@ -1,0 +1,711 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::facts::{DomainFacts, Facts, PoolFacts, Served, SharedTemplate, ZoneFacts, ancestors};
+use super::idempotency::RememberedKeys;
+use super::job::{Job, JobId};
+use super::plan::{DomainDraft, PoolDraft, ZoneDraft};
+use super::prepare::{Material, Prepared, written_serial};
+use super::writer::Writer;
+use super::{OpError, Outcome, Refusal, describe};
+use crate::clock::Timestamp;
+use crate::lifecycle::LifecycleState;
+use crate::metrics::PoolGauges;
+use crate::store::record::{
+    self, AuditChange, AuditRecord, DomainRecord, DsFact, Event, EventsRecord, OperatorZoneRecord,
+    PolicyAdoption, PoolRecord, TemplateRecord, ZoneFact,
+};
+use crate::store::{Batch, Space, StoreError, meta};
+use crate::wire::{Apex, Serial};
+use crate::zone::ZoneImage;
+
+/// How many outdated versions are deleted in one commit: more would hold up what waits for it.
+const GARBAGE: usize = 256;
+
+/// What is committed together, piece by piece as it can fail.
+#[derive(Debug, Default)]
+struct Round {
+    /// Changes, in the order of their revisions.
+    jobs: Vec<JobId>,
+    /// Zones that are stored ahead of their changes.
+    ahead: Vec<(JobId, Apex)>,
+    /// Zones that were signed again.
+    renewed: Vec<Prepared>,
+    /// How many outdated versions go.
+    garbage: usize,
+    /// Keys that no zone has.
+    stray_keys: Vec<Apex>,
+    /// How many idempotency keys are forgotten.
+    forgotten: usize,
+}
+
+/// What a commit did to the published set.
+#[derive(Debug, Default)]
+struct Publication {
+    /// What is served from now on.
+    images: Vec<ZoneImage>,
+    /// What is served no more.
+    withdrawn: Vec<Apex>,
+}
+
+impl Writer {
+    /// Commits what is ready, in one transaction, publishes it and answers.
+    pub(super) fn commit_round(&mut self) {
+        let now = self.shared.clock.now();
+        let mut round = Round {
+            jobs: self.choose_jobs(now),
+            ahead: std::mem::take(&mut self.ahead),
+            renewed: self.current_renewals(),
+            garbage: self.garbage.len().min(GARBAGE),
+            stray_keys: std::mem::take(&mut self.stray_keys),
+            forgotten: 0,
+        };
+        let ready = round.jobs.iter().copied().collect::<BTreeSet<_>>();
+        // What is stored with its change needs not be stored ahead.
+        round.ahead.retain(|(id, _)| !ready.contains(id));
+        let mut batch = self.batch(&round, now);
+        round.forgotten = self.keys.sweep(&*self.shared.store, &mut batch, now);
+        for key in std::mem::take(&mut self.old_events) {
+            batch.delete(Space::Event, &key);
+        }
+        if batch.is_empty() {
+            return;
+        }
+        match self.store(batch) {
+            Ok(()) => self.done(round, now),
+            Err(error) if round.is_one_piece() => self.undone(round, &error, now),
+            Err(_) => {
+                // One large change may have found the disk full: the small ones may still fit.
+                for piece in round.pieces() {
+                    let batch = self.batch(&piece, now);
+                    match self.store(batch) {
+                        Ok(()) => self.done(piece, now),
+                        Err(error) => self.undone(piece, &error, now),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Chooses the ready changes that can be committed together; the others wait for the next
+    /// round, are prepared further, or are refused on what is true now.
+    fn choose_jobs(&mut self, now: Timestamp) -> Vec<JobId> {
+        let mut chosen: Vec<JobId> = Vec::new();
+        let mut names: BTreeSet<Apex> = BTreeSet::new();
+        let mut later = Vec::new();
+        let mut structural = false;
+        while let Some(id) = self.ready.pop_front() {
+            if structural {
+                later.push(id);
+                continue;
+            }
+            match self.check_plan(id, now) {
+                Check::Holds => {}
+                Check::Lacks => {
+                    // Back to the workers, unless all it lacks is here by now.
+                    self.advance(id);
+                    if self.ready.back() == Some(&id) {
+                        self.ready.pop_back();
+                        later.push(id);
+                    }
+                    continue;
+                }
+                Check::Refused(refusals) => {
+                    self.fail(id, refusals);
+                    continue;
+                }
+            }
+            let Some(job) = self.jobs.get(&id) else {
+                continue;
+            };
+            if job.planned.structural && !chosen.is_empty() || job.overlaps(&names) {
+                later.push(id);
+                continue;
+            }
+            structural = job.planned.structural;
+            names.extend(job.planned.domains.keys().cloned());
+            chosen.push(id);
+        }
+        self.ready.extend(later);
+        chosen
+    }
+
+    /// Looks whether a change is still what it was when it was planned.
+    fn check_plan(&mut self, id: JobId, now: Timestamp) -> Check {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return Check::Lacks;
+        };
+        let facts = Self::facts(&self.shared);
+        if job.planned_on != facts.generation || job.planned.waits_for_keys {
+            if let Err(refusals) = job.replan(&facts, now) {
+                return Check::Refused(refusals);
+            }
+            self.garbage.extend(job.prune());
+            if !job.missing(now, &mut || 0).is_empty() || job.planned.waits_for_keys {
+                return Check::Lacks;
+            }
+        }
+        Check::Holds
+    }
+
+    /// Returns the zones that were signed again and that nobody changed meanwhile.
+    fn current_renewals(&mut self) -> Vec<Prepared> {
+        let ready = self.renewals.take_ready();
+        let facts = Self::facts(&self.shared);
+        let (current, old): (Vec<_>, Vec<_>) = ready.into_iter().partition(|prepared| {
+            let served = facts.served(&prepared.apex);
+            served.map(|served| served.version) == prepared.replaces
+        });
+        drop(facts);
+        self.renewals.done(old.into_iter().map(|old| old.apex));
+        current
+    }
+
+    /// Commits a batch.
+    fn store(&self, batch: Batch) -> Result<(), StoreError> {
+        let started = Instant::now();
+        self.shared.store.commit(&batch)?;
+        let revision = Self::facts(&self.shared).revision;
+        self.shared.metrics.committed(revision, started.elapsed());
+        Ok(())
+    }
+
+    /// Puts together what a round stores.
+    fn batch(&self, round: &Round, now: Timestamp) -> Batch {
+        let mut batch = Batch::new();
+        let facts = Self::facts(&self.shared);
+        let mut revision = facts.revision;
+        for id in &round.jobs {
+            if let Some(job) = self.jobs.get(id) {
+                revision += u64::from(job.changes_intent());
+                self.put_templates(&mut batch, job.templates());
+                job.put(&mut batch, &facts, revision, now);
+            }
+        }
+        for (id, apex) in &round.ahead {
+            let prepared = self.jobs.get(id).and_then(|job| job.made.0.get(apex));
+            if let Some(prepared) = prepared {
+                self.put_templates(&mut batch, [&prepared.served.template]);
+                prepared.put(&mut batch);
+            }
+        }
+        for prepared in &round.renewed {
+            prepared.put(&mut batch);
+            if let Some(old) = prepared.replaces {
+                let key = record::signed_zone_key(&prepared.apex, old);
+                batch.delete(Space::SignedZone, &key);
+            }
+            put_renewed_fact(&mut batch, &facts, prepared);
+        }
+        for (apex, version) in self.garbage.iter().take(round.garbage) {
+            let key = record::signed_zone_key(apex, *version);
+            batch.delete(Space::SignedZone, &key);
+        }
+        for apex in &round.stray_keys {
+            if facts.zone(apex).is_none() && !self.claims_name(apex) {
+                batch.delete(Space::Key, apex.as_wire());
+            }
+        }
+        let signs = !(round.jobs.is_empty() && round.renewed.is_empty() && round.ahead.is_empty());
+        if let (true, Some(at)) = (signs, self.guard.last_signing()) {
+            meta::LAST_SIGNING.put(&mut batch, &at);
+        }
+        if revision != facts.revision {
+            meta::REVISION.put(&mut batch, &revision);
+        }
+        batch
+    }
+
+    /// Returns whether a change in flight is about a name.
+    fn claims_name(&self, apex: &Apex) -> bool {
+        let claim = super::job::Claim::Name(apex.clone());
+        self.claims.contains_key(&claim)
+    }
+
+    /// Stores the templates that are not stored yet.
+    fn put_templates<'t>(
+        &self,
+        batch: &mut Batch,
+        templates: impl IntoIterator<Item = &'t Arc<SharedTemplate>>,
+    ) {
+        let mut seen = BTreeSet::new();
+        for shared in templates {
+            if self.templates.contains(&shared.id) || !seen.insert(shared.id) {
+                continue;
+            }
+            let record = TemplateRecord((*shared.template).clone());
+            batch.put_record(&shared.id.0, &record);
+        }
+    }
+
+    /// Makes facts of what is durable, serves it and answers.
+    fn done(&mut self, round: Round, now: Timestamp) {
+        let mut publication = Publication::default();
+        let mut answers = Vec::new();
+        let shared = Arc::clone(&self.shared);
+        let mut facts = shared.facts.write().unwrap_or_else(PoisonError::into_inner);
+        for id in round.jobs {
+            let Some(mut job) = self.jobs.remove(&id) else {
+                continue;
+            };
+            self.templates
+                .extend(job.templates().map(|template| template.id));
+            self.garbage.extend(job.outdated());
+            if let Some(key) = &job.change.id {
+                self.keys.note(key, now);
+            }
+            facts.revision += u64::from(job.changes_intent());
+            let outcome = Outcome {
+                revision: facts.revision,
+                plan: std::mem::take(&mut job.planned.plan),
+                replayed: false,
+            };
+            job.apply(&mut facts, &mut publication);
+            answers.push((id, job, outcome));
+        }
+        for (id, apex) in round.ahead {
+            let job = self.jobs.get_mut(&id);
+            if let Some(prepared) = job.and_then(|job| job.made.0.get_mut(&apex)) {
+                prepared.records = None;
+                self.templates.insert(prepared.served.template.id);
+            }
+        }
+        for prepared in round.renewed {
+            let Prepared {
+                apex,
+                served,
+                image,
+                ..
+            } = prepared;
+            facts.put_served(&apex, served);
+            publication.images.push(image);
+            self.renewals.done([apex]);
+        }
+        facts.generation += 1;
+        let revision = facts.revision;
+        drop(facts);
+        self.garbage.drain(..round.garbage);
+        self.keys.forget(round.forgotten);
+
+        // Served before it is answered: a query sent after the answer sees it.
+        for apex in &publication.withdrawn {
+            self.publisher.withdraw(apex);
+        }
+        self.publisher.publish(publication.images);
+        self.shared.metrics.published(revision);
+        if !answers.is_empty() {
+            self.show_pools();
+        }
+        for (id, job, outcome) in answers {
+            self.finish(id, job, Ok(outcome));
+        }
+    }
+
+    /// Answers what could not be stored; nothing of it is a fact or served.
+    fn undone(&mut self, round: Round, error: &StoreError, now: Timestamp) {
+        tracing::error!(%error, "a commit failed; what was served is served on");
+        let refusal = || match error {
+            StoreError::Full { .. } => Refusal::StoreFull(error.to_string()),
+            _ => Refusal::Internal(error.to_string()),
+        };
+        let ahead = round.ahead.into_iter().map(|(id, _)| id);
+        let jobs: BTreeSet<JobId> = round.jobs.into_iter().chain(ahead).collect();
+        for id in jobs {
+            self.fail(id, OpError::whole(refusal()));
+        }
+        let renewed = round.renewed.into_iter().map(|prepared| prepared.apex);
+        let renewed: Vec<Apex> = renewed.collect();
+        if !renewed.is_empty() {
+            self.renewals.failed(renewed, now);
+        }
+        // Keys that could not be removed now are found at the next start.
+    }
+
+    /// Shows how many domains each pool has.
+    pub(super) fn show_pools(&self) {
+        let facts = Self::facts(&self.shared);
+        let gauges: Vec<(&str, PoolGauges)> = facts
+            .pools
+            .iter()
+            .map(|(name, pool)| {
+                let states = LifecycleState::ALL.into_iter();
+                let domains = states.map(|state| (state.as_str(), pool.counts[state.index()]));
+                let life = pool.recipe.settings.life();
+                let gauges = PoolGauges {
+                    domains: domains.collect(),
+                    ready: pool.ready(),
+                    standby_wanted: life.standby.into(),
+                    earliest_expiry: self.renewals.earliest.get(name).copied(),
+                };
+                (&**name, gauges)
+            })
+            .collect();
+        let gauges = gauges.iter().map(|(name, gauges)| (*name, gauges));
+        self.shared.metrics.set_pools(gauges);
+    }
+}
+
+/// Whether a change is still what it was when it was planned.
+enum Check {
+    /// All it needs is prepared.
+    Holds,
+    /// Something more must be prepared.
+    Lacks,
+    /// It is refused on what is true now.
+    Refused(Vec<OpError>),
+}
+
+impl Round {
+    /// Returns whether nothing of it can be stored without the rest.
+    fn is_one_piece(&self) -> bool {
+        let pieces = self.jobs.len()
+            + usize::from(!self.ahead.is_empty())
+            + usize::from(!self.renewed.is_empty())
+            + usize::from(self.garbage > 0 || !self.stray_keys.is_empty());
+        pieces <= 1
+    }
+
+    /// Takes it apart; what frees room comes first, then what is smallest.
+    fn pieces(self) -> Vec<Self> {
+        let mut pieces = vec![Self {
+            garbage: self.garbage,
+            stray_keys: self.stray_keys,
+            ..Self::default()
+        }];
+        let jobs = self.jobs.into_iter();
+        pieces.extend(jobs.map(|id| Self {
+            jobs: vec![id],
+            ..Self::default()
+        }));
+        pieces.push(Self {
+            renewed: self.renewed,
+            ..Self::default()
+        });
+        pieces.push(Self {
+            ahead: self.ahead,
+            ..Self::default()
+        });
+        pieces
+    }
+}
+
+impl Job {
+    /// Returns whether the change makes a revision.
+    fn changes_intent(&self) -> bool {
+        !self.planned.plan.effects.is_empty()
+    }
+
+    /// Returns whether the change is about names that are, lie above or lie below one of `names`.
+    fn overlaps(&self, names: &BTreeSet<Apex>) -> bool {
+        use std::ops::Bound;
+        if names.is_empty() {
+            return false;
+        }
+        self.planned.domains.keys().any(|name| {
+            let after = (Bound::Excluded(name), Bound::Unbounded);
+            let next = names.range::<Apex, _>(after).next();
+            names.contains(name)
+                || next.is_some_and(|next| next.is_below(name))
+                || ancestors(name).any(|above| names.contains(&above))
+        })
+    }
+
+    /// Returns the versions that nothing names once the change is a fact.
+    fn outdated(&self) -> Vec<(Apex, u64)> {
+        let made = self.made.0.values();
+        let replaced = made.filter_map(|made| Some((made.apex.clone(), made.replaces?)));
+        replaced.collect()
+    }
+
+    /// Adds all that the change stores to a batch.
+    fn put(&self, batch: &mut Batch, facts: &Facts, revision: u64, now: Timestamp) {
+        for (name, draft) in &self.planned.pools {
+            match draft {
+                Some(draft) => {
+                    let record = draft.record(revision);
+                    batch.put_record(name.as_bytes(), &record);
+                    if let Some(recipe) = &draft.recipe {
+                        let template = TemplateRecord((*recipe.template.template).clone());
+                        batch.put_record(&recipe.template.id.0, &template);
+                    }
+                }
+                None => batch.delete(Space::Pool, name.as_bytes()),
+            }
+        }
+        for (apex, draft) in &self.planned.zones {
+            match draft {
+                Some(draft) => {
+                    if let Some(served) = self.served(apex, draft.served.as_ref()) {
+                        let record = draft.record(apex, revision, &served);
+                        batch.put_record(apex.as_wire(), &record);
+                    }
+                }
+                None => remove(batch, Space::Zone, apex, facts),
+            }
+        }
+        for (apex, draft) in &self.planned.domains {
+            match draft {
+                Some(draft) => {
+                    if let Some(served) = self.served(apex, draft.served.as_ref()) {
+                        let facts = draft.facts(revision, served);
+                        batch.put_record(apex.as_wire(), &domain_record(&facts));
+                    }
+                }
+                None => remove(batch, Space::Domain, apex, facts),
+            }
+        }
+        for prepared in self.made.0.values() {
+            prepared.put(batch);
+        }
+        let changes_intent = self.changes_intent();
+        if let Some(id) = &self.change.id {
+            RememberedKeys::store(batch, id, now, (revision, changes_intent));
+        }
+        if changes_intent {
+            let key = record::growing_key(revision);
+            batch.put_record(&key, &self.audit(facts, revision, now));
+            batch.put_record(&key, &self.events(now));
+        }
+    }
+
+    /// Returns the zone as it will be served.
+    fn served(&self, apex: &Apex, now: Option<&Served>) -> Option<Served> {
+        let made = self.made.0.get(apex).map(|made| &made.served);
+        made.or(now).cloned()
+    }
+
+    /// Returns what the audit log says of the change.
+    fn audit(&self, facts: &Facts, revision: u64, at: Timestamp) -> AuditRecord {
+        let effects = self.planned.plan.effects.iter();
+        let changes = effects.map(|effect| AuditChange {
+            op: effect.kind.to_owned(),
+            subject: effect.subject.clone(),
+            before: describe::before(facts, &self.change.ops[effect.op]),
+            after: describe::after(&self.planned, &self.change.ops[effect.op]),
+        });
+        AuditRecord {
+            at,
+            revision,
+            actor: self.change.actor.0.clone(),
+            reason: self.change.reason.clone(),
+            changes: changes.collect(),
+        }
+    }
+
+    /// Returns what happened.
+    fn events(&self, at: Timestamp) -> EventsRecord {
+        let effects = self.planned.plan.effects.iter();
+        let events = effects.map(|effect| Event {
+            kind: effect.kind.to_owned(),
+            subject: effect.subject.clone(),
+        });
+        EventsRecord {
+            at,
+            events: events.collect(),
+        }
+    }
+
+    /// Makes facts of the change.
+    fn apply(&mut self, facts: &mut Facts, publication: &mut Publication) {
+        let revision = facts.revision;
+        let mut made = std::mem::take(&mut self.made.0);
+        let pools = std::mem::take(&mut self.planned.pools);
+        for (name, draft) in pools {
+            match draft {
+                Some(draft) => {
+                    if let Some(pool) = draft.into_facts(revision) {
+                        facts.put_pool(&name, pool);
+                    }
+                }
+                None => {
+                    facts.pools.remove(&name);
+                }
+            }
+        }
+        for (apex, draft) in std::mem::take(&mut self.planned.zones) {
+            let Some(draft) = draft else {
+                facts.remove_zone(&apex);
+                publication.withdrawn.push(apex);
+                continue;
+            };
+            let old = facts.zones.get(&apex).map(|zone| Arc::clone(&zone.content));
+            let prepared = made.remove(&apex);
+            if let Some(zone) = draft.into_facts(revision, old, prepared, publication) {
+                facts.put_zone(apex, zone);
+            }
+        }
+        for (apex, draft) in std::mem::take(&mut self.planned.domains) {
+            let Some(draft) = draft else {
+                facts.remove_domain(&apex);
+                publication.withdrawn.push(apex);
+                continue;
+            };
+            let served = match made.remove(&apex) {
+                Some(prepared) => {
+                    publication.images.push(prepared.image);
+                    Some(prepared.served)
+                }
+                None => draft.served.clone(),
+            };
+            if let Some(served) = served {
+                facts.put_domain(apex, draft.facts(revision, served));
+            }
+        }
+    }
+}
+
+impl Prepared {
+    /// Adds the signed zone, and keys that are new, to a batch; nothing if it is stored already.
+    fn put(&self, batch: &mut Batch) {
+        let Some(records) = &self.records else {
+            return;
+        };
+        let key = record::signed_zone_key(&self.apex, self.served.version);
+        batch.put_record(&key, &records.zone);
+        if let Some(keys) = &records.keys {
+            batch.put_record(self.apex.as_wire(), keys);
+        }
+    }
+}
+
+impl PoolDraft {
+    /// Returns what is stored of the pool.
+    fn record(&self, revision: u64) -> PoolRecord {
+        let template = self.recipe.as_ref().map(|recipe| recipe.template.id);
+        PoolRecord {
+            revision,
+            settings: self.settings.to_document().to_string(),
+            template: template.expect("a plan that renders no template is refused"),
+            policy: self.policy.as_ref().map(|policy| PolicyAdoption {
+                revision: policy.revision,
+                text: policy.text.clone(),
+            }),
+        }
+    }
+
+    /// Returns what is known of the pool from now on.
+    fn into_facts(self, revision: u64) -> Option<PoolFacts> {
+        Some(PoolFacts {
+            revision,
+            recipe: self.recipe?,
+            policy: self.policy,
+            counts: [0; LifecycleState::ALL.len()],
+        })
+    }
+}
+
+impl ZoneDraft {
+    /// Returns what is stored of the zone.
+    fn record(&self, apex: &Apex, revision: u64, served: &Served) -> OperatorZoneRecord {
+        let soa = self
+            .records
+            .iter()
+            .find(|rrset| rrset.rtype == crate::wire::Rtype::SOA && rrset.owner.is_apex());
+        let written = soa.and_then(|soa| written_serial(soa, apex));
+        OperatorZoneRecord {
+            revision: self.revision.unwrap_or(revision),
+            records: self.records.to_vec(),
+            written_serial: written.unwrap_or(Serial::new(0)),
+            zone: zone_fact(served),
+        }
+    }
+
+    /// Returns what is known of the zone from now on.
+    fn into_facts(
+        self,
+        revision: u64,
+        old: Option<Arc<Vec<crate::zone::RelativeRrset>>>,
+        prepared: Option<Prepared>,
+        publication: &mut Publication,
+    ) -> Option<ZoneFacts> {
+        let content = match self.inputs.map(|inputs| inputs.material) {
+            Some(Material::Operator { content, .. }) => content,
+            Some(Material::Domain { .. }) | None => old?,
+        };
+        let served = match prepared {
+            Some(prepared) => {
+                publication.images.push(prepared.image);
+                prepared.served
+            }
+            None => self.served?,
+        };
+        Some(ZoneFacts {
+            revision: self.revision.unwrap_or(revision),
+            records: self.records,
+            content,
+            served,
+        })
+    }
+}
+
+impl DomainDraft {
+    /// Returns what is known of the domain from now on.
+    fn facts(&self, revision: u64, served: Served) -> DomainFacts {
+        DomainFacts {
+            pool: Arc::clone(&self.pool),
+            state: self.state,
+            fresh: self.fresh,
+            since: self.since,
+            revision: self.revision.unwrap_or(revision),
+            rare: self.rare.clone(),
+            served,
+        }
+    }
+}
+
+/// Returns what is stored of a domain.
+pub(super) fn domain_record(domain: &DomainFacts) -> DomainRecord {
+    let rare = domain.rare.as_deref().cloned().unwrap_or_default();
+    DomainRecord {
+        pool: domain.pool.to_string(),
+        state: domain.state,
+        since: domain.since,
+        revision: domain.revision,
+        fresh: domain.fresh,
+        registrar: rare.registrar,
+        expires_at: rare.expires_at,
+        labels: rare.labels,
+        extra: rare.extra,
+        zone: zone_fact(&domain.served),
+    }
+}
+
+/// Returns what is stored of which signed zone serves a name.
+pub(super) fn zone_fact(served: &Served) -> ZoneFact {
+    let ds = served.ds.iter().map(|ds| DsFact {
+        key_tag: ds.key_tag,
+        algorithm: ds.algorithm,
+        digest: ds.digest,
+    });
+    ZoneFact {
+        version: served.version,
+        serial: served.serial,
+        earliest_expiration: served.earliest_expiration,
+        ds: ds.collect(),
+    }
+}
+
+/// Stores that a name is served by a zone that was signed again.
+pub(super) fn put_renewed_fact(batch: &mut Batch, facts: &Facts, prepared: &Prepared) {
+    let apex = &prepared.apex;
+    if let Some(domain) = facts.domains.get(apex) {
+        let mut domain = domain.clone();
+        domain.served = prepared.served.clone();
+        batch.put_record(apex.as_wire(), &domain_record(&domain));
+    } else if let Some(zone) = facts.zones.get(apex) {
+        let draft = ZoneDraft::of(zone, 0);
+        let record = draft.record(apex, zone.revision, &prepared.served);
+        batch.put_record(apex.as_wire(), &record);
+    }
+}
+
+/// Deletes all that is stored of a name.
+fn remove(batch: &mut Batch, space: Space, apex: &Apex, facts: &Facts) {
+    batch.delete(space, apex.as_wire());
+    batch.delete(Space::Key, apex.as_wire());
+    if let Some(served) = facts.served(apex) {
+        let key = record::signed_zone_key(apex, served.version);
+        batch.delete(Space::SignedZone, &key);
+    }
+}

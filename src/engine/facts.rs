@@ -1,0 +1,349 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::dnssec::{Ds, SigningPolicy};
+use crate::lifecycle::LifecycleState;
+use crate::mail::{self, PoolSettings};
+use crate::wire::{Apex, Name, Serial};
+use crate::zone::{RelativeRrset, Template, TemplateId};
+
+/// Everything the engine knows, as of the last commit.
+///
+/// About 350 octets a domain: names of pools, templates and settings are shared, and what few
+/// domains have is boxed.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// How many changes of intent were accepted.
+    pub(super) revision: u64,
+    /// Grows with every commit that alters a fact, re-signing included.
+    pub(super) generation: u64,
+    /// The pools by name.
+    pub(super) pools: BTreeMap<Arc<str>, PoolFacts>,
+    /// The operator's own zones.
+    pub(super) zones: BTreeMap<Apex, ZoneFacts>,
+    /// The domains of all pools, in canonical order of their names.
+    pub(super) domains: BTreeMap<Apex, DomainFacts>,
+    /// Every zone by the moment at which it is to be signed again.
+    pub(super) due: BTreeSet<(Timestamp, Apex)>,
+}
+
+/// What is known of a pool.
+#[derive(Clone, Debug)]
+pub(super) struct PoolFacts {
+    /// The revision of the last change of intent that touched it.
+    pub(super) revision: u64,
+    /// What its domains' zones are made from.
+    pub(super) recipe: Arc<Recipe>,
+    /// When its MTA-STS policy was adopted, if it has one.
+    pub(super) policy: Option<Adoption>,
+    /// How many domains it has in each state.
+    pub(super) counts: [u64; LifecycleState::ALL.len()],
+}
+
+/// What makes the id of an MTA-STS policy: it never stands for two texts (RFC 8461, section 3.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Adoption {
+    /// The revision that was about to be made when the pool adopted the policy.
+    pub(super) revision: u64,
+    /// The policy as the pool writes it, hosts relative.
+    pub(super) text: String,
+}
+
+/// What all zones of one pool version are made from.
+#[derive(Debug)]
+pub(super) struct Recipe {
+    /// The pool's settings.
+    pub(super) settings: Arc<PoolSettings>,
+    /// What was rendered out of them.
+    pub(super) template: Arc<SharedTemplate>,
+    /// How the zones are signed.
+    pub(super) signing: SigningPolicy,
+}
+
+/// A template under its name, with what is asked of it often.
+#[derive(Debug)]
+pub(super) struct SharedTemplate {
+    /// The template's name.
+    pub(super) id: TemplateId,
+    /// The template.
+    pub(super) template: Arc<Template>,
+    /// The octets of the longest owner in front of an apex.
+    pub(super) longest_owner: usize,
+}
+
+/// What is known of a domain.
+#[derive(Clone, Debug)]
+pub(super) struct DomainFacts {
+    /// The pool it belongs to.
+    pub(super) pool: Arc<str>,
+    /// Where it stands in its life.
+    pub(super) state: LifecycleState,
+    /// Whether it was never delegated before it was added.
+    pub(super) fresh: bool,
+    /// Since when it stands there.
+    pub(super) since: Timestamp,
+    /// The revision of the last change of intent that touched it.
+    pub(super) revision: u64,
+    /// What few domains have.
+    pub(super) rare: Option<Box<Rare>>,
+    /// The zone as served.
+    pub(super) served: Served,
+}
+
+/// What few domains have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rare {
+    /// Where it is registered, in the operator's words.
+    pub(super) registrar: Option<String>,
+    /// When its registration ends.
+    pub(super) expires_at: Option<Timestamp>,
+    /// The operator's own labels.
+    pub(super) labels: BTreeMap<String, String>,
+    /// The RRsets that the operator gave this domain alone, sorted by owner and type.
+    pub(super) extra: Vec<RelativeRrset>,
+}
+
+/// What is known of one of the operator's own zones.
+#[derive(Clone, Debug)]
+pub(super) struct ZoneFacts {
+    /// The revision of the last change of intent that touched it.
+    pub(super) revision: u64,
+    /// The operator's RRsets, the SOA as written; nothing that is derived.
+    pub(super) records: Arc<Vec<RelativeRrset>>,
+    /// The operator's and the derived RRsets, as they were signed; no SOA, nothing about keys.
+    pub(super) content: Arc<Vec<RelativeRrset>>,
+    /// The zone as served.
+    pub(super) served: Served,
+}
+
+/// Which signed zone serves a name, and what of it is asked often.
+#[derive(Clone, Debug)]
+pub(super) struct Served {
+    /// The version under which the signed zone is stored.
+    pub(super) version: u64,
+    /// The SOA serial.
+    pub(super) serial: Serial,
+    /// When the first of its signatures expires.
+    pub(super) earliest_expiration: Timestamp,
+    /// What the parent must be told.
+    pub(super) ds: Box<[Ds]>,
+    /// The template that the signatures were made over.
+    pub(super) template: Arc<SharedTemplate>,
+}
+
+/// A zone of ours, whichever kind it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ZoneKind<'f> {
+    /// One of the operator's own.
+    Operator(&'f ZoneFacts),
+    /// A pool's domain.
+    Domain(&'f DomainFacts),
+}
+
+impl Facts {
+    /// Returns the zone of a name, if there is one.
+    pub(super) fn zone(&self, apex: &Apex) -> Option<ZoneKind<'_>> {
+        let domain = self.domains.get(apex).map(ZoneKind::Domain);
+        domain.or_else(|| self.zones.get(apex).map(ZoneKind::Operator))
+    }
+
+    /// Returns the zone as served, if there is one.
+    pub(super) fn served(&self, apex: &Apex) -> Option<&Served> {
+        self.zone(apex).map(|zone| match zone {
+            ZoneKind::Operator(zone) => &zone.served,
+            ZoneKind::Domain(domain) => &domain.served,
+        })
+    }
+
+    /// Returns how the zone of a name is signed.
+    pub(super) fn signing(&self, apex: &Apex) -> SigningPolicy {
+        match self.domains.get(apex) {
+            Some(domain) => self
+                .pools
+                .get(&domain.pool)
+                .map_or_else(SigningPolicy::default, |pool| pool.recipe.signing.clone()),
+            None => SigningPolicy::default(),
+        }
+    }
+
+    /// Takes a domain in, or what is new of it.
+    pub(super) fn put_domain(&mut self, apex: Apex, domain: DomainFacts) {
+        self.remove_domain(&apex);
+        if let Some(pool) = self.pools.get_mut(&domain.pool) {
+            pool.counts[domain.state.index()] += 1;
+        }
+        let earliest = domain.served.earliest_expiration;
+        self.domains.insert(apex.clone(), domain);
+        self.schedule(apex, earliest);
+    }
+
+    /// Drops a domain.
+    pub(super) fn remove_domain(&mut self, apex: &Apex) {
+        self.unschedule(apex);
+        let Some(domain) = self.domains.remove(apex) else {
+            return;
+        };
+        if let Some(pool) = self.pools.get_mut(&domain.pool) {
+            pool.counts[domain.state.index()] -= 1;
+        }
+    }
+
+    /// Takes one of the operator's own zones in, or what is new of it.
+    pub(super) fn put_zone(&mut self, apex: Apex, zone: ZoneFacts) {
+        self.remove_zone(&apex);
+        let earliest = zone.served.earliest_expiration;
+        self.zones.insert(apex.clone(), zone);
+        self.schedule(apex, earliest);
+    }
+
+    /// Drops one of the operator's own zones.
+    pub(super) fn remove_zone(&mut self, apex: &Apex) {
+        self.unschedule(apex);
+        self.zones.remove(apex);
+    }
+
+    /// Replaces the signed zone behind a name.
+    pub(super) fn put_served(&mut self, apex: &Apex, served: Served) {
+        self.unschedule(apex);
+        let earliest = served.earliest_expiration;
+        if let Some(domain) = self.domains.get_mut(apex) {
+            domain.served = served;
+        } else if let Some(zone) = self.zones.get_mut(apex) {
+            zone.served = served;
+        } else {
+            return;
+        }
+        self.schedule(apex.clone(), earliest);
+    }
+
+    /// Takes a pool in, or what is new of it; its counts stay.
+    pub(super) fn put_pool(&mut self, name: &Arc<str>, mut pool: PoolFacts) {
+        let old = self.pools.get(name);
+        pool.counts = old.map_or([0; LifecycleState::ALL.len()], |old| old.counts);
+        // When its zones are due follows from how they are signed.
+        let moved: Vec<(Apex, Timestamp)> = match old {
+            Some(old) if old.recipe.signing != pool.recipe.signing => self
+                .domains
+                .iter()
+                .filter(|(_, domain)| domain.pool == *name)
+                .map(|(apex, domain)| (apex.clone(), domain.served.earliest_expiration))
+                .collect(),
+            _ => Vec::new(),
+        };
+        moved.iter().for_each(|(apex, _)| self.unschedule(apex));
+        self.pools.insert(Arc::clone(name), pool);
+        for (apex, earliest) in moved {
+            self.schedule(apex, earliest);
+        }
+    }
+
+    /// Notes when a zone is due.
+    fn schedule(&mut self, apex: Apex, earliest_expiration: Timestamp) {
+        let at = renew_at(earliest_expiration, &self.signing(&apex));
+        self.due.insert((at, apex));
+    }
+
+    /// Forgets when a zone is due.
+    fn unschedule(&mut self, apex: &Apex) {
+        let Some(served) = self.served(apex) else {
+            return;
+        };
+        let at = renew_at(served.earliest_expiration, &self.signing(apex));
+        self.due.remove(&(at, apex.clone()));
+    }
+
+    /// Returns when the first signature of each pool's zones expires.
+    pub(super) fn earliest_expirations(&self) -> BTreeMap<Arc<str>, Timestamp> {
+        let mut earliest: BTreeMap<Arc<str>, Timestamp> = BTreeMap::new();
+        for domain in self.domains.values() {
+            let expiration = domain.served.earliest_expiration;
+            match earliest.get_mut(&domain.pool) {
+                Some(first) => *first = expiration.min(*first),
+                None => {
+                    earliest.insert(Arc::clone(&domain.pool), expiration);
+                }
+            }
+        }
+        earliest
+    }
+}
+
+/// Returns the names above `name` that can be a zone of ours, the closest first.
+pub(super) fn ancestors(name: &Name) -> impl Iterator<Item = Apex> + use<> {
+    let above = std::iter::successors(name.parent(), Name::parent);
+    above.filter_map(|name| Apex::new(name).ok())
+}
+
+impl SharedTemplate {
+    /// Wraps a template.
+    pub(super) fn new(template: Template) -> Arc<Self> {
+        let owners = template.rrsets().iter();
+        let lengths = owners.map(|rrset| rrset.owner.as_wire().len());
+        Arc::new(Self {
+            id: template.id(),
+            longest_owner: lengths.max().unwrap_or(0),
+            template: Arc::new(template),
+        })
+    }
+}
+
+impl Recipe {
+    /// Returns whether zones made from either are the same.
+    pub(super) fn makes_the_same(&self, other: &Self) -> bool {
+        let zero = Serial::new(0);
+        // Another algorithm is for the keys of new domains; old ones keep theirs (1.8).
+        let timing =
+            |policy: &SigningPolicy| (policy.dnskey_ttl(), policy.lifetime(), policy.refresh());
+        self.template.id == other.template.id
+            && timing(&self.signing) == timing(&other.signing)
+            && self.settings.soa(zero) == other.settings.soa(zero)
+    }
+}
+
+impl PartialEq for Recipe {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || self.makes_the_same(other)
+    }
+}
+
+impl DomainFacts {
+    /// Returns the RRsets that the operator gave this domain alone.
+    pub(super) fn extra(&self) -> &[RelativeRrset] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.extra)
+    }
+}
+
+impl Rare {
+    /// Returns the box that is kept: none for nothing.
+    pub(super) fn boxed(self) -> Option<Box<Self>> {
+        (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+impl PoolFacts {
+    /// Returns how many standby domains could be activated now: none while readiness is asked for,
+    /// as nothing observes it.
+    pub(super) fn ready(&self) -> u64 {
+        let wanted = self.recipe.settings.readiness();
+        let asks = wanted.delegated || wanted.mail_ready || wanted.secured != mail::Secured::No;
+        if asks {
+            0
+        } else {
+            self.counts[LifecycleState::Standby.index()]
+        }
+    }
+}
+
+/// Returns when a zone is signed again: long before its first signature expires (K8). Jitter is in
+/// the expiration already.
+pub(super) fn renew_at(earliest_expiration: Timestamp, signing: &SigningPolicy) -> Timestamp {
+    earliest_expiration.saturating_sub(signing.refresh().as_duration())
+}
+
+impl Adoption {
+    /// Returns the policy's id (S2).
+    pub(super) fn id(&self) -> String {
+        mail::policy_id(self.revision, &self.text)
+    }
+}

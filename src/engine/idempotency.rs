@@ -1,0 +1,137 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::{Change, ChangeId, Effect, Op, Outcome, Plan, Refusal};
+use crate::clock::Timestamp;
+use crate::store::record::{self, AuditRecord, IdempotencyRecord};
+use crate::store::{Batch, Space, Store, StoreError};
+
+/// How long a key is remembered.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// How many keys are remembered: about 100 octets each, here and in the store.
+const KEY_LIMIT: usize = 1_000_000;
+
+/// How many keys are forgotten in one commit.
+const SWEEP: usize = 256;
+
+/// The idempotency keys of the last day, oldest first; what they stand for is in the store.
+#[derive(Debug, Default)]
+pub(super) struct RememberedKeys {
+    /// When each was used first.
+    keys: VecDeque<(Timestamp, Box<str>)>,
+}
+
+impl RememberedKeys {
+    /// Takes in what the store remembers, in any order.
+    pub(super) fn new(mut keys: Vec<(Timestamp, Box<str>)>) -> Self {
+        keys.sort_unstable();
+        Self { keys: keys.into() }
+    }
+
+    /// Returns the outcome of the change that used the key before, if one did.
+    ///
+    /// # Errors
+    ///
+    /// When the key was used for something else, there is no room for it, or the store cannot be
+    /// read.
+    pub(super) fn recall(
+        &self,
+        store: &dyn Store,
+        change: &Change,
+        id: &ChangeId,
+        now: Timestamp,
+    ) -> Result<Option<Outcome>, Refusal> {
+        let failed = |error: StoreError| Refusal::Internal(error.to_string());
+        let known: Option<IdempotencyRecord> =
+            record::get(store, id.key.as_bytes()).map_err(failed)?;
+        let Some(known) = known.filter(|known| now.since(known.at) < REMEMBERED) else {
+            if self.keys.len() >= KEY_LIMIT {
+                return Err(Refusal::TooManyKeys { limit: KEY_LIMIT });
+            }
+            return Ok(None);
+        };
+        if known.digest != id.digest {
+            return Err(Refusal::KeyReused {
+                key: id.key.clone(),
+            });
+        }
+        // A change of nothing made no revision, and so no audit record of its own.
+        let plan = if known.changed {
+            let key = record::growing_key(known.revision);
+            let audit: Option<AuditRecord> = record::get(store, &key).map_err(failed)?;
+            audit.map_or_else(Plan::default, |audit| replay(&audit, change))
+        } else {
+            Plan::default()
+        };
+        Ok(Some(Outcome {
+            revision: known.revision,
+            plan,
+            replayed: true,
+        }))
+    }
+
+    /// Adds to a batch that a key is remembered.
+    pub(super) fn store(batch: &mut Batch, id: &ChangeId, at: Timestamp, made: (u64, bool)) {
+        let (revision, changed) = made;
+        let record = IdempotencyRecord {
+            at,
+            digest: id.digest,
+            revision,
+            changed,
+        };
+        batch.put_record(id.key.as_bytes(), &record);
+    }
+
+    /// Notes that a key is remembered in the store.
+    pub(super) fn note(&mut self, id: &ChangeId, at: Timestamp) {
+        self.keys.push_back((at, id.key.as_str().into()));
+    }
+
+    /// Adds to a batch that keys older than a day are forgotten, a part of them at a time; returns
+    /// how many.
+    pub(super) fn sweep(&self, store: &dyn Store, batch: &mut Batch, now: Timestamp) -> usize {
+        let keys = self.keys.iter().take(SWEEP);
+        let old = keys.take_while(|(at, _)| now.since(*at) >= REMEMBERED);
+        let mut count = 0;
+        for (at, key) in old {
+            count += 1;
+            // A key used again after a day has a newer record, which stays.
+            let known = record::get::<IdempotencyRecord>(store, key.as_bytes());
+            if known.is_ok_and(|known| known.is_some_and(|known| known.at == *at)) {
+                batch.delete(Space::Idempotency, key.as_bytes());
+            }
+        }
+        count
+    }
+
+    /// Drops the first `count` keys, which are forgotten in the store.
+    pub(super) fn forget(&mut self, count: usize) {
+        self.keys.drain(..count.min(self.keys.len()));
+    }
+}
+
+/// Returns what a change did, out of what the audit log says of it.
+fn replay(audit: &AuditRecord, change: &Change) -> Plan {
+    let mut plan = Plan::default();
+    let mut op = 0;
+    for done in &audit.changes {
+        // Effects come in the order of the steps; a step without one is passed over.
+        let step = change.ops.iter().enumerate().skip(op);
+        let mut step = step.filter(|(_, op)| op.kind() == done.op && op.subject() == done.subject);
+        let Some((at, step)) = step.next() else {
+            continue;
+        };
+        op = at + 1;
+        if matches!(step, Op::AddDomain(_)) {
+            plan.created_domains += 1;
+        }
+        plan.effects.push(Effect {
+            op: at,
+            kind: step.kind(),
+            subject: done.subject.clone(),
+            what: "was done under this key before".to_owned(),
+        });
+    }
+    plan
+}

@@ -1,0 +1,605 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::ops::{Bound, ControlFlow};
+use std::sync::{Arc, mpsc};
+use std::thread;
+
+use super::facts::{
+    Adoption, DomainFacts, Facts, PoolFacts, Rare, Recipe, Served, SharedTemplate, ZoneFacts,
+    renew_at,
+};
+use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
+use super::idempotency::RememberedKeys;
+use super::prepare::Workshop;
+use super::resign::Renewals;
+use super::restored;
+use super::workers::Workers;
+use super::writer::Writer;
+use crate::clock::{Clock, Timestamp};
+use crate::dnssec::{ClockGuard, Ds, SealingKey, SigningPolicy};
+use crate::mail::PoolSettings;
+use crate::metrics::Metrics;
+use crate::store::record::{
+    self, DomainRecord, IdempotencyRecord, OperatorZoneRecord, PoolRecord, Record,
+    SignedZoneRecord, TemplateRecord, TokenRecord, ZoneFact,
+};
+use crate::store::{Batch, Direction, Space, Store, StoreError, meta};
+use crate::wire::{Apex, Name, Rtype};
+use crate::zone::{Layouts, RelativeRrset, Template, TemplateId, ZoneImage, ZonePublisher};
+
+/// Why the engine does not start; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored does not go together.
+    #[error("{what} is damaged: {reason}")]
+    Damaged {
+        /// Which record.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store's keys are sealed under another key.
+    #[error(
+        "expected the sealing key {wanted}, which this store's keys are sealed under, found {found}"
+    )]
+    WrongSealingKey {
+        /// The key that the store names.
+        wanted: String,
+        /// The key that was given.
+        found: String,
+    },
+    /// A restore into this store was never finished.
+    #[error("a restore into this store was interrupted: restore again, into an empty store")]
+    HalfRestored,
+    /// The clock cannot be trusted to sign what was restored.
+    #[error("a restored store must be signed again: {0}")]
+    Clock(#[from] crate::dnssec::ClockError),
+    /// A restored zone could not be signed again.
+    #[error("the restored zone {apex} cannot be signed again: {reason}")]
+    Resign {
+        /// The zone.
+        apex: Apex,
+        /// Why not.
+        reason: String,
+    },
+    /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// How many signed zones are decoded and composed in one piece of work.
+const CHUNK: usize = 256;
+
+/// How many records are deleted in one commit at start.
+const DELETIONS: usize = 4096;
+
+/// What was read, before it goes to work.
+#[derive(Default)]
+pub(super) struct Loaded {
+    /// The facts.
+    pub(super) facts: Facts,
+    /// What is served.
+    pub(super) images: Vec<ZoneImage>,
+    /// What nothing names any more.
+    orphans: Vec<(Space, Vec<u8>)>,
+    /// The templates that are stored and needed.
+    pub(super) templates: HashMap<TemplateId, Arc<SharedTemplate>>,
+    /// The highest version of a zone.
+    pub(super) last_version: u64,
+    /// The idempotency keys.
+    keys: Vec<(Timestamp, Box<str>)>,
+    /// The credentials of the API.
+    tokens: Vec<(String, TokenRecord)>,
+}
+
+/// Loads what is stored, publishes every zone and starts the threads.
+pub(super) fn start(
+    config: EngineConfig,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    sealing: SealingKey,
+    mut publisher: ZonePublisher,
+    metrics: Arc<Metrics>,
+) -> Result<(Engine, EngineThreads), StartError> {
+    check_sealing_key(&*store, &sealing)?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let layouts = Layouts::default();
+    let mut loaded = load(&*store, &layouts, cores, clock.now())?;
+    let empty = loaded.empty_template();
+    let mut guard = ClockGuard::new(&*clock, meta::LAST_SIGNING.get(&*store)?);
+    let workshop = Arc::new(Workshop {
+        store: Arc::clone(&store),
+        sealing,
+        layouts,
+        empty,
+    });
+    if let Some(restored) = meta::RESTORED.get(&*store)? {
+        let now = guard.now(&*clock)?;
+        restored::sign_again(&mut loaded, &workshop, &restored, now, cores)?;
+        guard.note_signing(now);
+    }
+    sweep(&*store, &loaded.orphans)?;
+    publisher.publish(std::mem::take(&mut loaded.images));
+    metrics.published(loaded.facts.revision);
+    store.release_pages();
+
+    let (sender, messages) = mpsc::channel();
+    let count = if config.workers == 0 {
+        cores
+    } else {
+        config.workers
+    };
+    let (workers, mut handles) = Workers::start(count, &workshop, &metrics, &sender)?;
+    let shared = Arc::new(Shared::new(
+        &config,
+        loaded.facts,
+        store,
+        clock,
+        metrics,
+        loaded.tokens,
+        sender,
+    ));
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        messages,
+        workers,
+        publisher,
+        guard,
+        jobs: BTreeMap::new(),
+        last_job: 0,
+        last_version: loaded.last_version,
+        claims: HashMap::new(),
+        ready: VecDeque::new(),
+        ahead: Vec::new(),
+        garbage: VecDeque::new(),
+        stray_keys: Vec::new(),
+        templates: loaded.templates.into_keys().collect::<HashSet<_>>(),
+        keys: RememberedKeys::new(loaded.keys),
+        renewals: Renewals::default(),
+        starving: HashSet::new(),
+        held: VecDeque::new(),
+        old_events: Vec::new(),
+        tickers: Vec::new(),
+    };
+    let thread = thread::Builder::new().name("writer".to_owned());
+    handles.insert(0, thread.spawn(move || writer.run())?);
+    Ok((Engine::new(shared), EngineThreads { handles }))
+}
+
+/// Checks that the store's keys can be opened; a new store takes the key on.
+fn check_sealing_key(store: &dyn Store, sealing: &SealingKey) -> Result<(), StartError> {
+    if meta::RESTORING.get(store)?.is_some() {
+        return Err(StartError::HalfRestored);
+    }
+    let found = sealing.id().to_string();
+    match meta::SEALING_KEY_ID.get(store)? {
+        Some(wanted) if wanted != found => Err(StartError::WrongSealingKey { wanted, found }),
+        Some(_) => Ok(()),
+        None => {
+            let mut batch = Batch::new();
+            meta::SEALING_KEY_ID.put(&mut batch, &found);
+            store.commit(&batch)?;
+            Ok(())
+        }
+    }
+}
+
+/// Reads and composes everything, on all cores.
+fn load(
+    store: &dyn Store,
+    layouts: &Layouts,
+    cores: usize,
+    now: Timestamp,
+) -> Result<Loaded, StartError> {
+    let mut loaded = Loaded::default();
+    loaded.facts.revision = meta::REVISION.get(store)?.unwrap_or(0);
+    each::<TemplateRecord>(store, |key, record| {
+        let shared = SharedTemplate::new(record.0);
+        if shared.id.0[..] != *key {
+            return Err("its content is not what its name says".to_owned());
+        }
+        loaded.templates.insert(shared.id, shared);
+        Ok(())
+    })?;
+    each::<PoolRecord>(store, |key, record| {
+        let name = std::str::from_utf8(key).map_err(|error| error.to_string())?;
+        let pool = pool_facts(record, &loaded.templates)?;
+        loaded.facts.pools.insert(Arc::from(name), pool);
+        Ok(())
+    })?;
+    each::<TokenRecord>(store, |key, record| {
+        let id = String::from_utf8(key.to_vec()).map_err(|error| error.to_string())?;
+        loaded.tokens.push((id, record));
+        Ok(())
+    })?;
+    each::<IdempotencyRecord>(store, |key, record| {
+        let key = String::from_utf8(key.to_vec()).map_err(|error| error.to_string())?;
+        loaded.keys.push((record.at, key.into()));
+        Ok(())
+    })?;
+
+    let mut zones: Vec<(Apex, OperatorZoneRecord)> = Vec::new();
+    each::<OperatorZoneRecord>(store, |key, record| {
+        zones.push((apex(key)?, record));
+        Ok(())
+    })?;
+    let mut domains: Vec<(Apex, DomainRecord)> = Vec::new();
+    each::<DomainRecord>(store, |key, record| {
+        if !loaded.facts.pools.contains_key(record.pool.as_str()) {
+            return Err(format!("there is no pool {:?}", record.pool));
+        }
+        domains.push((apex(key)?, record));
+        Ok(())
+    })?;
+    let wanted: HashMap<Apex, u64> = zones
+        .iter()
+        .map(|(apex, record)| (apex.clone(), record.zone.version))
+        .chain(
+            domains
+                .iter()
+                .map(|(apex, record)| (apex.clone(), record.zone.version)),
+        )
+        .collect();
+    let mut composed = compose(store, layouts, cores, &wanted, &mut loaded)?;
+    assemble(&mut loaded, zones, domains, &mut composed, now)?;
+    loaded.find_stray_keys(store)?;
+    loaded.drop_templates();
+    Ok(loaded)
+}
+
+/// Visits every record of a type; what `visit` refuses is damage.
+fn each<R: Record>(
+    store: &dyn Store,
+    mut visit: impl FnMut(&[u8], R) -> Result<(), String>,
+) -> Result<(), StartError> {
+    let mut outcome = Ok(());
+    store.scan(
+        R::SPACE,
+        Bound::Unbounded,
+        Direction::Ascending,
+        &mut |key, value| {
+            let visited = record::decode(value)
+                .map_err(|error| StartError::from(error.at(key)))
+                .and_then(|record| {
+                    visit(key, record).map_err(|reason| StartError::Damaged {
+                        what: format!("the {} record {}", R::SPACE, key.escape_ascii()),
+                        reason,
+                    })
+                });
+            match visited {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    outcome = Err(error);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    )?;
+    outcome
+}
+
+/// Returns the zone that a key names.
+fn apex(key: &[u8]) -> Result<Apex, String> {
+    let name = Name::from_wire(key).map_err(|error| error.to_string())?;
+    Apex::new(name).map_err(|error| error.to_string())
+}
+
+/// Returns what is known of a pool.
+fn pool_facts(
+    record: PoolRecord,
+    templates: &HashMap<TemplateId, Arc<SharedTemplate>>,
+) -> Result<PoolFacts, String> {
+    let document = serde_json::from_str(&record.settings).map_err(|error| error.to_string())?;
+    let settings = PoolSettings::from_document(&document).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        faults.join("; ")
+    })?;
+    let signing = settings.signing();
+    let signing = SigningPolicy::new(
+        signing.algorithm,
+        signing.dnskey_ttl(),
+        signing.lifetime,
+        signing.refresh,
+    );
+    let signing = signing.map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        errors.join("; ")
+    })?;
+    let template = templates.get(&record.template);
+    let template = template.ok_or_else(|| format!("there is no template {}", record.template))?;
+    let policy = record.policy.map(|policy| Adoption {
+        revision: policy.revision,
+        text: policy.text,
+    });
+    Ok(PoolFacts {
+        revision: record.revision,
+        recipe: Arc::new(Recipe {
+            settings: Arc::new(settings),
+            template: Arc::clone(template),
+            signing,
+        }),
+        policy,
+        counts: Default::default(),
+    })
+}
+
+/// A signed zone that was read and composed.
+struct Composed {
+    /// The template it is made over.
+    template: Arc<SharedTemplate>,
+    /// The RRsets of an operator's zone, but for SOA and keys; nothing for a domain.
+    content: Vec<RelativeRrset>,
+}
+
+/// One chunk of signed zones, as stored.
+type Raw = Vec<(Apex, Vec<u8>)>;
+
+/// What became of a chunk.
+type Done = Result<Vec<(Apex, Composed, ZoneImage)>, StartError>;
+
+/// Reads every signed zone that is wanted, and composes its image; the rest are orphans.
+fn compose(
+    store: &dyn Store,
+    layouts: &Layouts,
+    cores: usize,
+    wanted: &HashMap<Apex, u64>,
+    loaded: &mut Loaded,
+) -> Result<HashMap<Apex, Composed>, StartError> {
+    let templates = &loaded.templates;
+    let mut orphans = Vec::new();
+    let mut last_version = 0;
+    let mut composed = HashMap::with_capacity(wanted.len());
+    let mut images = Vec::with_capacity(wanted.len());
+    thread::scope(|scope| {
+        // Bounded, so that no more than a few chunks of octets are in flight.
+        let (chunks, work) = mpsc::sync_channel::<Raw>(2 * cores);
+        let work = Arc::new(std::sync::Mutex::new(work));
+        let (results, done) = mpsc::channel::<Done>();
+        for _ in 0..cores {
+            let work = Arc::clone(&work);
+            let results = results.clone();
+            scope.spawn(move || {
+                loop {
+                    let chunk = work
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .recv();
+                    let Ok(chunk) = chunk else {
+                        return;
+                    };
+                    let zones = chunk.into_iter();
+                    let zones =
+                        zones.map(|(apex, octets)| compose_one(apex, &octets, templates, layouts));
+                    if results.send(zones.collect()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(results);
+
+        let mut chunk: Raw = Vec::with_capacity(CHUNK);
+        let scanned = store.scan(
+            Space::SignedZone,
+            Bound::Unbounded,
+            Direction::Ascending,
+            &mut |key, value| {
+                match record::split_signed_zone_key(key) {
+                    Some((apex, version)) if wanted.get(&apex) == Some(&version) => {
+                        last_version = last_version.max(version);
+                        chunk.push((apex, value.to_vec()));
+                    }
+                    other => {
+                        let version = other.map_or(0, |(_, version)| version);
+                        last_version = last_version.max(version);
+                        orphans.push((Space::SignedZone, key.to_vec()));
+                    }
+                }
+                if chunk.len() == CHUNK {
+                    let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
+                    if chunks.send(full).is_err() {
+                        return ControlFlow::Break(());
+                    }
+                }
+                ControlFlow::Continue(())
+            },
+        );
+        // The workers end when they see the end of the channel.
+        let _ = chunks.send(chunk);
+        drop(chunks);
+        for zones in done {
+            for (apex, zone, image) in zones? {
+                images.push(image);
+                composed.insert(apex, zone);
+            }
+        }
+        scanned.map_err(StartError::from)
+    })?;
+    loaded.orphans = orphans;
+    loaded.last_version = last_version;
+    loaded.images = images;
+    Ok(composed)
+}
+
+/// Composes one signed zone.
+fn compose_one(
+    apex: Apex,
+    octets: &[u8],
+    templates: &HashMap<TemplateId, Arc<SharedTemplate>>,
+    layouts: &Layouts,
+) -> Result<(Apex, Composed, ZoneImage), StartError> {
+    let damaged = |reason: String| StartError::Damaged {
+        what: format!("the signed zone {}", apex.to_api_text()),
+        reason,
+    };
+    let stored: SignedZoneRecord = record::decode(octets).map_err(|e| damaged(e.to_string()))?;
+    let zone = stored.into_zone(apex.clone());
+    let template = templates.get(&zone.template);
+    let template =
+        template.ok_or_else(|| damaged(format!("there is no template {}", zone.template)))?;
+    let image = ZoneImage::compose(&zone, &template.template, layouts);
+    let image = image.map_err(|error| damaged(error.to_string()))?;
+    let shares_nothing = template.template.rrsets().is_empty();
+    let content = if shares_nothing {
+        let own = zone.own.into_iter();
+        own.filter(|rrset| !is_made_here(rrset)).collect()
+    } else {
+        Vec::new()
+    };
+    let composed = Composed {
+        template: Arc::clone(template),
+        content,
+    };
+    Ok((apex, composed, image))
+}
+
+/// Returns whether an RRset of a signed zone is the SOA or speaks of keys.
+fn is_made_here(rrset: &RelativeRrset) -> bool {
+    rrset.owner.is_apex()
+        && matches!(
+            rrset.rtype,
+            Rtype::SOA | Rtype::DNSKEY | Rtype::CDS | Rtype::CDNSKEY
+        )
+}
+
+/// Puts facts together with the signed zones that they name.
+fn assemble(
+    loaded: &mut Loaded,
+    zones: Vec<(Apex, OperatorZoneRecord)>,
+    domains: Vec<(Apex, DomainRecord)>,
+    composed: &mut HashMap<Apex, Composed>,
+    now: Timestamp,
+) -> Result<(), StartError> {
+    let missing = |apex: &Apex, version: u64| StartError::Damaged {
+        what: format!("the zone {}", apex.to_api_text()),
+        reason: format!("version {version} of its signatures is not stored"),
+    };
+    let facts = &mut loaded.facts;
+    for (apex, record) in zones {
+        let Some(found) = composed.remove(&apex) else {
+            return Err(missing(&apex, record.zone.version));
+        };
+        let zone = ZoneFacts {
+            revision: record.revision,
+            records: Arc::new(record.records),
+            content: Arc::new(found.content),
+            served: served(record.zone, found.template),
+        };
+        facts.put_zone(apex, zone);
+    }
+    let mut members: Vec<(Apex, DomainFacts)> = Vec::with_capacity(domains.len());
+    for (apex, record) in domains {
+        let Some(found) = composed.remove(&apex) else {
+            return Err(missing(&apex, record.zone.version));
+        };
+        let Some((name, _)) = facts.pools.get_key_value(record.pool.as_str()) else {
+            continue;
+        };
+        let pool = Arc::clone(name);
+        if let Some(pool) = facts.pools.get_mut(&pool) {
+            pool.counts[record.state.index()] += 1;
+        }
+        let rare = Rare {
+            registrar: record.registrar,
+            expires_at: record.expires_at,
+            labels: record.labels,
+            extra: record.extra,
+        };
+        let domain = DomainFacts {
+            pool,
+            state: record.state,
+            fresh: record.fresh,
+            since: record.since,
+            revision: record.revision,
+            rare: rare.boxed(),
+            served: served(record.zone, found.template),
+        };
+        members.push((apex, domain));
+    }
+    let mut due: Vec<(Timestamp, Apex)> = members
+        .iter()
+        .map(|(apex, domain)| {
+            let pool = facts.pools.get(&domain.pool);
+            let at = pool.map_or(now, |pool| {
+                renew_at(domain.served.earliest_expiration, &pool.recipe.signing)
+            });
+            (at, apex.clone())
+        })
+        .collect();
+    // Built at once out of sorted lists: a third of the time that single insertions take.
+    due.extend(std::mem::take(&mut facts.due));
+    facts.due = due.into_iter().collect::<BTreeSet<_>>();
+    facts.domains = members.into_iter().collect();
+    Ok(())
+}
+
+/// Returns which signed zone serves a name.
+fn served(fact: ZoneFact, template: Arc<SharedTemplate>) -> Served {
+    let ds = fact.ds.into_iter().map(|ds| Ds {
+        key_tag: ds.key_tag,
+        algorithm: ds.algorithm,
+        digest: ds.digest,
+    });
+    Served {
+        version: fact.version,
+        serial: fact.serial,
+        earliest_expiration: fact.earliest_expiration,
+        ds: ds.collect(),
+        template,
+    }
+}
+
+/// Deletes what nothing names, some at a time.
+fn sweep(store: &dyn Store, orphans: &[(Space, Vec<u8>)]) -> Result<(), StartError> {
+    for orphans in orphans.chunks(DELETIONS) {
+        let mut batch = Batch::new();
+        for (space, key) in orphans {
+            batch.delete(*space, key);
+        }
+        store.commit(&batch)?;
+    }
+    Ok(())
+}
+
+impl Loaded {
+    /// Returns the template of zones that share nothing.
+    fn empty_template(&self) -> Arc<SharedTemplate> {
+        let template = Template::new(Vec::new()).expect("no RRset is there twice among none");
+        let empty = SharedTemplate::new(template);
+        let known = self.templates.get(&empty.id);
+        known.map_or(empty, Arc::clone)
+    }
+
+    /// Notes the keys of zones that are not there: stored ahead of a change that never was.
+    fn find_stray_keys(&mut self, store: &dyn Store) -> Result<(), StartError> {
+        store.scan(
+            Space::Key,
+            Bound::Unbounded,
+            Direction::Ascending,
+            &mut |key, _| {
+                let known = apex(key).is_ok_and(|apex| self.facts.zone(&apex).is_some());
+                if !known {
+                    self.orphans.push((Space::Key, key.to_vec()));
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Notes the templates that neither a pool nor a zone refers to.
+    fn drop_templates(&mut self) {
+        let orphans = &mut self.orphans;
+        self.templates.retain(|id, template| {
+            // One reference is this map's own.
+            let used = Arc::strong_count(template) > 1;
+            if !used {
+                orphans.push((Space::Template, id.0.to_vec()));
+            }
+            used
+        });
+    }
+}

@@ -1,0 +1,41 @@
+//! The control plane: the one writer.
+//!
+//! Everything that changes what is served goes through here, as a [`Change`]: *plan* (the writer,
+//! microseconds: what would it do?), *prepare* (worker threads at background priority: keys,
+//! signatures, images), *commit* (the writer: one transaction, grouped with others, durable),
+//! *publish* (zone by zone, cannot fail), *answer*. A change that was overtaken while it was
+//! prepared is planned again on what is true now, and only what differs is prepared again.
+//!
+//! The writer never signs and never waits for a preparation, so a small change overtakes a large
+//! one. The signed zones of a large change are stored ahead in small commits under versions that no
+//! fact names yet; the commit of its facts makes all of them count at once, and what a crash leaves
+//! without a fact is removed at the next start.
+//!
+//! Readers of facts ([`View`]) see the state after the last commit, never one in between. Nothing
+//! here opens a socket, reads a file or decides what a mail domain looks like. Start reading at
+//! [`Engine`], then `writer`, then `plan`.
+
+mod change;
+mod commit;
+mod describe;
+mod facts;
+mod handle;
+mod idempotency;
+mod job;
+mod load;
+mod plan;
+mod prepare;
+mod resign;
+mod restored;
+mod view;
+mod workers;
+mod writer;
+
+pub use change::{
+    Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Op, OpError, Outcome, Plan, Refusal,
+};
+pub use handle::{Engine, EngineConfig, EngineThreads, ReadError};
+pub use load::StartError;
+pub use view::{Domain, DomainFilter, OperatorZone, Page, Pool, View};
+
+pub use crate::store::record::{AuditChange, AuditRecord, TokenRecord};

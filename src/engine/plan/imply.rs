@@ -1,0 +1,302 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::draft::{DomainDraft, Draft, PoolDraft, ZoneDraft};
+use super::{Context, derive};
+use crate::dnssec::SigningPolicy;
+use crate::document::Fault;
+use crate::engine::Refusal;
+use crate::engine::facts::{Adoption, Facts, Recipe, SharedTemplate, ZoneFacts};
+use crate::engine::prepare::{Material, ZoneInputs};
+use crate::mail::{self, OperatorZone, PoolFault};
+use crate::wire::{Apex, Rtype};
+use crate::zone::RelativeRrset;
+
+/// A domain that a change of its pool may concern.
+enum Follower {
+    /// Its records stay as they are.
+    Unconcerned,
+    /// It is made from something else now.
+    Concerned,
+}
+
+impl Draft<'_> {
+    /// Adds what follows from the steps: renderings, domains of changed pools, derived records.
+    pub(super) fn imply(&mut self, context: &mut Context<'_>) {
+        self.render_pools(context);
+        self.follow_pools();
+        self.make_domains();
+        let structural = !self.pools.is_empty() || !self.zones.is_empty();
+        if structural {
+            self.check_objects();
+        }
+        self.derive_zones(structural, context);
+    }
+
+    /// Renders the pools that change.
+    fn render_pools(&mut self, context: &mut Context<'_>) {
+        let changed: Vec<_> = self
+            .pools
+            .iter()
+            .filter_map(|(name, draft)| Some((Arc::clone(name), draft.clone()?)))
+            .collect();
+        for (name, mut draft) in changed {
+            let at = draft.op;
+            match self.render(&name, &mut draft, context) {
+                Ok(recipe) => {
+                    context
+                        .recipes
+                        .insert(Arc::clone(&name), Arc::clone(&recipe));
+                    draft.recipe = Some(recipe);
+                    self.pools.insert(name, Some(draft));
+                }
+                Err(faults) => self.refuse(at, Refusal::Invalid(faults)),
+            }
+        }
+    }
+
+    /// Renders one pool, or finds what an earlier plan of the change rendered.
+    fn render(
+        &self,
+        name: &Arc<str>,
+        draft: &mut PoolDraft,
+        context: &Context<'_>,
+    ) -> Result<Arc<Recipe>, Vec<Fault>> {
+        // A policy keeps its id for as long as its text stands (RFC 8461, section 3.1).
+        let text = mail::policy_text(&draft.settings);
+        let kept = draft.policy.take();
+        draft.policy = text.map(|text| match kept {
+            Some(kept) if kept.text == text => kept,
+            _ => Adoption {
+                revision: self.revision,
+                text,
+            },
+        });
+        if let Some(made) = context.recipes.get(name)
+            && *made.settings == *draft.settings
+        {
+            return Ok(Arc::clone(made));
+        }
+        let signing = draft.settings.signing();
+        let signing = SigningPolicy::new(
+            signing.algorithm,
+            signing.dnskey_ttl(),
+            signing.lifetime,
+            signing.refresh,
+        );
+        let id = draft.policy.as_ref().map(Adoption::id);
+        let template = mail::render(&draft.settings, id.as_deref());
+        match (template, signing) {
+            (Ok(template), Ok(signing)) => Ok(Arc::new(Recipe {
+                settings: Arc::clone(&draft.settings),
+                template: SharedTemplate::new(template),
+                signing,
+            })),
+            (template, signing) => {
+                let mut faults = template.err().unwrap_or_default();
+                let signing = signing.err().unwrap_or_default().into_iter();
+                faults.extend(signing.map(|error| Fault::new("/dnssec", error.to_string())));
+                Err(faults)
+            }
+        }
+    }
+
+    /// Takes in the domains of pools whose zones are made from something else now.
+    fn follow_pools(&mut self) {
+        let facts: &Facts = self.facts;
+        for (name, domain) in &facts.domains {
+            let Some(Some(draft)) = self.pools.get(&domain.pool) else {
+                continue;
+            };
+            let Some(recipe) = &draft.recipe else {
+                continue;
+            };
+            let old = facts.pools.get(&domain.pool);
+            let follower = match old {
+                Some(old) if old.recipe.makes_the_same(recipe) => Follower::Unconcerned,
+                _ => Follower::Concerned,
+            };
+            if let Some(clash) = clash(recipe, domain.extra()) {
+                let refusal = Refusal::Conflict(format!(
+                    "{} has {clash} of its own, which the pool would have, too",
+                    name.to_api_text()
+                ));
+                let at = draft.op;
+                self.refuse(at, refusal);
+                continue;
+            }
+            if matches!(follower, Follower::Concerned) && !self.domains.contains_key(name) {
+                let draft = DomainDraft::of(domain, draft.op);
+                self.domains.insert(name.clone(), Some(draft));
+            }
+        }
+    }
+
+    /// Says what each domain that changes is made from.
+    fn make_domains(&mut self) {
+        let mut clashes = Vec::new();
+        let mut made = Vec::new();
+        for (name, draft) in &self.domains {
+            let Some(draft) = draft else {
+                continue;
+            };
+            let Some(recipe) = self.recipe(&draft.pool) else {
+                continue;
+            };
+            let new = self.facts.domains.get(name).is_none_or(|domain| {
+                let old = self.facts.pools.get(&domain.pool);
+                let same = old.is_some_and(|old| old.recipe.makes_the_same(recipe));
+                !same || domain.extra() != draft.extra()
+            });
+            if !new {
+                continue;
+            }
+            if let Some(clash) = clash(recipe, draft.extra()) {
+                let why = format!("the RRset {clash} belongs to the pool {}", draft.pool);
+                clashes.push((draft.op, Refusal::Conflict(why)));
+            }
+            made.push((
+                name.clone(),
+                ZoneInputs {
+                    base: draft.served.as_ref().map(|served| served.version),
+                    material: Material::Domain {
+                        recipe: Arc::clone(recipe),
+                        extra: draft.extra().to_vec(),
+                    },
+                },
+            ));
+        }
+        for (at, refusal) in clashes {
+            self.refuse(at, refusal);
+        }
+        for (name, inputs) in made {
+            if let Some(Some(draft)) = self.domains.get_mut(&name) {
+                draft.inputs = Some(inputs);
+            }
+        }
+    }
+
+    /// Refuses what breaks mail between pools, zones and domains.
+    fn check_objects(&mut self) {
+        let zones: Vec<(&Apex, &[RelativeRrset])> = self.all_records();
+        let zones: Vec<OperatorZone<'_>> = zones
+            .into_iter()
+            .map(|(apex, rrsets)| OperatorZone { apex, rrsets })
+            .collect();
+        let mut refusals = Vec::new();
+        for PoolFault { pool, fault } in mail::check_pools(&self.all_settings(), &zones, self) {
+            let draft = self.pools.get(pool.as_str()).and_then(Option::as_ref);
+            match draft {
+                Some(draft) => refusals.push((draft.op, Refusal::Invalid(vec![fault]))),
+                // It does not change itself: what changes beside it is at fault.
+                None => {
+                    let why = format!("the pool {pool}: {fault}");
+                    refusals.push((self.first_step(), Refusal::Conflict(why)));
+                }
+            }
+        }
+        for zone in &zones {
+            let Some(Some(draft)) = self.zones.get(zone.apex) else {
+                continue;
+            };
+            let faults = mail::check_zone(*zone);
+            if !faults.is_empty() {
+                refusals.push((draft.op, Refusal::Invalid(faults)));
+            }
+        }
+        for (at, refusal) in refusals {
+            self.refuse(at, refusal);
+        }
+    }
+
+    /// Returns the first step that changes a pool, a zone or a domain.
+    fn first_step(&self) -> usize {
+        let pools = self.pools.values().flatten().map(|draft| draft.op);
+        let zones = self.zones.values().flatten().map(|draft| draft.op);
+        let domains = self.domains.values().flatten().map(|draft| draft.op);
+        pools.chain(zones).chain(domains).min().unwrap_or(0)
+    }
+
+    /// Says what each of the operator's zones is made from whose derived records change.
+    fn derive_zones(&mut self, structural: bool, context: &Context<'_>) {
+        let concerned: BTreeSet<Apex> = if structural {
+            self.zone_names().into_iter().collect()
+        } else {
+            let touched = self.domains.keys();
+            touched.filter_map(|name| self.zone_above(name)).collect()
+        };
+        for apex in concerned {
+            let at = self.step_for_zone(&apex);
+            match derive::content(self, &apex, context) {
+                Ok(derive::Content::Whole(content)) => self.make_zone(&apex, at, content),
+                Ok(derive::Content::WaitsForKeys) => self.waits_for_keys = true,
+                Err(refusals) => {
+                    for refusal in refusals {
+                        self.refuse(at, refusal);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says what one of the operator's zones is made from, if that changes.
+    fn make_zone(&mut self, apex: &Apex, at: usize, content: Vec<RelativeRrset>) {
+        let existing = self.facts.zones.get(apex);
+        let records = match self.zones.get(apex) {
+            Some(Some(draft)) => Arc::clone(&draft.records),
+            _ => match existing {
+                Some(zone) => Arc::clone(&zone.records),
+                None => return,
+            },
+        };
+        let same_soa = existing.is_some_and(|zone| soa(&zone.records) == soa(&records));
+        if same_soa && existing.is_some_and(|zone: &ZoneFacts| *zone.content == content) {
+            return;
+        }
+        let Some(soa) = soa(&records).cloned() else {
+            let why = "expected a SOA record at the apex, found none".to_owned();
+            return self.refuse(at, Refusal::Conflict(why));
+        };
+        let inputs = ZoneInputs {
+            base: existing.map(|zone| zone.served.version),
+            material: Material::Operator {
+                soa,
+                content: Arc::new(content),
+            },
+        };
+        match self.zones.get_mut(apex) {
+            Some(Some(draft)) => draft.inputs = Some(inputs),
+            _ => {
+                if let Some(zone) = existing {
+                    let mut draft = ZoneDraft::of(zone, at);
+                    draft.inputs = Some(inputs);
+                    self.zones.insert(apex.clone(), Some(draft));
+                }
+            }
+        }
+    }
+
+    /// Returns the step to which trouble with a zone's derived records is told.
+    fn step_for_zone(&self, apex: &Apex) -> usize {
+        let itself = self.zones.get(apex).and_then(Option::as_ref);
+        itself.map_or_else(|| self.first_step(), |draft| draft.op)
+    }
+}
+
+/// Returns the SOA RRset among an operator's records.
+fn soa(records: &[RelativeRrset]) -> Option<&RelativeRrset> {
+    let mut records = records.iter();
+    records.find(|rrset| rrset.rtype == Rtype::SOA && rrset.owner.is_apex())
+}
+
+/// Returns an RRset that both a pool and a domain of it have.
+fn clash(recipe: &Recipe, extra: &[RelativeRrset]) -> Option<String> {
+    let rrsets = recipe.template.template.rrsets();
+    let twin = extra.iter().find(|own| {
+        let key = (&own.owner, own.rtype);
+        rrsets
+            .binary_search_by(|rrset| (&rrset.owner, rrset.rtype).cmp(&key))
+            .is_ok()
+    })?;
+    Some(format!("{} {}", twin.owner, twin.rtype))
+}

@@ -1,0 +1,127 @@
+//! What a change would do: facts and *now* in, a plan or refusals out; pure.
+//!
+//! The steps are taken one after the other on a [`Draft`] laid over the facts; then follows what
+//! they imply: domains whose pool is rendered differently now, operator zones whose derived records
+//! change. A plan names for each zone what it is made from ([`ZoneInputs`]), so that a second plan,
+//! made on newer facts, shows which preparations still hold. Start reading at [`plan`].
+
+mod delete;
+mod derive;
+mod domains;
+mod draft;
+mod imply;
+mod pools;
+mod rrsets;
+mod zones;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) use draft::{DomainDraft, Draft, PoolDraft, ZoneDraft};
+
+use super::facts::{Facts, Recipe, Served};
+use super::prepare::ZoneInputs;
+use super::{Change, Op, OpError, Plan, Refusal};
+use crate::clock::Timestamp;
+use crate::wire::Apex;
+
+/// What a plan depends on beside facts and change.
+#[derive(Debug)]
+pub(super) struct Context<'c> {
+    /// The moment.
+    pub(super) now: Timestamp,
+    /// The revision that new MTA-STS policies are adopted at; fixed when the change is first
+    /// planned, so that a plan made again renders the same.
+    pub(super) revision: u64,
+    /// What was rendered for pools in earlier plans of the change.
+    pub(super) recipes: &'c mut BTreeMap<Arc<str>, Arc<Recipe>>,
+    /// The zones that were prepared for the change already.
+    pub(super) prepared: &'c dyn Preparations,
+}
+
+/// Knows which zones were prepared for a change.
+pub(super) trait Preparations: std::fmt::Debug {
+    /// Returns what was made from exactly these inputs.
+    fn made_from(&self, apex: &Apex, inputs: &ZoneInputs) -> Option<&Served>;
+}
+
+/// What a change does to the facts.
+#[derive(Debug)]
+pub(super) struct Planned {
+    /// What is told of it.
+    pub(super) plan: Plan,
+    /// The pools that change; `None` for one that goes.
+    pub(super) pools: BTreeMap<Arc<str>, Option<PoolDraft>>,
+    /// The operator's zones that change; `None` for one that goes.
+    pub(super) zones: BTreeMap<Apex, Option<ZoneDraft>>,
+    /// The domains that change; `None` for one that goes.
+    pub(super) domains: BTreeMap<Apex, Option<DomainDraft>>,
+    /// Whether derived records could not be made yet, because keys of new domains are missing.
+    pub(super) waits_for_keys: bool,
+    /// Whether pools or zones are concerned, so that no other change may be committed with it.
+    pub(super) structural: bool,
+}
+
+/// Plans a change.
+///
+/// Some microseconds a step; some tens of milliseconds where all domains of a large pool follow.
+///
+/// # Errors
+///
+/// Every step that is refused, with the reason.
+pub(super) fn plan(
+    facts: &Facts,
+    change: &Change,
+    context: &mut Context<'_>,
+) -> Result<Planned, Vec<OpError>> {
+    let mut draft = Draft::new(facts, context.now, context.revision);
+    for (at, op) in change.ops.iter().enumerate() {
+        if let Err(refusal) = draft.step(at, op, change) {
+            draft.refuse(at, refusal);
+        }
+    }
+    draft.imply(context);
+    draft.expect(change);
+    draft.finish()
+}
+
+impl Draft<'_> {
+    /// Takes one step.
+    fn step(&mut self, at: usize, op: &Op, change: &Change) -> Result<(), Refusal> {
+        match op {
+            Op::PutZone {
+                apex,
+                data,
+                if_match,
+            } => self.put_zone(at, apex, data, *if_match),
+            Op::DeleteZone { apex, if_match } => self.delete_zone(at, apex, *if_match),
+            Op::PutPool {
+                name,
+                settings,
+                if_match,
+            } => self.put_pool(at, name, settings, *if_match),
+            Op::DeletePool { name, if_match } => self.delete_pool(at, name, *if_match),
+            Op::AddDomain(add) => self.add_domain(at, add),
+            Op::PatchDomain { .. } => self.patch_domain(at, op),
+            Op::DeleteDomain {
+                name,
+                force,
+                if_match,
+            } => self.delete_domain(at, name, *force, *if_match),
+            Op::PutRrset {
+                domain,
+                rrset,
+                if_match,
+            } => self.put_rrset(at, domain, rrset, *if_match),
+            Op::DeleteRrset {
+                domain,
+                owner,
+                rtype,
+                if_match,
+            } => self.delete_rrset(at, domain, owner, *rtype, *if_match),
+            Op::Transition { name, to, force } => {
+                self.transition(at, name, *to, *force, change.reason.as_deref())
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use super::commit::put_renewed_fact;
+use super::facts::Served;
+use super::load::{Loaded, StartError};
+use super::prepare::{Prepared, Work, Workshop, ZoneTask};
+use crate::clock::Timestamp;
+use crate::store::meta::{self, Restored};
+use crate::store::{Batch, Space, record};
+use crate::wire::{Apex, Serial};
+
+/// How far serials move on: what was served after the backup was taken had lower ones, unless a
+/// zone changed a million times since. Far below the 2^31 that a serial may move (RFC 1982,
+/// section 3.2).
+const SERIAL_STEP: u32 = 1_000_000;
+
+/// How many zones are stored in one commit.
+const CHUNK: usize = 256;
+
+/// Signs every zone of a restored store again, with a serial above all that secondaries may have
+/// seen, before any of it is served.
+///
+/// Interrupted, it starts again and serials move on once more.
+pub(super) fn sign_again(
+    loaded: &mut Loaded,
+    workshop: &Arc<Workshop>,
+    restored: &Restored,
+    now: Timestamp,
+    cores: usize,
+) -> Result<(), StartError> {
+    let facts = &loaded.facts;
+    let names: Vec<Apex> = facts
+        .zones
+        .keys()
+        .chain(facts.domains.keys())
+        .cloned()
+        .collect();
+    tracing::info!(
+        zones = names.len(),
+        "the store was restored: every zone is signed again"
+    );
+    loaded.images.clear();
+    let mut last_version = loaded.last_version;
+    for names in names.chunks(CHUNK) {
+        let mut tasks = Vec::with_capacity(names.len());
+        for apex in names {
+            let Some(served) = loaded.facts.served(apex) else {
+                continue;
+            };
+            last_version += 1;
+            tasks.push(ZoneTask {
+                apex: apex.clone(),
+                version: last_version,
+                serial: raised(served, now),
+                base: Some(served.clone()),
+                work: Work::Renew(loaded.facts.signing(apex)),
+            });
+        }
+        let prepared = prepare_all(workshop, tasks, now, cores)?;
+        let mut batch = Batch::new();
+        for prepared in &prepared {
+            let Some(records) = &prepared.records else {
+                continue;
+            };
+            let key = record::signed_zone_key(&prepared.apex, prepared.served.version);
+            batch.put_record(&key, &records.zone);
+            if let Some(old) = prepared.replaces {
+                let key = record::signed_zone_key(&prepared.apex, old);
+                batch.delete(Space::SignedZone, &key);
+            }
+            put_renewed_fact(&mut batch, &loaded.facts, prepared);
+        }
+        meta::LAST_SIGNING.put(&mut batch, &now);
+        workshop.store.commit(&batch)?;
+        for prepared in prepared {
+            loaded.facts.put_served(&prepared.apex, prepared.served);
+            loaded.images.push(prepared.image);
+        }
+    }
+    loaded.last_version = last_version;
+
+    // Revisions go on above all that may have been given after the backup was taken.
+    let step = restored.backup_revision + Restored::REVISION_STEP;
+    loaded.facts.revision = loaded.facts.revision.max(step);
+    let mut batch = Batch::new();
+    meta::REVISION.put(&mut batch, &loaded.facts.revision);
+    meta::RESTORED.delete(&mut batch);
+    workshop.store.commit(&batch)?;
+    Ok(())
+}
+
+/// Returns the serial of a restored zone.
+fn raised(served: &Served, now: Timestamp) -> Serial {
+    let raised = Serial::new(served.serial.number().wrapping_add(SERIAL_STEP));
+    raised.next(now.date_number())
+}
+
+/// Prepares zones on all cores.
+fn prepare_all(
+    workshop: &Workshop,
+    tasks: Vec<ZoneTask>,
+    now: Timestamp,
+    cores: usize,
+) -> Result<Vec<Prepared>, StartError> {
+    let count = tasks.len();
+    let tasks = Mutex::new(tasks.into_iter());
+    let failed = AtomicUsize::new(0);
+    let done: Vec<Result<Vec<Prepared>, StartError>> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut prepared = Vec::with_capacity(count / cores + 1);
+                    while failed.load(Ordering::Relaxed) == 0 {
+                        let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
+                        let Some(task) = next else {
+                            break;
+                        };
+                        let apex = task.apex.clone();
+                        match workshop.prepare(task, now) {
+                            Ok((zone, _)) => prepared.push(zone),
+                            Err(error) => {
+                                failed.fetch_add(1, Ordering::Relaxed);
+                                let reason = error.to_string();
+                                return Err(StartError::Resign { apex, reason });
+                            }
+                        }
+                    }
+                    Ok(prepared)
+                })
+            })
+            .collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined
+            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    let mut all = Vec::with_capacity(count);
+    for prepared in done {
+        all.extend(prepared?);
+    }
+    Ok(all)
+}

@@ -1,0 +1,246 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Arc, RwLockReadGuard};
+
+use super::facts::{DomainFacts, Facts, PoolFacts, Served, ZoneFacts};
+use crate::clock::Timestamp;
+use crate::dnssec::Ds;
+use crate::lifecycle::LifecycleState;
+use crate::mail::PoolSettings;
+use crate::wire::{Apex, Serial};
+use crate::zone::{RelativeRrset, ZoneData};
+
+/// The facts as of the last commit, held still for as long as the view lives.
+///
+/// A view holds a read lock that the writer waits for: take it, read, drop it. It cannot be held
+/// across an `.await`.
+#[derive(Debug)]
+pub struct View<'e> {
+    /// The facts.
+    facts: RwLockReadGuard<'e, Facts>,
+}
+
+/// A pool, as the API shows it.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The revision of the last change of intent that touched it.
+    pub revision: u64,
+    /// Its settings.
+    pub settings: Arc<PoolSettings>,
+    /// The id of the MTA-STS policy that its domains announce, if it has one.
+    pub policy_id: Option<String>,
+    /// How many domains it has in each state, in the order of [`LifecycleState::ALL`].
+    pub counts: [u64; LifecycleState::ALL.len()],
+}
+
+/// A domain, as the API shows it.
+#[derive(Clone, Debug)]
+pub struct Domain {
+    /// Its name.
+    pub name: Apex,
+    /// The pool it belongs to.
+    pub pool: Arc<str>,
+    /// Where it stands in its life.
+    pub state: LifecycleState,
+    /// Since when it stands there.
+    pub since: Timestamp,
+    /// The revision of the last change of intent that touched it.
+    pub revision: u64,
+    /// Whether it was never delegated before it was added.
+    pub fresh: bool,
+    /// Where it is registered.
+    pub registrar: Option<String>,
+    /// When its registration ends.
+    pub expires_at: Option<Timestamp>,
+    /// The operator's own labels.
+    pub labels: BTreeMap<String, String>,
+    /// The RRsets that the operator gave this domain alone.
+    pub extra: Vec<RelativeRrset>,
+    /// The serial that is served.
+    pub serial: Serial,
+    /// When the first of its signatures expires.
+    pub earliest_expiration: Timestamp,
+    /// What the parent must be told.
+    pub ds: Vec<Ds>,
+}
+
+/// One of the operator's own zones, as the API shows it.
+#[derive(Clone, Debug)]
+pub struct OperatorZone {
+    /// Its name.
+    pub apex: Apex,
+    /// The revision of the last change of intent that touched it.
+    pub revision: u64,
+    /// The operator's records; nothing that is derived.
+    pub records: Arc<Vec<RelativeRrset>>,
+    /// The serial that is served.
+    pub serial: Serial,
+    /// When the first of its signatures expires.
+    pub earliest_expiration: Timestamp,
+    /// What the parent must be told.
+    pub ds: Vec<Ds>,
+}
+
+/// Which domains a page shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DomainFilter {
+    /// Those of one pool.
+    pub pool: Option<String>,
+    /// Those in one state.
+    pub state: Option<LifecycleState>,
+}
+
+/// A part of a list, in the order of names.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Behind which name the list goes on, if it does.
+    pub next: Option<Apex>,
+}
+
+impl<'e> View<'e> {
+    /// Holds the facts still.
+    pub(super) fn new(facts: RwLockReadGuard<'e, Facts>) -> Self {
+        Self { facts }
+    }
+
+    /// Returns how many changes of intent were accepted.
+    pub fn revision(&self) -> u64 {
+        self.facts.revision
+    }
+
+    /// Returns a pool.
+    pub fn pool(&self, name: &str) -> Option<Pool> {
+        let (name, pool) = self.facts.pools.get_key_value(name)?;
+        Some(show_pool(name, pool))
+    }
+
+    /// Returns every pool, by name.
+    pub fn pools(&self) -> Vec<Pool> {
+        let pools = self.facts.pools.iter();
+        pools.map(|(name, pool)| show_pool(name, pool)).collect()
+    }
+
+    /// Returns a domain.
+    pub fn domain(&self, name: &Apex) -> Option<Domain> {
+        let domain = self.facts.domains.get(name)?;
+        Some(show_domain(name, domain))
+    }
+
+    /// Returns up to `limit` domains behind `after` that pass the filter, in canonical order of
+    /// their names.
+    pub fn domains(
+        &self,
+        filter: &DomainFilter,
+        after: Option<&Apex>,
+        limit: usize,
+    ) -> Page<Domain> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.facts.domains.range((from, Bound::Unbounded));
+        let mut wanted = behind.filter(|(_, domain)| filter.passes(domain));
+        let items: Vec<Domain> = wanted
+            .by_ref()
+            .take(limit)
+            .map(|(name, domain)| show_domain(name, domain))
+            .collect();
+        let more = wanted.next().is_some();
+        let next = items.last().filter(|_| more).map(|last| last.name.clone());
+        Page { items, next }
+    }
+
+    /// Returns how many domains there are.
+    pub fn domain_count(&self) -> usize {
+        self.facts.domains.len()
+    }
+
+    /// Returns one of the operator's own zones.
+    pub fn zone(&self, apex: &Apex) -> Option<OperatorZone> {
+        let zone = self.facts.zones.get(apex)?;
+        Some(show_zone(apex, zone))
+    }
+
+    /// Returns all of the operator's own zones, in canonical order of their names.
+    pub fn zones(&self) -> Vec<OperatorZone> {
+        let zones = self.facts.zones.iter();
+        zones.map(|(apex, zone)| show_zone(apex, zone)).collect()
+    }
+
+    /// Returns which signed zone serves a name.
+    pub(super) fn served(&self, apex: &Apex) -> Option<&Served> {
+        self.facts.served(apex)
+    }
+}
+
+impl DomainFilter {
+    /// Returns whether a page shows the domain.
+    fn passes(&self, domain: &DomainFacts) -> bool {
+        self.pool
+            .as_deref()
+            .is_none_or(|pool| *domain.pool == *pool)
+            && self.state.is_none_or(|state| domain.state == state)
+    }
+}
+
+impl Pool {
+    /// Returns how many domains are in a state.
+    pub fn count(&self, state: LifecycleState) -> u64 {
+        self.counts[state.index()]
+    }
+}
+
+impl OperatorZone {
+    /// Returns the operator's records as they were put.
+    pub fn data(&self) -> ZoneData {
+        ZoneData {
+            apex: self.apex.clone(),
+            rrsets: self.records.to_vec(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Returns what the API shows of a pool.
+fn show_pool(name: &Arc<str>, pool: &PoolFacts) -> Pool {
+    Pool {
+        name: Arc::clone(name),
+        revision: pool.revision,
+        settings: Arc::clone(&pool.recipe.settings),
+        policy_id: pool.policy.as_ref().map(|policy| policy.id()),
+        counts: pool.counts,
+    }
+}
+
+/// Returns what the API shows of a domain.
+fn show_domain(name: &Apex, domain: &DomainFacts) -> Domain {
+    let rare = domain.rare.as_deref().cloned().unwrap_or_default();
+    Domain {
+        name: name.clone(),
+        pool: Arc::clone(&domain.pool),
+        state: domain.state,
+        since: domain.since,
+        revision: domain.revision,
+        fresh: domain.fresh,
+        registrar: rare.registrar,
+        expires_at: rare.expires_at,
+        labels: rare.labels,
+        extra: rare.extra,
+        serial: domain.served.serial,
+        earliest_expiration: domain.served.earliest_expiration,
+        ds: domain.served.ds.to_vec(),
+    }
+}
+
+/// Returns what the API shows of one of the operator's own zones.
+fn show_zone(apex: &Apex, zone: &ZoneFacts) -> OperatorZone {
+    OperatorZone {
+        apex: apex.clone(),
+        revision: zone.revision,
+        records: Arc::clone(&zone.records),
+        serial: zone.served.serial,
+        earliest_expiration: zone.served.earliest_expiration,
+        ds: zone.served.ds.to_vec(),
+    }
+}
