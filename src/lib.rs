@@ -70,6 +70,7 @@
 //! Start reading at [`zone`] for what is served, [`engine`] for how it changes, and [`daemon`] for
 //! how it all starts.
 
+pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -115,6 +115,11 @@ impl Faults {
             .push(Fault::new(pointer.as_str(), detail));
     }
 
+    /// Notes a fault that was found elsewhere.
+    pub fn push(&self, fault: Fault) {
+        self.0.borrow_mut().push(fault);
+    }
+
     /// Returns how many were noted so far.
     pub fn count(&self) -> usize {
         self.0.borrow().len()

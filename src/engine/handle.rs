@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::dnssec::SealingKey;
 use crate::metrics::Metrics;
 use crate::store::record::{self, AuditRecord, Record, SignedZoneRecord, TokenRecord};
-use crate::store::{BackupReport, Direction, Space, Store, StoreError};
+use crate::store::{BackupReport, Direction, Space, Store, StoreError, meta};
 use crate::wire::Apex;
 use crate::zone::{SignedZone, Template, ZonePublisher};
 
@@ -227,6 +227,15 @@ impl Engine {
         let mut tokens = self.shared.tokens.iter();
         let (id, token) = tokens.find(|(_, token)| token.hash[..] == *hash.as_ref())?;
         Some((id, token))
+    }
+
+    /// Returns the id of the key that the stored keys are sealed under, once there are any.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn sealing_key_id(&self) -> Result<Option<String>, ReadError> {
+        Ok(meta::SEALING_KEY_ID.get(&*self.shared.store)?)
     }
 
     /// Writes a consistent copy of the store.

@@ -1,0 +1,100 @@
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use http_body::Frame;
+use tokio::sync::mpsc;
+
+use super::call::Call;
+use super::problem::Problem;
+use super::zones::internal;
+
+/// How many octets a piece of the backup has.
+const PIECE: usize = 256 << 10;
+/// How many pieces wait for a slow client; the store's reading waits then, too.
+const WAITING: usize = 4;
+/// The header field that names the sealing key.
+const SEALING_KEY: HeaderName = HeaderName::from_static("mxpool-sealing-key-id");
+
+/// Streams a consistent copy of the store; the key that opens it is named, never sent.
+///
+/// A copy that fails on its way ends the connection without the last chunk, so that no client takes
+/// it for a whole one.
+pub(super) async fn read(call: Call) -> Result<Response, Problem> {
+    call.params(&[]).finish()?;
+    let engine = call.api.engine.clone();
+    let id = engine.sealing_key_id().map_err(|error| internal(&error))?;
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::task::spawn_blocking(move || {
+        let mut pieces = Pieces {
+            sender,
+            piece: Vec::with_capacity(PIECE),
+        };
+        let copied = engine
+            .backup(&mut pieces)
+            .map_err(io::Error::other)
+            .and_then(|_| pieces.flush());
+        if let Err(error) = copied {
+            tracing::warn!(%error, "a backup broke off");
+            // A receiver that is gone has seen the end itself.
+            let _ = pieces.sender.blocking_send(Err(error));
+        }
+    });
+    let name = HeaderValue::from_static("attachment; filename=\"mxpool.backup\"");
+    let mut response = Body::new(Pipe(receiver)).into_response();
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_DISPOSITION, name);
+    if let Some(id) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
+        headers.insert(SEALING_KEY, id);
+    }
+    Ok(response)
+}
+
+/// Cuts what is written into pieces and sends them; for a thread that may block.
+struct Pieces {
+    /// The way to the client.
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    /// What is not sent yet.
+    piece: Vec<u8>,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let taken = octets.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&octets[..taken]);
+        if self.piece.len() == PIECE {
+            self.flush()?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        let sent = self.sender.blocking_send(Ok(piece.into()));
+        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone"))
+    }
+}
+
+/// A body of the pieces that come through a channel.
+struct Pipe(mpsc::Receiver<io::Result<Bytes>>);
+
+impl HttpBody for Pipe {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let piece = self.0.poll_recv(context);
+        piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+}

@@ -1,0 +1,202 @@
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::call::{Call, Wish, blocking, json as answer};
+use super::domains::{self, ADD_KEYS, IfThere, read_add};
+use super::problem::Problem;
+use super::rrsets::read_rrset;
+use super::show;
+use super::steps::{Form, Place, Steps, whole};
+use super::zones;
+use crate::document::{Element, Fault, Faults, Fields, Pointer};
+use crate::engine::Op;
+use crate::mail::PoolSettings;
+use crate::wire::RelativeName;
+
+/// The steps that can be asked for.
+const OPS: [&str; 4] = ["put_zone", "put_pool", "add_domain", "put_rrset"];
+
+/// Makes any number of changes, all or none, or shows what they would do.
+pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
+    let params = call.params(&["expect_domains", "dry_run"]);
+    let (expect_domains, dry_run) = (params.expect_domains(), params.flag("dry_run"));
+    params.finish()?;
+    let (document, octets) = call.json().await?;
+    // Large master files take their time.
+    let read = blocking(move || {
+        let faults = Faults::new();
+        let read = read(&whole(&document, &faults));
+        faults.finish(read)
+    });
+    let mut read = read.await?.map_err(Problem::invalid)?;
+    read.dry_run |= dry_run;
+    let documents = read.steps.documents();
+    let wish = Wish {
+        reason: read.reason,
+        id: call.idempotency(&octets)?,
+        dry_run: read.dry_run,
+        expect_domains,
+    };
+    let outcome = call.change(read.steps, wish).await?;
+    let document = show::plan(&outcome, read.dry_run, &documents);
+    Ok(answer(StatusCode::OK, &document))
+}
+
+/// What the document asks for.
+struct Changes {
+    /// The steps.
+    steps: Steps,
+    /// Why.
+    reason: Option<String>,
+    /// Whether the plan alone is wanted.
+    dry_run: bool,
+}
+
+/// Reads the document.
+fn read(document: &Element<'_, '_>) -> Option<Changes> {
+    let fields = document.fields(&["changes", "dry_run", "reason"])?;
+    let dry_run = fields.or("dry_run", false, |flag| flag.boolean());
+    let reason = fields.optional("reason").and_then(|reason| reason.text());
+    let mut steps = Steps::default();
+    let changes = fields.required("changes")?.array()?;
+    // Each is read before any is judged, so that all faults are found.
+    let read: Vec<Option<()>> = changes
+        .iter()
+        .enumerate()
+        .map(|(index, change)| read_step(change, index, &mut steps))
+        .collect();
+    let read: Option<Vec<()>> = read.into_iter().collect();
+    read?;
+    Some(Changes {
+        steps,
+        reason: reason.map(str::to_owned),
+        dry_run,
+    })
+}
+
+/// Reads one step; it may stand for many of the engine's.
+fn read_step(change: &Element<'_, '_>, index: usize, steps: &mut Steps) -> Option<()> {
+    let op = change.value().get("op").and_then(|op| op.as_str());
+    let place = |form: Form| Place {
+        step: index,
+        document: change.pointer().clone(),
+        form,
+    };
+    match op {
+        Some("put_zone") => {
+            let fields = change.fields(&["op", "zone", "records"])?;
+            let op = read_zone(&fields)?;
+            let records = change.pointer().member("records");
+            steps.push(op, place(Form::Records(records)));
+        }
+        Some("put_pool") => {
+            let fields = change.fields(&["op", "pool", "settings"])?;
+            let op = read_pool(&fields)?;
+            let settings = change.pointer().member("settings");
+            steps.push(op, place(Form::Settings(settings)));
+        }
+        Some("add_domain") => {
+            let known: Vec<&str> = ADD_KEYS.into_iter().chain(["op", "if_absent"]).collect();
+            let fields = change.fields(&known)?;
+            let if_there = if fields.or("if_absent", false, |flag| flag.boolean()) {
+                IfThere::Pass
+            } else {
+                IfThere::Refuse
+            };
+            read_add(&fields, steps, index, if_there)?;
+        }
+        Some("put_rrset") => {
+            let fields =
+                change.fields(&["op", "domain", "name", "owner", "type", "ttl", "records"])?;
+            let op = read_put_rrset(&fields)?;
+            steps.push(op, place(Form::Plain));
+        }
+        _ => {
+            refuse_op(change);
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// Notes that a step is none that can be asked for.
+fn refuse_op(change: &Element<'_, '_>) {
+    let Some(found) = change.value().get("op") else {
+        let detail = format!(
+            "expected an object with op ({}), found none",
+            OPS.join(", ")
+        );
+        change.faults().note(&change.pointer().member("op"), detail);
+        return;
+    };
+    let detail = format!(
+        "the op {found} is not known, expected one of {}",
+        OPS.join(", ")
+    );
+    change.faults().note(&change.pointer().member("op"), detail);
+}
+
+/// Reads a step that puts one of the operator's zones.
+fn read_zone(fields: &Fields<'_, '_>) -> Option<Op> {
+    let zone = fields.required("zone");
+    let zone = zone.and_then(|zone| domains::read_name(&zone));
+    let records = fields.required("records")?;
+    let text = records.text();
+    let (apex, _) = zone?;
+    match zones::read(&apex, text?, "") {
+        Ok(data) => Some(Op::PutZone {
+            apex,
+            data,
+            if_match: None,
+        }),
+        Err(faults) => {
+            note_below(&records, records.pointer(), faults);
+            None
+        }
+    }
+}
+
+/// Reads a step that puts a pool.
+fn read_pool(fields: &Fields<'_, '_>) -> Option<Op> {
+    let name = fields.required("pool").and_then(|pool| pool.text());
+    let settings = fields.required("settings")?;
+    match PoolSettings::from_document(settings.value()) {
+        Ok(read) => Some(Op::PutPool {
+            name: name?.to_owned(),
+            settings: Box::new(read),
+            if_match: None,
+        }),
+        Err(faults) => {
+            note_below(&settings, settings.pointer(), faults);
+            None
+        }
+    }
+}
+
+/// Reads a step that gives a domain an RRset of its own.
+fn read_put_rrset(fields: &Fields<'_, '_>) -> Option<Op> {
+    let domain = fields
+        .optional("name")
+        .or_else(|| fields.required("domain"));
+    let domain = domain.and_then(|domain| domains::read_name(&domain));
+    let owner = fields.required("owner").and_then(|owner| {
+        let read = RelativeName::parse(owner.text()?);
+        read.map_err(|error| owner.refuse(error.to_string())).ok()
+    });
+    let rtype = fields.required("type").and_then(|rtype| rtype.parsed());
+    let (domain, _) = domain?;
+    let rrset = read_rrset(fields, &domain, owner?, rtype?)?;
+    Some(Op::PutRrset {
+        domain,
+        rrset,
+        if_match: None,
+    })
+}
+
+/// Notes the faults of an inner document.
+fn note_below(element: &Element<'_, '_>, prefix: &Pointer, faults: Vec<Fault>) {
+    for fault in faults {
+        let fault = fault.below(prefix);
+        element.faults().push(fault);
+    }
+}

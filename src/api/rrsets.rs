@@ -1,0 +1,154 @@
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::call::{Call, Wish, blocking, json as answer, resource, with_tag};
+use super::domains::find;
+use super::problem::{Kind, Problem};
+use super::show;
+use super::steps::{Form, Steps, whole};
+use super::zones::internal;
+use crate::document::{Faults, Fields};
+use crate::engine::Op;
+use crate::wire::{Apex, Rdata, RelativeName, RelativeRdata, Rtype, Ttl};
+use crate::zone::RelativeRrset;
+
+/// What a `GET` of an RRset shows beside what is put.
+pub(super) const READ_ONLY: [&str; 4] = ["name", "owner", "type", "own"];
+
+/// Shows an RRset of a domain, its own or the pool's.
+pub(super) async fn show(call: Call) -> Result<Response, Problem> {
+    call.params(&[]).finish()?;
+    let (owner, rtype) = key(&call)?;
+    let domain = find(&call)?;
+    let own = domain.extra.iter();
+    let own = own
+        .filter(|rrset| rrset.owner == owner && rrset.rtype == rtype)
+        .next();
+    let (rrset, is_own) = match own {
+        Some(own) => (own.clone(), true),
+        None => (served(&call, &domain.name, owner, rtype).await?, false),
+    };
+    let mut document = show::rrset(&domain.name, &rrset);
+    document["name"] = json!(domain.name.to_api_text());
+    document["own"] = json!(is_own);
+    Ok(resource(&call, domain.revision, &document))
+}
+
+/// Gives a domain an RRset of its own, or replaces it.
+pub(super) async fn put(mut call: Call) -> Result<Response, Problem> {
+    call.params(&[]).finish()?;
+    let (owner, rtype) = key(&call)?;
+    let domain = find(&call)?;
+    let (document, _) = call.json().await?;
+    let faults = Faults::new();
+    let read = whole(&document, &faults)
+        .fields_ignoring(&["ttl", "records"], &READ_ONLY)
+        .and_then(|fields| read_rrset(&fields, &domain.name, owner.clone(), rtype));
+    let rrset = faults.finish(read).map_err(Problem::invalid)?;
+    let mut extra = domain.extra.iter();
+    let existed = extra.any(|rrset| rrset.owner == owner && rrset.rtype == rtype);
+    let op = Op::PutRrset {
+        domain: domain.name.clone(),
+        rrset,
+        if_match: call.if_match()?,
+    };
+    let steps = Steps::one(op, Form::Plain);
+    let outcome = call.change(steps, Wish::default()).await?;
+    let status = if existed {
+        StatusCode::OK
+    } else {
+        StatusCode::CREATED
+    };
+    Ok(changed(&call, &domain.name, status, outcome.revision))
+}
+
+/// Takes an RRset of its own from a domain.
+pub(super) async fn delete(call: Call) -> Result<Response, Problem> {
+    call.params(&[]).finish()?;
+    let (owner, rtype) = key(&call)?;
+    let name = call.apex("name")?;
+    let op = Op::DeleteRrset {
+        domain: name.clone(),
+        owner,
+        rtype,
+        if_match: call.if_match()?,
+    };
+    let steps = Steps::one(op, Form::Plain);
+    let outcome = call.change(steps, Wish::default()).await?;
+    Ok(changed(&call, &name, StatusCode::OK, outcome.revision))
+}
+
+/// Reads TTL and records of an RRset.
+pub(super) fn read_rrset(
+    fields: &Fields<'_, '_>,
+    apex: &Apex,
+    owner: RelativeName,
+    rtype: Rtype,
+) -> Option<RelativeRrset> {
+    let most = u64::from(Ttl::MAX.as_secs());
+    let ttl = fields.required("ttl").and_then(|ttl| ttl.number(0, most));
+    let records = fields.required("records").and_then(|records| {
+        let read = records.each(
+            |record| match Rdata::parse_text(rtype, record.text()?, apex) {
+                Ok(rdata) => Some(RelativeRdata::relative_to(rtype, &rdata, apex)),
+                Err(error) => {
+                    record.refuse(error.to_string());
+                    None
+                }
+            },
+        )?;
+        if read.is_empty() {
+            records.refuse("expected at least one record, found none");
+            return None;
+        }
+        Some(read)
+    });
+    Some(RelativeRrset {
+        owner,
+        rtype,
+        ttl: Ttl::from_secs(u32::try_from(ttl?).ok()?),
+        rdatas: records?,
+    })
+}
+
+/// Returns the owner and the type that the path names.
+fn key(call: &Call) -> Result<(RelativeName, Rtype), Problem> {
+    let invalid =
+        |name: &str, error: String| Problem::new(Kind::Invalid, format!("{{{name}}}: {error}"));
+    let owner = RelativeName::parse(call.segment("owner"));
+    let owner = owner.map_err(|error| invalid("owner", error.to_string()))?;
+    let rtype = call.segment("type").parse();
+    let rtype =
+        rtype.map_err(|error: crate::wire::RtypeError| invalid("type", error.to_string()))?;
+    Ok((owner, rtype))
+}
+
+/// Returns an RRset as it is served.
+async fn served(
+    call: &Call,
+    apex: &Apex,
+    owner: RelativeName,
+    rtype: Rtype,
+) -> Result<RelativeRrset, Problem> {
+    let (engine, apex) = (call.api.engine.clone(), apex.clone());
+    let found = blocking(move || {
+        let missing = || Problem::not_found("rrset", &format!("{apex} {owner} {rtype}"));
+        let stored = engine.signed_zone(&apex).map_err(|e| internal(&e))?;
+        let (zone, template) = stored.ok_or_else(missing)?;
+        let shared = template.rrsets().iter().chain(&zone.own);
+        let mut found = shared.filter(|rrset| rrset.owner == owner && rrset.rtype == rtype);
+        found.next().cloned().ok_or_else(missing)
+    });
+    found.await?
+}
+
+/// Answers to a change of a domain's RRsets.
+fn changed(call: &Call, name: &Apex, status: StatusCode, revision: u64) -> Response {
+    let document: Value = json!({"revision": revision, "name": name.to_api_text()});
+    let response = answer(status, &document);
+    match call.api.engine.view().domain(name) {
+        Some(domain) => with_tag(response, domain.revision),
+        None => response,
+    }
+}

@@ -1,0 +1,177 @@
+use serde_json::{Map, Value, json};
+
+use super::refusal::waiting;
+use crate::dnssec::Ds;
+use crate::engine::{Domain, OperatorZone, Outcome, Pool, View};
+use crate::lifecycle::{self, Force, LifecycleState, Readiness, Refused};
+use crate::mail::{PoolSettings, Secured};
+use crate::wire::{Apex, Rdata};
+use crate::zone::RelativeRrset;
+
+/// SHA-256 in DS records (RFC 4509).
+const DIGEST_TYPE: u8 = 2;
+/// Zone key and secure entry point: every key of ours signs the whole zone.
+const KEY_FLAGS: u16 = 257;
+
+/// Returns a zone's DS records, as text for the registrar and as fields.
+pub(super) fn ds(apex: &Apex, records: &[Ds]) -> Value {
+    let records = records.iter().map(|ds| {
+        let digest = hex(&ds.digest);
+        let (tag, algorithm) = (ds.key_tag, ds.algorithm);
+        json!({
+            "text": format!("{apex} IN DS {tag} {algorithm} {DIGEST_TYPE} {digest}"),
+            "key_tag": tag,
+            "algorithm": algorithm,
+            "digest_type": DIGEST_TYPE,
+            "digest": digest,
+        })
+    });
+    records.collect()
+}
+
+/// Returns what is known of a zone's keys.
+pub(super) fn keys(records: &[Ds]) -> Value {
+    let keys = records
+        .iter()
+        .map(|ds| json!({"key_tag": ds.key_tag, "algorithm": ds.algorithm, "flags": KEY_FLAGS}));
+    keys.collect()
+}
+
+/// Returns a domain as a list shows it.
+pub(super) fn listed_domain(domain: &Domain) -> Value {
+    json!({
+        "name": domain.name.to_api_text(),
+        "pool": &*domain.pool,
+        "state": domain.state.as_str(),
+        "since": domain.since.to_string(),
+        "serial": domain.serial.number(),
+        "fresh": domain.fresh,
+        "registrar": domain.registrar,
+        "expires_at": domain.expires_at.map(|moment| moment.to_string()),
+        "labels": domain.labels,
+        "signatures_expire_at": domain.earliest_expiration.to_string(),
+        "ds": ds(&domain.name, &domain.ds),
+        "keys": keys(&domain.ds),
+        "revision": domain.revision,
+    })
+}
+
+/// Returns a domain with all that is known of it.
+pub(super) fn domain(domain: &Domain, pool: Option<&PoolSettings>) -> Value {
+    let mut document = listed_domain(domain);
+    let rrsets = domain.extra.iter().map(|own| rrset(&domain.name, own));
+    document["rrsets"] = rrsets.collect();
+    document["next"] = pool.map_or(Value::Null, |settings| next(domain.state, settings));
+    document["conditions"] = json!([{
+        "type": "Published",
+        "status": "true",
+        "since": domain.since.to_string(),
+        "message": "this node serves the zone",
+    }]);
+    document
+}
+
+/// Returns the step that a domain is on the way to, and what it waits for.
+fn next(state: LifecycleState, settings: &PoolSettings) -> Value {
+    if state != LifecycleState::Standby {
+        return Value::Null;
+    }
+    let to = LifecycleState::Active;
+    let wanted = settings.readiness();
+    let readiness = Readiness {
+        delegated: wanted.delegated,
+        secured: wanted.secured != Secured::No,
+        mail_ready: wanted.mail_ready,
+    };
+    let rules = match lifecycle::transition(state, to, readiness, Force::No) {
+        Ok(_) => Vec::new(),
+        Err(Refused::TooEarly(rules)) => rules,
+        Err(Refused::Impossible(_)) => return Value::Null,
+    };
+    json!({"state": to.as_str(), "not_before": null, "waiting_for": waiting(&rules)})
+}
+
+/// Returns an RRset of a domain's own.
+pub(super) fn rrset(apex: &Apex, rrset: &RelativeRrset) -> Value {
+    let data = rrset.rdatas.iter();
+    let data = data.filter_map(|rdata| rdata.under(rrset.rtype, apex).ok());
+    let records: Vec<String> = data
+        .map(|rdata: Rdata| rdata.to_text(rrset.rtype))
+        .collect();
+    json!({
+        "owner": rrset.owner.to_string(),
+        "type": rrset.rtype.to_string(),
+        "ttl": rrset.ttl.as_secs(),
+        "records": records,
+    })
+}
+
+/// Returns a pool: its settings under the manifest's keys, and what a `GET` alone shows.
+pub(super) fn pool(pool: &Pool) -> Value {
+    let mut document = pool.settings.to_document();
+    let counts: Map<String, Value> = LifecycleState::ALL
+        .into_iter()
+        .map(|state| (state.as_str().to_owned(), json!(pool.count(state))))
+        .collect();
+    document["name"] = json!(&*pool.name);
+    document["counts"] = Value::Object(counts);
+    document["mta_sts_id"] = json!(pool.policy_id);
+    document["plan"] = Value::Null;
+    document["revision"] = json!(pool.revision);
+    document
+}
+
+/// What a `GET` of a pool shows beside its settings; ignored in a `PUT`.
+pub(super) const POOL_READ_ONLY: [&str; 6] = [
+    "name",
+    "counts",
+    "mta_sts_id",
+    "plan",
+    "revision",
+    "warnings",
+];
+
+/// Returns one of the operator's own zones as a list shows it.
+pub(super) fn zone(zone: &OperatorZone) -> Value {
+    json!({
+        "name": zone.apex.to_api_text(),
+        "serial": zone.serial.number(),
+        "signatures_expire_at": zone.earliest_expiration.to_string(),
+        "ds": ds(&zone.apex, &zone.ds),
+        "revision": zone.revision,
+    })
+}
+
+/// Returns what a change did, or would do; `documents` says which document each step came from.
+pub(super) fn plan(outcome: &Outcome, dry_run: bool, documents: &[usize]) -> Value {
+    let effects = outcome.plan.effects.iter().map(|effect| {
+        json!({
+            "step": documents.get(effect.op).copied().unwrap_or(effect.op),
+            "op": effect.kind,
+            "subject": effect.subject,
+            "what": effect.what,
+        })
+    });
+    json!({
+        "revision": outcome.revision,
+        "dry_run": dry_run,
+        "plan": effects.collect::<Vec<_>>(),
+        "domains": outcome.plan.existing_domains,
+        "created": outcome.plan.created_domains,
+        "warnings": outcome.plan.warnings,
+    })
+}
+
+/// Returns a domain's document as of now, if it is still there.
+pub(super) fn current_domain(view: &View<'_>, name: &Apex) -> Option<(u64, Value)> {
+    let found = view.domain(name)?;
+    let pool = view.pool(&found.pool);
+    let document = domain(&found, pool.as_ref().map(|pool| &*pool.settings));
+    Some((found.revision, document))
+}
+
+/// Writes octets in hexadecimal digits.
+fn hex(octets: &[u8]) -> String {
+    let digits = octets.iter().map(|octet| format!("{octet:02X}"));
+    digits.collect()
+}
