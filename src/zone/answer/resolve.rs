@@ -232,8 +232,8 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
         };
         let ttl = layout.rrset(dname).ttl;
         let target_at = self.writer.synthesised_cname(current, ttl, &target)?;
-        // Then the CNAME is what was asked for.
-        if matches!(self.qtype, Rtype::CNAME | Rtype::ANY) {
+        // Then it is what was asked for.
+        if self.qtype == Rtype::CNAME {
             return Ok(DONE);
         }
         Ok(self.follow(target, target_at, Some(node)))
@@ -337,7 +337,12 @@ impl Outcome {
             writer.rrset(Section::Additional, Owner::Node(glue.host), glue.rrset)?;
         }
         for host in hosts.iter().filter(|host| host.need == Need::Optional) {
-            writer.optional_rrset(Section::Additional, Owner::Node(host.host), host.rrset);
+            let owner = Owner::Node(host.host);
+            let written = writer.optional_rrset(Section::Additional, owner, host.rrset);
+            // The others are of about that length, and trying them all costs what nobody gets.
+            if written.is_err() {
+                break;
+            }
         }
         Ok(())
     }

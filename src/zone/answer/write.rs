@@ -129,11 +129,22 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
     }
 
     /// Writes an RRset if it fits, or nothing.
-    pub(super) fn optional_rrset(&mut self, section: Section, owner: Owner<'_>, id: RrsetId) {
+    ///
+    /// # Errors
+    ///
+    /// When it did not fit.
+    pub(super) fn optional_rrset(
+        &mut self,
+        section: Section,
+        owner: Owner<'_>,
+        id: RrsetId,
+    ) -> Result<(), DoesNotFit> {
         let checkpoint = self.reply.checkpoint();
-        if self.rrset(section, owner, id).is_err() {
+        let written = self.rrset(section, owner, id);
+        if written.is_err() {
             self.reply.take_back(checkpoint);
         }
+        written.map(|_| ())
     }
 
     /// Writes the signatures over an RRset, asked for by their type.

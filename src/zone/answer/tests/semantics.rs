@@ -275,6 +275,8 @@ fn rfc6672_3_1_a_dname_renames_what_is_below_it() {
     assert_eq!(seen(&here, Section::Answer), ["old.z.example TXT"]);
     let alias = served.ask(&Ask::plain("host.old.z.example", Rtype::CNAME));
     assert_eq!(seen(&alias, Section::Answer).len(), 2);
+    let any = served.ask(&Ask::plain("host.old.z.example", Rtype::ANY));
+    assert_eq!(seen(&any, Section::Answer).len(), 3);
 }
 
 #[test]
