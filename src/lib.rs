@@ -74,6 +74,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod dnssec;
 pub mod document;
 pub mod engine;

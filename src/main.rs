@@ -1,3 +1,12 @@
 //! The `mxpool` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use mxpool::cli::Cli;
+use mxpool::daemon;
+
+fn main() -> ExitCode {
+    daemon::run(Cli::parse())
+}

@@ -1,0 +1,98 @@
+//! The process: start order, sockets, signals, shutdown.
+//!
+//! A start goes store, sealing key, admin token, engine (which loads and publishes every zone),
+//! and only then sockets: a resolver that reaches a server without its zones would remember
+//! SERVFAIL for minutes (RFC 9520, section 3.2). A stop goes the other way round: the API takes no
+//! more changes, the engine ends, the data plane answers until the last.
+//!
+//! Here is the one place that knows all rooms; nothing here decides anything about DNS or mail.
+//! Start reading at [`run`], then `node`.
+
+mod demo;
+mod logs;
+mod node;
+mod process;
+mod restore;
+mod scrape;
+mod sealing;
+mod serve;
+mod token;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+pub use node::StartFailure;
+pub use restore::RestoreFailure;
+pub use sealing::SealingFileError;
+pub use token::TokenError;
+
+use crate::cli::{self, Cli, Command};
+use crate::config::{Config, Problems};
+
+/// Does what was typed and returns what the program exits with.
+///
+/// 0: done; 1: refused; 2: wrong usage; 3: the server cannot be reached.
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Serve(file) => done(load(file.config.as_deref()).and_then(|config| {
+            serve::run(config, file.config).map_err(|failure| failure.to_string())
+        })),
+        Command::Demo => done(demo::run().map_err(|failure| failure.to_string())),
+        Command::CheckConfig(file) => done(load(file.config.as_deref()).map(|_| {
+            say("the configuration is good");
+        })),
+        Command::Restore { file, config } => {
+            done(load(config.config.as_deref()).and_then(|config| restore(&config, &file)))
+        }
+        Command::Openapi => {
+            say(&crate::api::openapi());
+            ExitCode::SUCCESS
+        }
+        Command::Client(command) => cli::run(command, &cli.connection),
+    }
+}
+
+/// Reads the configuration.
+fn load(file: Option<&Path>) -> Result<Config, String> {
+    Config::load(file).map_err(|problems: Problems| problems.to_string())
+}
+
+/// Fills an empty store and says what with.
+fn restore(config: &Config, file: &Path) -> Result<(), String> {
+    let report = restore::run(config, file).map_err(|failure| failure.to_string())?;
+    say(&format!(
+        "restored {} entries of revision {} into {}; the revision goes on at {}",
+        report.entries,
+        report.backup_revision,
+        config.store.display(),
+        report.revision
+    ));
+    if let Some(id) = report.sealing_key_id {
+        let path = config.keys.join(sealing::FILE);
+        say(&format!(
+            "sealing key {id} opens it; before the start it must lie in {}",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Turns an outcome into an exit code; what went wrong is told on standard error.
+fn done(outcome: Result<(), impl Display>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(io::stderr(), "{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells something on standard output.
+fn say(text: &str) {
+    // A reader that has gone away wants no more.
+    let _ = writeln!(io::stdout(), "{text}");
+}

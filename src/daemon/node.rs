@@ -1,0 +1,251 @@
+//! A running node: everything that `serve` and `demo` start and stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::api;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
+use crate::metrics::Metrics;
+use crate::server::{Running, Server, ServerError};
+use crate::store::{Embedded, Store, StoreError};
+use crate::zone::{ZoneReader, zone_set};
+
+use super::scrape;
+use super::sealing::{self, SealingFileError};
+use super::token::{self, TokenError};
+
+/// How long requests in flight may take to end after a stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why a node did not start; nothing of it goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// The runtime or a signal handler could not be had.
+    #[error("cannot start: {0}")]
+    Process(#[source] io::Error),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sealing key is not the store's.
+    #[error(transparent)]
+    Sealing(#[from] SealingFileError),
+    /// The admin token could not be made.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// What is stored could not be loaded.
+    #[error(transparent)]
+    Engine(#[from] StartError),
+    /// The data plane could not listen.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The API or the metrics could not listen.
+    #[error("cannot listen on {address} ({what}): {}", reason(.source))]
+    Listen {
+        /// API or metrics.
+        what: &'static str,
+        /// The address that was wanted.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What is loaded and published, with no socket open yet.
+pub(super) struct Loaded {
+    /// The control plane.
+    engine: Engine,
+    /// Its threads.
+    threads: EngineThreads,
+    /// The published set.
+    zones: ZoneReader,
+    /// Tells the time.
+    clock: Arc<dyn Clock>,
+    /// What is counted.
+    metrics: Arc<Metrics>,
+}
+
+/// A node that serves.
+pub(super) struct Node {
+    /// The control plane.
+    engine: Engine,
+    /// Its threads.
+    threads: EngineThreads,
+    /// The data plane.
+    server: Running,
+    /// Where the API listens.
+    api: SocketAddr,
+    /// The tasks that speak HTTP.
+    http: Vec<JoinHandle<()>>,
+    /// Tells them to end.
+    stop: watch::Sender<bool>,
+}
+
+impl Loaded {
+    /// Opens store and key, and loads and publishes every zone; blocks until all is published.
+    ///
+    /// # Errors
+    ///
+    /// Says what keeps the node from starting. A store that was not there before may be there now;
+    /// one that was there is as it was.
+    pub(super) fn load(config: &Config) -> Result<Self, StartFailure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let store = Embedded::open(&config.store)?;
+        let sealing = sealing::open(&config.keys, &store)?;
+        token::ensure(&config.store, &store, clock.now())?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let metrics = Arc::new(Metrics::new());
+        let (publisher, zones) = zone_set();
+        let (engine, threads) = Engine::start(
+            EngineConfig::default(),
+            store,
+            clock.clone(),
+            sealing,
+            publisher,
+            metrics.clone(),
+        )?;
+        Ok(Self {
+            engine,
+            threads,
+            zones,
+            clock,
+            metrics,
+        })
+    }
+
+    /// Opens the sockets and serves; called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// Names the address that could not be had; the engine has ended then.
+    pub(super) async fn serve(self, config: &Config) -> Result<Node, StartFailure> {
+        let engine = self.engine.clone();
+        match self.open(config).await {
+            Ok(node) => Ok(node),
+            Err((failure, threads)) => {
+                end(&engine, threads).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Opens the sockets; gives the engine's threads back when one could not be had.
+    async fn open(self, config: &Config) -> Result<Node, (StartFailure, EngineThreads)> {
+        let sockets = async {
+            // The control plane's first: they cannot be shared with another server, so a second
+            // one is told before it takes queries.
+            let api = listen("API", config.api).await?;
+            let metrics = match config.metrics {
+                Some(address) => Some(listen("metrics", address).await?),
+                None => None,
+            };
+            let server = Server::start(
+                config.server.clone(),
+                self.zones.clone(),
+                self.clock.clone(),
+                self.metrics.clone(),
+            )?;
+            Ok((api, metrics, server))
+        };
+        let (api, scrape, server) = match sockets.await {
+            Ok(sockets) => sockets,
+            Err(failure) => return Err((failure, self.threads)),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let address = api.local_addr().unwrap_or(config.api);
+        let router = api::router(self.engine.clone(), self.metrics.clone());
+        let mut http = vec![tokio::spawn(speak(api, router, stopped.clone()))];
+        if let Some(listener) = scrape {
+            let router = scrape::router(self.metrics.clone());
+            http.push(tokio::spawn(speak(listener, router, stopped)));
+        }
+        Ok(Node {
+            engine: self.engine,
+            threads: self.threads,
+            server,
+            api: address,
+            http,
+            stop,
+        })
+    }
+}
+
+impl Node {
+    /// Returns the control plane.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Returns the addresses that answer queries.
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
+        self.server.addresses()
+    }
+
+    /// Returns where the API listens.
+    pub(super) fn api(&self) -> SocketAddr {
+        self.api
+    }
+
+    /// Ends everything, in the order that loses nothing: requests in flight get their answers,
+    /// changes in flight are durable or refused, and queries are answered until the last.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in self.http {
+            // What takes longer is cut off; its change is whole or absent, as after a crash.
+            let abort = task.abort_handle();
+            if timeout(DRAIN, task).await.is_err() {
+                abort.abort();
+            }
+        }
+        end(&self.engine, self.threads).await;
+        self.server.stop().await;
+    }
+}
+
+/// Ends the engine and waits for its threads.
+async fn end(engine: &Engine, threads: EngineThreads) {
+    engine.stop();
+    if let Err(error) = tokio::task::spawn_blocking(|| threads.join()).await {
+        tracing::error!(%error, "waiting for the engine failed");
+    }
+}
+
+/// Opens a listener for HTTP.
+async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartFailure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartFailure::Listen {
+            what,
+            address,
+            source,
+        })
+}
+
+/// Speaks HTTP until `stopped` turns true and the requests in flight are answered.
+async fn speak(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+    let until = async move {
+        // A closed channel means that the node is gone.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    let served = axum::serve(listener, router).with_graceful_shutdown(until);
+    if let Err(error) = served.await {
+        tracing::error!(%error, "an HTTP listener has ended");
+    }
+}
+
+/// Says why an address could not be had.
+fn reason(source: &io::Error) -> String {
+    if source.kind() == io::ErrorKind::AddrInUse {
+        return "another program uses this address and port".to_owned();
+    }
+    source.to_string()
+}

@@ -1,0 +1,76 @@
+//! The server in the foreground.
+
+use std::path::PathBuf;
+use std::process;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::Config;
+
+use super::logs::Logs;
+use super::node::{Loaded, Node, StartFailure};
+use super::process::{Asked, Signals, forbid_core_dumps};
+
+/// What the process exits with when a second signal does not let it end by itself.
+const ENDED_BY_SIGNAL: i32 = 130;
+
+/// Serves until a signal asks to stop; `file` is read again when a signal asks to reload.
+///
+/// # Errors
+///
+/// Says what keeps the node from starting.
+pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
+    let logs = Logs::start(config.log);
+    forbid_core_dumps();
+    let runtime = runtime()?;
+    let loaded = Loaded::load(&config)?;
+    runtime.block_on(async {
+        let mut signals = Signals::catch().map_err(StartFailure::Process)?;
+        let node = loaded.serve(&config).await?;
+        tracing::info!(dns = ?node.addresses(), api = %node.api(), "serving");
+        loop {
+            match signals.next().await {
+                Asked::Stop => break,
+                Asked::Reload => reload(&logs, file.as_deref()),
+            }
+        }
+        stop(node, signals).await;
+        Ok(())
+    })
+}
+
+/// Returns the runtime that TCP and HTTP run on.
+pub(super) fn runtime() -> Result<Runtime, StartFailure> {
+    Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(StartFailure::Process)
+}
+
+/// Ends a node; a second signal ends the process at once.
+pub(super) async fn stop(node: Node, mut signals: Signals) {
+    tracing::info!("stopping");
+    tokio::select! {
+        () = node.stop() => tracing::info!("stopped"),
+        () = signals.stop() => {
+            tracing::warn!("stopped at once, by a second signal");
+            // Nothing is lost: what was acknowledged is durable.
+            process::exit(ENDED_BY_SIGNAL);
+        }
+    }
+}
+
+/// Reads the configuration again and takes over what may change while the server runs.
+fn reload(logs: &Logs, file: Option<&std::path::Path>) {
+    match Config::load(file) {
+        Ok(config) => {
+            logs.set_level(config.log.level);
+            tracing::info!(now = config.log.level.as_str(), "log level read again");
+        }
+        Err(problems) => {
+            for problem in problems.0 {
+                tracing::error!(%problem, "the configuration is not taken over");
+            }
+        }
+    }
+}
