@@ -1,3 +1,5 @@
+//! What callers wish for and what becomes of it.
+
 use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;

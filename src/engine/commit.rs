@@ -1,3 +1,5 @@
+//! From prepared changes to durable, served facts.
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;

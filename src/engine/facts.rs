@@ -1,3 +1,5 @@
+//! What the engine knows, in working form.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The callers' end of the engine.
+
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -267,6 +269,11 @@ impl EngineThreads {
 }
 
 impl Shared {
+    /// Notes that changes are taken no more.
+    pub(super) fn end(&self) {
+        self.ready.store(false, Ordering::Release);
+    }
+
     /// Puts together what the threads and handles share; not ready yet.
     pub(super) fn new(
         config: &EngineConfig,

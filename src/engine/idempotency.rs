@@ -1,8 +1,11 @@
+//! Calls that come again under the same key.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Change, ChangeId, Effect, Op, Outcome, Plan, Refusal};
 use crate::clock::Timestamp;
+use crate::document::Fault;
 use crate::store::record::{self, AuditRecord, IdempotencyRecord};
 use crate::store::{Batch, Space, Store, StoreError};
 
@@ -11,6 +14,9 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
 /// How many keys are remembered: about 100 octets each, here and in the store.
 const KEY_LIMIT: usize = 1_000_000;
+
+/// The longest key.
+const LENGTH_LIMIT: usize = 255;
 
 /// How many keys are forgotten in one commit.
 const SWEEP: usize = 256;
@@ -42,6 +48,15 @@ impl RememberedKeys {
         id: &ChangeId,
         now: Timestamp,
     ) -> Result<Option<Outcome>, Refusal> {
+        if !(1..=LENGTH_LIMIT).contains(&id.key.len()) {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/idempotency_key",
+                format!(
+                    "expected an idempotency key of 1 to {LENGTH_LIMIT} octets, found {}",
+                    id.key.len()
+                ),
+            )]));
+        }
         let failed = |error: StoreError| Refusal::Internal(error.to_string());
         let known: Option<IdempotencyRecord> =
             record::get(store, id.key.as_bytes()).map_err(failed)?;

@@ -1,3 +1,5 @@
+//! A change in flight.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! From what is stored to a running engine.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, mpsc};
@@ -165,8 +167,22 @@ pub(super) fn start(
         tickers: Vec::new(),
     };
     let thread = thread::Builder::new().name("writer".to_owned());
-    handles.insert(0, thread.spawn(move || writer.run())?);
+    let end = End(Arc::clone(&shared));
+    let run = move || {
+        let _end = end;
+        writer.run();
+    };
+    handles.insert(0, thread.spawn(run)?);
     Ok((Engine::new(shared), EngineThreads { handles }))
+}
+
+/// Says that changes are taken no more when the writer is gone, for whatever reason.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.end();
+    }
 }
 
 /// Checks that the store's keys can be opened; a new store takes the key on.

@@ -27,6 +27,8 @@ mod plan;
 mod prepare;
 mod resign;
 mod restored;
+#[cfg(test)]
+mod tests;
 mod view;
 mod workers;
 mod writer;

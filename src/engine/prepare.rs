@@ -1,3 +1,5 @@
+//! From what a zone says to a signed zone and its image; on a worker thread.
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -124,6 +126,9 @@ pub(super) enum PrepareError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It panicked: a fault of ours, which must not take the others with it.
+    #[error("the preparation panicked")]
+    Panicked,
     /// The keys are not what they should be.
     #[error("the keys are damaged: {0}")]
     Keys(&'static str),

@@ -1,3 +1,5 @@
+//! Signing again what is due, and what else the clock asks for.
+
 use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;

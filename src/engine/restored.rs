@@ -1,3 +1,5 @@
+//! What a store that was restored from a backup needs before it is served.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -93,8 +95,8 @@ pub(super) fn sign_again(
 
 /// Returns the serial of a restored zone.
 fn raised(served: &Served, now: Timestamp) -> Serial {
-    let raised = Serial::new(served.serial.number().wrapping_add(SERIAL_STEP));
-    raised.next(now.date_number())
+    let raised = served.serial.number().wrapping_add(SERIAL_STEP - 1);
+    Serial::new(raised).next(now.date_number())
 }
 
 /// Prepares zones on all cores.

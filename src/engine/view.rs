@@ -1,3 +1,5 @@
+//! Facts for readers.
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, RwLockReadGuard};

@@ -1,4 +1,7 @@
+//! The threads that prepare zones, and what waits for them.
+
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -161,8 +164,11 @@ fn work(workshop: &Workshop, metrics: &Metrics, chunk: Chunk) -> ChunkDone {
     let Chunk { job, now, tasks } = chunk;
     let zones = tasks.into_iter().map(|task| {
         let apex = task.apex.clone();
-        let (prepared, took): (Prepared, Duration) =
-            workshop.prepare(task, now).map_err(|error| (apex, error))?;
+        // A caller waits for each of these, so a fault of ours must come back as one. Nothing that
+        // is shared is left half done: a preparation only reads, and layouts are built aside.
+        let outcome = catch_unwind(AssertUnwindSafe(|| workshop.prepare(task, now)));
+        let outcome = outcome.unwrap_or(Err(PrepareError::Panicked));
+        let (prepared, took): (Prepared, Duration) = outcome.map_err(|error| (apex, error))?;
         metrics.signed(prepared.signatures, took);
         Ok(prepared)
     });

@@ -1,3 +1,5 @@
+//! The one writer: its loop, and the way of a change through it.
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError, RwLockReadGuard};
@@ -146,7 +148,7 @@ impl Writer {
         }
         match self.plan(&change) {
             Ok(Decision::Answered(outcome)) => respond(answer, Ok(outcome)),
-            Ok(Decision::Work(work)) => self.begin(change, answer, claims, work),
+            Ok(Decision::Work(work)) => self.begin(change, answer, claims, *work),
             Err(refusals) => respond(answer, Err(refusals)),
         }
     }
@@ -188,7 +190,7 @@ impl Writer {
     }
 
     /// Begins to work on a change.
-    fn begin(&mut self, change: Box<Change>, answer: Answer, claims: Vec<Claim>, work: Box<Work>) {
+    fn begin(&mut self, change: Box<Change>, answer: Answer, claims: Vec<Claim>, work: Work) {
         self.last_job += 1;
         let id = JobId(self.last_job);
         for claim in &claims {

@@ -1,3 +1,5 @@
+//! Steps that remove a domain, a zone or a pool.
+
 use std::sync::Arc;
 
 use super::draft::{Draft, check_match};

@@ -1,3 +1,5 @@
+//! Records in the operator's zones that follow from pools and domains.
+
 use super::Context;
 use super::draft::{Draft, below};
 use crate::engine::Refusal;

@@ -1,3 +1,5 @@
+//! Steps about one domain.
+
 use std::sync::Arc;
 
 use super::draft::{DomainDraft, Draft, check_match};

@@ -1,3 +1,5 @@
+//! Facts as they will be.
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;

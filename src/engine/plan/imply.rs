@@ -1,3 +1,5 @@
+//! What follows from the steps of a change.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Steps about a pool.
+
 use std::sync::Arc;
 
 use super::draft::{Draft, PoolDraft, check_match};

@@ -1,3 +1,5 @@
+//! Steps about the RRsets of one domain alone.
+
 use super::draft::{DomainDraft, Draft};
 use crate::document::Fault;
 use crate::engine::{IfMatch, Refusal};

@@ -1,3 +1,5 @@
+//! Steps about the operator's own zones.
+
 use std::sync::Arc;
 
 use super::draft::{Draft, ZoneDraft, check_match};

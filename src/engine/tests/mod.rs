@@ -1,0 +1,9 @@
+//! The engine as its callers and the resolvers of the world see it, in simulated time.
+
+mod changes;
+mod failures;
+mod house;
+mod many;
+mod own_zones;
+mod restart;
+mod time;

@@ -1,0 +1,174 @@
+//! The operator's own zones and what the pools derive into them.
+
+use serde_json::json;
+
+use super::house::{House, INFRA, add, apex, change, put_pool, put_zone, shared_settings};
+use crate::engine::{Op, Refusal};
+use crate::wire::{Rcode, Rtype};
+
+/// Builds a house with the zone `infra.test` and a pool whose host lies in it.
+fn house_with_zone() -> House {
+    let house = House::new();
+    house.done(change(vec![
+        put_zone("infra.test", INFRA),
+        put_pool("main", &shared_settings(&[])),
+    ]));
+    house
+}
+
+#[test]
+fn hosts_of_a_pool_are_derived_into_the_operators_zone() {
+    let house = house_with_zone();
+
+    assert!(house.has("mx1.infra.test", Rtype::A));
+    assert!(house.has("_25._tcp.mx1.infra.test", Rtype::TLSA));
+    house.verify("infra.test");
+    let zone = house.engine.view().zone(&apex("infra.test")).unwrap();
+    let data = zone.data().to_master();
+    assert!(
+        !data.contains("TLSA"),
+        "derived records are not the operator's: {data}"
+    );
+}
+
+#[test]
+fn a_new_key_of_a_host_is_added_to_the_zone_that_serves_it() {
+    let house = house_with_zone();
+    let serial = house.serial("infra.test");
+    let host = json!([{
+        "name": "mx1.infra.test.",
+        "addresses": ["192.0.2.25"],
+        "tlsa": [format!("3 1 1 {}", "ab".repeat(32)), format!("3 1 1 {}", "cd".repeat(32))],
+    }]);
+
+    house.done(put_pool("main", &shared_settings(&[("mail_host", host)])));
+
+    let (_, answers, _) = house.ask("_25._tcp.mx1.infra.test", Rtype::TLSA);
+    // Two records and their signature.
+    assert_eq!(answers, 3);
+    assert_eq!(house.serial("infra.test"), serial + 1);
+    house.verify("infra.test");
+}
+
+#[test]
+fn an_operators_record_equal_to_a_derived_one_is_absorbed() {
+    let house = house_with_zone();
+
+    house.done(put_zone(
+        "infra.test",
+        &format!("{INFRA}mx1 A 192.0.2.25\n"),
+    ));
+
+    let (_, answers, _) = house.ask("mx1.infra.test", Rtype::A);
+    assert_eq!(answers, 2);
+}
+
+#[test]
+fn an_operators_record_that_differs_from_a_derived_one_is_refused() {
+    let house = house_with_zone();
+    let serial = house.serial("infra.test");
+
+    let refusal = house.refused(put_zone(
+        "infra.test",
+        &format!("{INFRA}mx1 A 192.0.2.99\n"),
+    ));
+
+    assert!(matches!(refusal, Refusal::Conflict(_)), "{refusal:?}");
+    assert_eq!(house.serial("infra.test"), serial);
+}
+
+#[test]
+fn the_serial_follows_the_file_only_upwards() {
+    let house = House::new();
+    house.done(put_zone("infra.test", INFRA));
+    // Written as 1, so it is the date's.
+    assert_eq!(house.serial("infra.test"), 2_026_112_400);
+
+    let higher = INFRA.replace(" 1 14400", " 2030010100 14400");
+    house.done(put_zone("infra.test", &higher));
+    assert_eq!(house.serial("infra.test"), 2_030_010_100);
+
+    house.done(put_zone(
+        "infra.test",
+        &format!("{INFRA}www A 192.0.2.80\n"),
+    ));
+    assert_eq!(house.serial("infra.test"), 2_030_010_101);
+}
+
+#[test]
+fn a_domain_below_an_operators_zone_is_delegated_with_its_ds() {
+    let house = house_with_zone();
+
+    house.done(add("burner.infra.test"));
+
+    let (rcode, answers, _) = house.ask("burner.infra.test", Rtype::DS);
+    assert_eq!((rcode, answers), (Rcode::NOERROR, 2));
+    assert!(house.has("burner.infra.test", Rtype::MX));
+    house.verify("infra.test");
+    let domain = house
+        .engine
+        .view()
+        .domain(&apex("burner.infra.test"))
+        .unwrap();
+    let (_, _, reply) = house.ask("burner.infra.test", Rtype::DS);
+    let digest = &domain.ds[0].digest;
+    assert!(reply.windows(32).any(|window| window == digest));
+
+    house.done(Op::DeleteDomain {
+        name: apex("burner.infra.test"),
+        force: true,
+        if_match: None,
+    });
+    assert_eq!(house.ask("burner.infra.test", Rtype::DS).0, Rcode::NXDOMAIN);
+    house.verify("infra.test");
+}
+
+#[test]
+fn a_zone_put_above_domains_gets_their_delegations() {
+    let house = House::with_pool();
+    house.done(add("burner.infra.test"));
+
+    house.done(put_zone("infra.test", INFRA));
+
+    let (rcode, answers, _) = house.ask("burner.infra.test", Rtype::DS);
+    assert_eq!((rcode, answers), (Rcode::NOERROR, 2));
+}
+
+#[test]
+fn a_zone_goes_only_when_nothing_needs_it() {
+    let house = house_with_zone();
+    let delete = || Op::DeleteZone {
+        apex: apex("infra.test"),
+        if_match: None,
+    };
+
+    let in_use = house.refused(delete());
+    house.done(Op::DeletePool {
+        name: "main".to_owned(),
+        if_match: None,
+    });
+    house.done(delete());
+
+    assert!(matches!(in_use, Refusal::Conflict(_)), "{in_use:?}");
+    assert_eq!(house.ask("infra.test", Rtype::SOA).0, Rcode::REFUSED);
+}
+
+#[test]
+fn the_same_records_again_change_nothing() {
+    let house = house_with_zone();
+    let before = house.serial("infra.test");
+
+    let outcome = house.done(put_zone("infra.test", INFRA));
+
+    assert!(outcome.plan.effects.is_empty());
+    assert_eq!(house.serial("infra.test"), before);
+}
+
+#[test]
+fn a_domain_with_the_name_of_a_zone_is_refused() {
+    let house = house_with_zone();
+
+    let refusal = house.refused(add("infra.test"));
+
+    assert!(matches!(refusal, Refusal::Conflict(_)), "{refusal:?}");
+}

@@ -1,0 +1,152 @@
+//! What a restart brings back, and what it refuses to.
+
+use std::sync::Arc;
+
+use super::house::{
+    Fragile, House, INFRA, START, add, apex, change, put_pool, put_zone, shared_settings,
+};
+use crate::clock::{Clock, ManualClock};
+use crate::dnssec::SealingKey;
+use crate::engine::{Engine, EngineConfig, StartError};
+use crate::metrics::Metrics;
+use crate::store::meta::{self, Restored};
+use crate::store::{Batch, Space, Store};
+use crate::wire::Rtype;
+use crate::zone::zone_set;
+
+/// Builds a house with a zone, a pool and two domains.
+fn furnished() -> House {
+    let house = House::new();
+    house.done(change(vec![
+        put_zone("infra.test", INFRA),
+        put_pool("main", &shared_settings(&[])),
+        add("a.example"),
+        add("b.infra.test"),
+    ]));
+    house
+}
+
+/// Starts an engine on a store, with a key.
+fn start(store: &Arc<Fragile>, key: u8) -> Result<(), StartError> {
+    let (publisher, _reader) = zone_set();
+    let clock = Arc::new(ManualClock::new(START)) as Arc<dyn Clock>;
+    let (engine, threads) = Engine::start(
+        EngineConfig::default(),
+        Arc::clone(store) as Arc<dyn Store>,
+        clock,
+        SealingKey::from_bytes(&[key; 32]).unwrap(),
+        publisher,
+        Arc::new(Metrics::new()),
+    )?;
+    engine.stop();
+    threads.join();
+    Ok(())
+}
+
+#[test]
+fn a_restart_serves_the_same_octets() {
+    let house = furnished();
+    let questions = [
+        ("a.example", Rtype::MX),
+        ("a.example", Rtype::SOA),
+        ("a.example", Rtype::DNSKEY),
+        ("mx1.infra.test", Rtype::A),
+        ("b.infra.test", Rtype::DS),
+        ("nothing.a.example", Rtype::A),
+    ];
+    let before: Vec<_> = questions.map(|(name, rtype)| house.ask(name, rtype)).into();
+    let ds = house.engine.view().domain(&apex("a.example")).unwrap().ds;
+    let revision = house.engine.view().revision();
+
+    let house = house.restarted();
+
+    let after: Vec<_> = questions.map(|(name, rtype)| house.ask(name, rtype)).into();
+    assert_eq!(before, after);
+    let view = house.engine.view();
+    assert_eq!(view.domain(&apex("a.example")).unwrap().ds, ds);
+    assert_eq!(view.revision(), revision);
+    drop(view);
+    house.verify("infra.test");
+}
+
+#[test]
+fn a_restarted_engine_goes_on_where_it_was() {
+    let house = furnished().restarted();
+    let serial = house.serial("infra.test");
+
+    house.done(add("c.infra.test"));
+
+    assert_eq!(house.serial("infra.test"), serial + 1);
+    assert!(house.has("b.infra.test", Rtype::DS));
+    assert!(house.has("c.infra.test", Rtype::DS));
+    house.verify("infra.test");
+    house.verify("c.infra.test");
+}
+
+#[test]
+fn another_sealing_key_is_refused() {
+    let mut house = furnished();
+    house.stop();
+
+    let error = start(&house.store, 8).unwrap_err();
+
+    assert!(
+        matches!(error, StartError::WrongSealingKey { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_damaged_record_is_named() {
+    let mut house = furnished();
+    house.stop();
+    let mut batch = Batch::new();
+    batch.put(Space::Domain, apex("a.example").as_wire(), vec![1, 0xff]);
+    house.store.commit(&batch).unwrap();
+
+    let error = start(&house.store, 7).unwrap_err().to_string();
+
+    assert!(
+        error.contains("domain") && error.contains("example"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_missing_signed_zone_is_named() {
+    let mut house = furnished();
+    house.stop();
+    let mut batch = Batch::new();
+    for key in house.store.keys(Space::SignedZone) {
+        batch.delete(Space::SignedZone, &key);
+    }
+    house.store.commit(&batch).unwrap();
+
+    let error = start(&house.store, 7).unwrap_err().to_string();
+
+    assert!(error.contains("is not stored"), "{error}");
+}
+
+#[test]
+fn a_restored_store_comes_up_with_raised_serials_and_revision() {
+    let mut house = furnished();
+    let serial = house.serial("a.example");
+    house.stop();
+    let mut batch = Batch::new();
+    let restored = Restored {
+        at: START,
+        backup_revision: 1,
+    };
+    meta::RESTORED.put(&mut batch, &restored);
+    house.store.commit(&batch).unwrap();
+
+    let house = house.restarted();
+
+    assert_eq!(house.serial("a.example"), serial + 1_000_000);
+    assert_eq!(house.engine.view().revision(), 1 + Restored::REVISION_STEP);
+    house.verify("a.example");
+    house.verify("infra.test");
+    // Once only.
+    let house = house.restarted();
+    assert_eq!(house.serial("a.example"), serial + 1_000_000);
+}

@@ -1,0 +1,100 @@
+//! Signatures over months, and clocks that are wrong.
+
+use std::time::Duration;
+
+use super::house::{DAY, House, INFRA, START, add, change, put_zone};
+use crate::engine::Refusal;
+use crate::wire::{Rcode, Rtype};
+
+#[test]
+fn zones_are_signed_again_long_before_they_expire_for_months() {
+    let house = House::with_pool();
+    house.done(change(vec![
+        put_zone("infra.test", INFRA),
+        add("a.example"),
+        add("b.example"),
+    ]));
+    let serial = house.serial("a.example");
+
+    for _ in 0..60 {
+        house.clock.advance(DAY);
+        house.engine.tick();
+        for zone in ["a.example", "b.example", "infra.test"] {
+            house.verify(zone);
+            assert!(house.has(zone, Rtype::SOA));
+        }
+    }
+
+    assert!(house.serial("a.example") > serial);
+    let view = house.engine.view();
+    // Re-signing is nobody's wish.
+    assert_eq!(view.revision(), 2);
+    let domain = view.domain(&super::house::apex("a.example")).unwrap();
+    let left = domain.earliest_expiration.as_secs() - (START.as_secs() + 60 * DAY.as_secs());
+    assert!(left > 13 * DAY.as_secs(), "{left}");
+}
+
+#[test]
+fn nothing_is_signed_again_before_it_is_due() {
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let serial = house.serial("a.example");
+
+    house.clock.advance(5 * DAY);
+    house.engine.tick();
+
+    assert_eq!(house.serial("a.example"), serial);
+}
+
+#[test]
+fn many_zones_are_signed_again_on_different_moments() {
+    let house = House::with_pool();
+    let names: Vec<String> = (0..40).map(|number| format!("d{number}.example")).collect();
+    house.done(change(names.iter().map(|name| add(name)).collect()));
+    let serials: Vec<u32> = names.iter().map(|name| house.serial(name)).collect();
+
+    house.clock.advance(6 * DAY + DAY / 2);
+    house.engine.tick();
+
+    let renewed = names.iter().zip(&serials);
+    let renewed = renewed.filter(|(name, serial)| house.serial(name) != **serial);
+    let renewed = renewed.count();
+    assert!((1..40).contains(&renewed), "{renewed} of 40");
+}
+
+#[test]
+fn a_full_store_keeps_zones_from_being_renewed_and_expired_ones_are_not_served() {
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    house.store.set_full(true);
+
+    for _ in 0..22 {
+        house.clock.advance(DAY);
+        house.engine.tick();
+    }
+    assert_eq!(house.ask("a.example", Rtype::MX).0, Rcode::SERVFAIL);
+
+    house.store.set_full(false);
+    house.clock.advance(Duration::from_secs(120));
+    house.engine.tick();
+    assert!(house.has("a.example", Rtype::MX));
+    house.verify("a.example");
+}
+
+#[test]
+fn a_clock_that_went_back_signs_nothing() {
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    house.clock.set_wall(START.saturating_sub(DAY));
+
+    let refusal = house.refused(add("b.example"));
+
+    assert!(matches!(refusal, Refusal::Clock(_)), "{refusal:?}");
+    let house = house.restarted();
+    let refusal = house.refused(add("b.example"));
+    assert!(matches!(refusal, Refusal::Clock(_)), "{refusal:?}");
+    house.clock.set_wall(START);
+    // The guard compares with the monotonic clock of its run, too: a new run sees them agree.
+    let house = house.restarted();
+    house.done(add("b.example"));
+}
