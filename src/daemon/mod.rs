@@ -69,6 +69,10 @@ fn restore(config: &Config, file: &Path) -> Result<(), String> {
         config.store.display(),
         report.revision
     ));
+    say(&format!(
+        "a new admin token lies in {}; the old one is worth nothing",
+        config.store.join(token::FILE).display()
+    ));
     if let Some(id) = report.sealing_key_id {
         let path = config.keys.join(sealing::FILE);
         say(&format!(

@@ -10,8 +10,9 @@ use crate::store::backup::read_header;
 use crate::store::{Embedded, RestoreError, RestoreReport, StoreError, restore_into};
 
 use super::sealing::{self, SealingFileError};
+use super::token::{self, TokenError};
 
-/// Why a backup was not restored; the store is as empty as it was.
+/// Why a backup was not restored; unless it says otherwise, the store is as empty as it was.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreFailure {
@@ -37,6 +38,9 @@ pub enum RestoreFailure {
     /// The sealing key that is there cannot be used.
     #[error(transparent)]
     Sealing(#[from] SealingFileError),
+    /// The store is filled, but nobody has a token for it: empty its folder and restore again.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The sealing key that is there is another one.
     #[error(
         "the backup {} opens with sealing key {wanted}; found key {found} in {}: put the backup's \
@@ -59,7 +63,7 @@ pub enum RestoreFailure {
 /// Fills the store of `config` from the backup at `path`.
 ///
 /// The sealing key may be put in place later, but a wrong one is told at once, before hours pass
-/// and the right one is lost as well.
+/// and the right one is lost as well. The store gets an admin token of its own.
 ///
 /// # Errors
 ///
@@ -89,7 +93,11 @@ pub(super) fn run(config: &Config, path: &Path) -> Result<RestoreReport, Restore
         });
     }
     let store = Embedded::open(&config.store)?;
-    restore_into(&store, &mut open()?, SystemClock::new().now()).map_err(failed)
+    let now = SystemClock::new().now();
+    let report = restore_into(&store, &mut open()?, now).map_err(failed)?;
+    // The old token's file was lost with its machine, or lies where nobody should find it.
+    token::replace(&config.store, &store, now)?;
+    Ok(report)
 }
 
 #[cfg(test)]
@@ -133,6 +141,7 @@ mod tests {
         let id = sealing::open(&config.keys, &store).unwrap().id();
         assert_eq!(report.sealing_key_id, Some(id.to_string()));
         assert_eq!(meta::REVISION.get(&store).unwrap(), Some(report.revision));
+        assert!(config.store.join(token::FILE).exists());
     }
 
     #[test]

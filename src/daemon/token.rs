@@ -1,4 +1,4 @@
-//! The admin token of a first start.
+//! The admin token of a first start, and of a restored store.
 
 use std::io;
 use std::ops::{Bound, ControlFlow};
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::store::record::TokenRecord;
-use crate::store::{Batch, Direction, Expected, Space, Store, StoreError};
+use crate::store::{Batch, Direction, Space, Store, StoreError};
 
 use super::sealing::write_secret;
 
@@ -26,7 +26,7 @@ const ID: &[u8] = b"admin";
 /// The digits of base64 for URLs and file names (RFC 4648, section 5).
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Why the admin token of a first start could not be made.
+/// Why the admin token could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -55,6 +55,15 @@ pub(super) fn ensure(folder: &Path, store: &dyn Store, now: Timestamp) -> Result
     if has_token(store)? {
         return Ok(());
     }
+    replace(folder, store, now)
+}
+
+/// Makes a new admin token; the one before it is worth nothing from the next start on.
+///
+/// # Errors
+///
+/// When it cannot be made durable in both places.
+pub(super) fn replace(folder: &Path, store: &dyn Store, now: Timestamp) -> Result<(), TokenError> {
     let secret = generate()?;
     let path = folder.join(FILE);
     // The file comes first: a crash before the store knows the token leaves a file that the next
@@ -65,7 +74,6 @@ pub(super) fn ensure(folder: &Path, store: &dyn Store, now: Timestamp) -> Result
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     let mut batch = Batch::new();
-    batch.require(Space::Token, ID, Expected::Absent);
     batch.put_record(
         ID,
         &TokenRecord {

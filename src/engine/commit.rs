@@ -168,8 +168,7 @@ impl Writer {
     fn store(&self, batch: Batch) -> Result<(), StoreError> {
         let started = Instant::now();
         self.shared.store.commit(&batch)?;
-        let revision = Self::facts(&self.shared).revision;
-        self.shared.metrics.committed(revision, started.elapsed());
+        self.shared.metrics.committed(started.elapsed());
         Ok(())
     }
 
@@ -287,6 +286,7 @@ impl Writer {
         facts.generation += 1;
         let revision = facts.revision;
         drop(facts);
+        self.shared.metrics.stored(revision);
         self.garbage.drain(..round.garbage);
         self.keys.forget(round.forgotten);
 

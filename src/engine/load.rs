@@ -125,6 +125,7 @@ pub(super) fn start(
     }
     sweep(&*store, &loaded.orphans)?;
     publisher.publish(std::mem::take(&mut loaded.images));
+    metrics.stored(loaded.facts.revision);
     metrics.published(loaded.facts.revision);
     store.release_pages();
 

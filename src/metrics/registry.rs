@@ -203,9 +203,13 @@ impl Metrics {
         self.sign_duration.observe(time.as_secs_f64());
     }
 
-    /// Counts a commit that took `time` and made `revision` the last durable one.
-    pub fn committed(&self, revision: u64, time: Duration) {
+    /// Counts a commit that took `time`.
+    pub fn committed(&self, time: Duration) {
         self.store_commit_duration.observe(time.as_secs_f64());
+    }
+
+    /// Notes that `revision` is durable.
+    pub fn stored(&self, revision: u64) {
         self.store_revision.set(as_gauge(revision));
     }
 
