@@ -98,3 +98,20 @@ impl HttpBody for Pipe {
         piece.map(|piece| piece.map(|piece| piece.map(Frame::data)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::api::edge::tests::Server;
+
+    #[test]
+    fn a_backup_comes_whole_and_not_as_json() {
+        let server = Server::with_pool();
+
+        let answer = server.call("GET", "/v1/backup", None);
+
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.media_type, "application/octet-stream");
+        assert!(answer.octets.starts_with(b"MXPOOL-BACKUP"));
+        assert_eq!(server.bare("GET", "/v1/backup", &[], "").status, 401);
+    }
+}

@@ -200,3 +200,117 @@ fn note_below(element: &Element<'_, '_>, prefix: &Pointer, faults: Vec<Fault>) {
         element.faults().push(fault);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::api::edge::tests::{Server, settings};
+
+    /// A change of every kind of step.
+    fn change() -> Value {
+        json!({"changes": [
+            {"op": "put_zone", "zone": "infra.example",
+             "records": "@ SOA ns1 h 1 2h 1h 4w 15m\n@ NS ns1\nns1 A 192.0.2.53\nns2 A 192.0.2.54\n"},
+            {"op": "put_pool", "pool": "main", "settings": settings()},
+            {"op": "add_domain", "pool": "main", "names": ["a.example", "b.example"]},
+            {"op": "put_rrset", "domain": "a.example", "owner": "www", "type": "A", "ttl": 60,
+             "records": ["192.0.2.7"]},
+        ]})
+    }
+
+    #[test]
+    fn all_steps_take_effect_in_one_revision() {
+        let server = Server::start();
+        let mut dry = change();
+        dry["dry_run"] = json!(true);
+
+        let planned = server.call("POST", "/v1/changes", Some(&dry));
+        let nothing = server.call("GET", "/v1/pools", None);
+        let done = server.call("POST", "/v1/changes", Some(&change()));
+
+        assert_eq!(planned.status, 200, "{planned:?}");
+        assert_eq!(planned.json["created"], 2);
+        assert_eq!(nothing.json["items"], json!([]));
+        assert_eq!(done.status, 200, "{done:?}");
+        let steps = done.json["plan"].as_array().unwrap().iter();
+        let steps: Vec<u64> = steps
+            .map(|effect| effect["step"].as_u64().unwrap())
+            .collect();
+        assert_eq!(steps, [0, 1, 2, 2, 3]);
+        let domain = server.call("GET", "/v1/domains/a.example", None).json;
+        assert_eq!(domain["revision"], done.json["revision"]);
+        assert_eq!(domain["rrsets"][0]["records"], json!(["192.0.2.7"]));
+    }
+
+    #[test]
+    fn the_same_again_changes_nothing() {
+        let server = Server::start();
+        let mut change = change();
+        change["changes"][2]["if_absent"] = json!(true);
+        let first = server.call("POST", "/v1/changes", Some(&change));
+
+        let again = server.call("POST", "/v1/changes", Some(&change));
+
+        assert_eq!(again.status, 200, "{again:?}");
+        assert_eq!(again.json["plan"], json!([]));
+        assert_eq!(again.json["revision"], first.json["revision"]);
+        let audit = server.call("GET", "/v1/audit", None).json;
+        assert_eq!(audit["items"].as_array().unwrap().len(), 1);
+        assert_eq!(audit["items"][0]["actor"], "admin");
+    }
+
+    #[test]
+    fn every_fault_of_every_step_is_named_and_nothing_is_done() {
+        let server = Server::start();
+        let mut change = change();
+        change["changes"][0]["records"] = json!("@ SOA ns1 h 1 2h 1h 4w 15m\n@ NS ns1\nx CNAM y\n");
+        change["changes"][1]["settings"]["ttl"] = json!("soon");
+        change["changes"][2]["names"][1] = json!("b..example");
+        change["changes"][3]["records"][0] = json!("192.0.2.700");
+        change["at"] = json!("2030-01-01T00:00:00Z");
+        change["changes"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"op": "rotate"}));
+
+        let answer = server.call("POST", "/v1/changes", Some(&change));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let wrong = [
+            "/at",
+            "/changes/0/records",
+            "/changes/1/settings/ttl",
+            "/changes/2/names/1",
+            "/changes/3/records/0",
+            "/changes/4/op",
+        ];
+        assert_eq!(answer.pointers(), wrong.map(str::to_owned).into());
+        assert!(answer.json.to_string().contains("line 3: "), "{answer:?}");
+        assert_eq!(
+            server.call("GET", "/v1/zones", None).json["items"],
+            json!([])
+        );
+    }
+
+    #[test]
+    fn what_the_engine_refuses_is_named_where_it_stands() {
+        let server = Server::start();
+        let mut change = change();
+        change["changes"][2]["names"] = json!(["a.example", "x.a.example"]);
+        change["changes"][3]["type"] = json!("RRSIG");
+        change["changes"][3]["records"] = json!(["\\# 0"]);
+
+        let answer = server.call("POST", "/v1/changes", Some(&change));
+
+        assert!(matches!(answer.status, 409 | 422), "{answer:?}");
+        assert!(!answer.pointers().is_empty(), "{answer:?}");
+        assert!(
+            answer
+                .pointers()
+                .iter()
+                .all(|at| at.starts_with("/changes/")),
+            "{answer:?}"
+        );
+    }
+}

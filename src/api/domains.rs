@@ -361,3 +361,258 @@ fn batch(call: &Call, names: &[Apex], revision: u64) -> Response {
     let document = json!({"revision": revision, "created": names.len(), "items": items});
     answer(StatusCode::CREATED, &document)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::edge::tests::Server;
+
+    #[test]
+    fn a_batch_is_created_whole_with_its_ds() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "names": ["a.example", "B.example.", "bücher.example"]});
+
+        let answer = server.call("POST", "/v1/domains", Some(&body));
+
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert_eq!(answer.json["created"], 3);
+        let items = answer.json["items"].as_array().unwrap();
+        let names: Vec<&Value> = items.iter().map(|item| &item["name"]).collect();
+        assert_eq!(names, ["a.example", "b.example", "xn--bcher-kva.example"]);
+        let text = items[0]["ds"][0]["text"].as_str().unwrap();
+        assert!(text.starts_with("a.example. IN DS "), "{text}");
+    }
+
+    #[test]
+    fn every_wrong_name_of_a_batch_is_named_and_nothing_is_created() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "names": [
+            "good.example", "a..example", "", "under_score.example", "GOOD.example", 7,
+        ]});
+
+        let answer = server.call("POST", "/v1/domains", Some(&body));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let wrong = ["/names/1", "/names/2", "/names/3", "/names/4", "/names/5"];
+        assert_eq!(answer.pointers(), wrong.map(str::to_owned).into());
+        let page = server.call("GET", "/v1/domains", None);
+        assert_eq!(page.json, json!({"items": [], "next": null}));
+    }
+
+    #[test]
+    fn what_clashes_with_what_is_there_is_named_too() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let body = json!({"pool": "main", "names": ["b.example", "a.example", "x.a.example"]});
+
+        let answer = server.call("POST", "/v1/domains", Some(&body));
+
+        assert_eq!(answer.status, 409, "{answer:?}");
+        assert_eq!(
+            answer.pointers(),
+            ["/names/1", "/names/2"].map(str::to_owned).into()
+        );
+        let other = server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({
+                "pool": "other", "names": ["c.example", "d.example"],
+            })),
+        );
+        assert_eq!(other.status, 422, "{other:?}");
+        assert_eq!(other.pointers(), ["/pool".to_owned()].into());
+    }
+
+    #[test]
+    fn ten_thousand_and_one_names_are_too_many() {
+        let server = Server::with_pool();
+        let names: Vec<String> = (0..10_001).map(|n| format!("d{n}.example")).collect();
+
+        let body = json!({"pool": "main", "names": names});
+        let answer = server.call("POST", "/v1/domains", Some(&body));
+
+        assert_eq!(answer.status, 422);
+        assert_eq!(answer.pointers(), ["/names".to_owned()].into());
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_a_gap() {
+        let server = Server::with_pool();
+        let names: Vec<String> = (0..25).map(|n| format!("d{n:02}.example")).collect();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "names": names})),
+        );
+
+        let mut seen = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/v1/domains?pool=main&state=standby&limit=10{after}");
+            let page = server.call("GET", &path, None).json;
+            let items = page["items"].as_array().unwrap().iter();
+            seen.extend(items.map(|item| item["name"].as_str().unwrap().to_owned()));
+            let Some(next) = page["next"].as_str() else {
+                break;
+            };
+            after = format!("&after={next}");
+        }
+
+        assert_eq!(seen, names);
+        let none = server.call("GET", "/v1/domains?state=active", None).json;
+        assert_eq!(none["items"], json!([]));
+    }
+
+    #[test]
+    fn a_key_stands_for_one_request_and_gives_one_answer() {
+        let server = Server::with_pool();
+        let post = |key: &str, name: &str| {
+            let headers = [
+                ("content-type", "application/json"),
+                ("idempotency-key", key),
+            ];
+            let body = json!({"pool": "main", "name": name}).to_string();
+            server.send("POST", "/v1/domains", &headers, &body)
+        };
+
+        let first = post("k1", "a.example");
+        let again = post("k1", "a.example");
+
+        assert_eq!(first.status, 201, "{first:?}");
+        assert_eq!((again.status, &again.json), (201, &first.json));
+        let other = post("k1", "b.example");
+        assert_eq!(other.status, 422);
+        assert_eq!(other.json["type"], "/problems/key-reused");
+        assert_eq!(post("k2", "a.example").status, 409);
+    }
+
+    #[test]
+    fn a_change_of_an_old_version_is_refused() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        let tag = server.call("POST", "/v1/domains", Some(&body)).tag.unwrap();
+        let patch = |tag: &str, registrar: &str| {
+            let headers = [("content-type", "application/json"), ("if-match", tag)];
+            let body = json!({"registrar": registrar}).to_string();
+            server.send("PATCH", "/v1/domains/a.example", &headers, &body)
+        };
+
+        let first = patch(&tag, "one");
+        let second = patch(&tag, "two");
+
+        assert_eq!(first.status, 200, "{first:?}");
+        assert_eq!(first.json["registrar"], "one");
+        assert_eq!(second.status, 412, "{second:?}");
+        let shown = server.call("GET", "/v1/domains/a.example", None);
+        assert_eq!(shown.json["registrar"], "one");
+        assert_eq!(shown.tag, first.tag);
+        let headers = [("if-none-match", shown.tag.as_deref().unwrap())];
+        let same = server.send("GET", "/v1/domains/a.example", &headers, "");
+        assert_eq!(same.status, 304);
+    }
+
+    #[test]
+    fn null_forgets_and_absence_keeps() {
+        let server = Server::with_pool();
+        let body = json!({
+            "pool": "main", "name": "a.example", "registrar": "r", "labels": {"k": "v"},
+            "expires_at": "2027-01-01T00:00:00Z",
+        });
+        server.call("POST", "/v1/domains", Some(&body));
+
+        let patch = json!({"registrar": null, "labels": {"x": "y"}});
+        let answer = server.call("PATCH", "/v1/domains/a.example", Some(&patch));
+
+        assert_eq!(answer.json["registrar"], Value::Null);
+        assert_eq!(answer.json["labels"], json!({"x": "y"}));
+        assert_eq!(answer.json["expires_at"], "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_step_that_must_wait_says_for_what() {
+        let server = Server::start();
+        let mut settings = crate::api::edge::tests::settings();
+        settings["readiness"] = json!({"delegated": true, "secured": "no", "mail_ready": false});
+        server.call("PUT", "/v1/pools/main", Some(&settings));
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let step =
+            |body: Value| server.call("POST", "/v1/domains/a.example/transition", Some(&body));
+
+        let early = step(json!({"to": "active"}));
+        let bare = step(json!({"to": "active", "force": true}));
+        let forced = step(json!({"to": "active", "force": true, "reason": "known"}));
+
+        assert_eq!(early.status, 409, "{early:?}");
+        assert!(
+            early.json["waiting_for"][0]["rule"].is_string(),
+            "{early:?}"
+        );
+        assert_eq!(bare.status, 422);
+        assert_eq!(bare.pointers(), ["/reason".to_owned()].into());
+        assert_eq!(forced.status, 200, "{forced:?}");
+        assert_eq!(forced.json["state"], "active");
+        assert_eq!(
+            step(json!({"to": "asleep"})).pointers(),
+            ["/to".to_owned()].into()
+        );
+    }
+
+    #[test]
+    fn ds_and_zone_are_for_registrars_and_name_servers() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+
+        let ds = server.call("GET", "/v1/domains/a.example/ds", None);
+        let data = server.call("GET", "/v1/domains/a.example/zone", None);
+        let signed = server.call("GET", "/v1/domains/a.example/zone?signed=true", None);
+
+        assert_eq!(ds.json["dnskey"][0]["flags"], 257, "{ds:?}");
+        assert_eq!(ds.json["cds"][0]["digest"], ds.json["ds"][0]["digest"]);
+        assert_eq!(data.media_type, "text/dns; charset=utf-8");
+        let text =
+            |answer: crate::api::edge::tests::Answer| String::from_utf8(answer.octets).unwrap();
+        let (data, signed) = (text(data), text(signed));
+        assert!(
+            data.contains("\tMX\t10 mx1.a.example.") && !data.contains("RRSIG"),
+            "{data}"
+        );
+        assert!(
+            signed.contains("\tRRSIG\t") && signed.contains("\tNSEC\t"),
+            "{signed}"
+        );
+    }
+
+    #[test]
+    fn deleting_is_for_domains_that_were_never_delegated_or_by_force() {
+        let server = Server::with_pool();
+        for (name, fresh) in [("a.example", true), ("b.example", false)] {
+            let body = json!({"pool": "main", "name": name, "fresh": fresh});
+            server.call("POST", "/v1/domains", Some(&body));
+        }
+
+        let refused = server.call("DELETE", "/v1/domains/b.example", None);
+
+        assert_eq!(refused.status, 409, "{refused:?}");
+        for path in ["/v1/domains/a.example", "/v1/domains/b.example?force=true"] {
+            let answer = server.call("DELETE", path, None);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert!(answer.json["revision"].is_u64());
+        }
+        assert_eq!(
+            server.call("GET", "/v1/domains/a.example", None).status,
+            404
+        );
+    }
+}

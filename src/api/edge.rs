@@ -118,3 +118,342 @@ fn admit(api: &Api, request: &mut Request) -> Result<(), Problem> {
     request.extensions_mut().insert(actor);
     Ok(())
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeSet;
+
+    use ring::digest::{SHA256, digest};
+    use serde_json::{Value, json};
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::clock::{ManualClock, Timestamp};
+    use crate::dnssec::SealingKey;
+    use crate::engine::{EngineConfig, EngineThreads};
+    use crate::store::record::TokenRecord;
+    use crate::store::{Batch, Memory, Store};
+    use crate::zone::zone_set;
+
+    /// The API over a real engine, on a loopback port.
+    pub(in crate::api) struct Server {
+        /// Where it listens.
+        pub(in crate::api) address: String,
+        /// The control plane.
+        engine: Engine,
+        /// Its threads.
+        threads: Option<EngineThreads>,
+        /// Runs the API.
+        runtime: Option<Runtime>,
+    }
+
+    /// What was answered.
+    #[derive(Debug)]
+    pub(in crate::api) struct Answer {
+        /// The status.
+        pub(in crate::api) status: u16,
+        /// The media type.
+        pub(in crate::api) media_type: String,
+        /// The entity tag.
+        pub(in crate::api) tag: Option<String>,
+        /// The body as it came.
+        pub(in crate::api) octets: Vec<u8>,
+        /// The body as JSON.
+        pub(in crate::api) json: Value,
+    }
+
+    impl Server {
+        /// Starts with an empty store.
+        pub(in crate::api) fn start() -> Self {
+            let store = Memory::new();
+            let mut batch = Batch::new();
+            let hash = digest(&SHA256, b"secret").as_ref().try_into().unwrap();
+            let token = TokenRecord {
+                scope: "admin".to_owned(),
+                created: Timestamp::from_secs(1_700_000_000),
+                hash,
+            };
+            batch.put_record(b"admin", &token);
+            store.commit(&batch).unwrap();
+            let (publisher, _) = zone_set();
+            let metrics = Arc::new(Metrics::new());
+            let clock = ManualClock::new(Timestamp::from_secs(1_795_537_800));
+            let (engine, threads) = Engine::start(
+                EngineConfig::default(),
+                Arc::new(store),
+                Arc::new(clock),
+                SealingKey::generate().unwrap(),
+                publisher,
+                Arc::clone(&metrics),
+            )
+            .unwrap();
+            let runtime = Runtime::new().unwrap();
+            let router = router(engine.clone(), metrics);
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            runtime.spawn(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, router).await.unwrap();
+            });
+            Self {
+                address,
+                engine,
+                threads: Some(threads),
+                runtime: Some(runtime),
+            }
+        }
+
+        /// The same with a pool `main`.
+        pub(in crate::api) fn with_pool() -> Self {
+            let server = Self::start();
+            let answer = server.call("PUT", "/v1/pools/main", Some(&settings()));
+            assert_eq!(answer.status, 201, "{answer:?}");
+            server
+        }
+
+        /// Calls with a JSON document.
+        pub(in crate::api) fn call(
+            &self,
+            method: &str,
+            path: &str,
+            body: Option<&Value>,
+        ) -> Answer {
+            let headers = [("content-type", "application/json")];
+            let text = body.map_or_else(String::new, Value::to_string);
+            let headers: &[_] = if body.is_some() { &headers } else { &[] };
+            self.send(method, path, headers, &text)
+        }
+
+        /// Calls with header fields and any body; the token is added.
+        pub(in crate::api) fn send(
+            &self,
+            method: &str,
+            path: &str,
+            headers: &[(&str, &str)],
+            body: &str,
+        ) -> Answer {
+            let mut all = vec![("authorization", "Bearer secret")];
+            all.extend(headers);
+            self.bare(method, path, &all, body)
+        }
+
+        /// Calls with these header fields and no others.
+        pub(in crate::api) fn bare(
+            &self,
+            method: &str,
+            path: &str,
+            headers: &[(&str, &str)],
+            body: &str,
+        ) -> Answer {
+            let agent = ureq::Agent::config_builder()
+                .http_status_as_error(false)
+                .proxy(None)
+                .build()
+                .new_agent();
+            let mut request = ureq::http::Request::builder()
+                .method(method)
+                .uri(format!("{}{path}", self.address));
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let mut response = if body.is_empty() {
+                agent.run(request.body(()).unwrap()).unwrap()
+            } else {
+                agent.run(request.body(body).unwrap()).unwrap()
+            };
+            let octets = response.body_mut().read_to_vec().unwrap();
+            let text = |name: &str| {
+                let value = response.headers().get(name)?;
+                Some(value.to_str().unwrap().to_owned())
+            };
+            Answer {
+                status: response.status().as_u16(),
+                media_type: text("content-type").unwrap_or_default(),
+                tag: text("etag"),
+                json: serde_json::from_slice(&octets).unwrap_or(Value::Null),
+                octets,
+            }
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            self.engine.stop();
+            if let Some(threads) = self.threads.take() {
+                threads.join();
+            }
+            if let Some(runtime) = self.runtime.take() {
+                runtime.shutdown_background();
+            }
+        }
+    }
+
+    impl Answer {
+        /// Returns where the faults of a problem document stand.
+        pub(in crate::api) fn pointers(&self) -> BTreeSet<String> {
+            let errors = self.json["errors"].as_array().into_iter().flatten();
+            errors
+                .map(|error| error["pointer"].as_str().unwrap().to_owned())
+                .collect()
+        }
+    }
+
+    /// Returns the settings of a pool.
+    pub(in crate::api) fn settings() -> Value {
+        json!({
+            "nameservers": ["ns1.infra.example.", "ns2.infra.example."],
+            "hostmaster": "hostmaster@infra.example",
+            "mail_host": [{"name": "mx1", "preference": 10, "addresses": ["192.0.2.25"]}],
+            "readiness": {"delegated": false, "secured": "no", "mail_ready": false},
+        })
+    }
+
+    #[test]
+    fn every_error_is_a_problem_document() {
+        let server = Server::with_pool();
+        let json = ("content-type", "application/json");
+        let auth = ("authorization", "Bearer secret");
+        let cases = [
+            (401, server.bare("GET", "/v1/pools", &[], "")),
+            (401, server.bare("POST", "/v1/domains", &[json], "{}")),
+            (
+                401,
+                server.bare("GET", "/v1/pools", &[("authorization", "Bearer secre")], ""),
+            ),
+            (404, server.bare("GET", "/nothing", &[], "")),
+            (404, server.call("GET", "/v1/nothing", None)),
+            (404, server.call("GET", "/v1/pools/other", None)),
+            (404, server.call("GET", "/v1/domains/a.example", None)),
+            (405, server.call("DELETE", "/v1/pools", None)),
+            (
+                400,
+                server.bare("POST", "/v1/domains", &[auth, json], "{\"pool\":"),
+            ),
+            (422, server.call("POST", "/v1/domains", Some(&json!([])))),
+            (
+                415,
+                server.bare(
+                    "POST",
+                    "/v1/domains",
+                    &[auth, ("content-type", "text/plain")],
+                    "x",
+                ),
+            ),
+            (
+                422,
+                server.call("GET", "/v1/domains?limit=1001&after=a..b", None),
+            ),
+            (400, server.bare("GET", "/v1/pools/%ff", &[auth], "")),
+        ];
+
+        for (status, answer) in cases {
+            assert_eq!(answer.status, status, "{answer:?}");
+            assert_eq!(answer.media_type, "application/problem+json", "{answer:?}");
+            for member in ["type", "title", "detail"] {
+                assert!(answer.json[member].is_string(), "{answer:?}");
+            }
+            assert_eq!(answer.json["status"], status);
+        }
+    }
+
+    #[test]
+    fn what_is_public_asks_for_no_token() {
+        let server = Server::start();
+
+        for path in ["/healthz", "/readyz", "/metrics", "/openapi.json"] {
+            assert_eq!(server.bare("GET", path, &[], "").status, 200, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_body_over_the_limit_is_refused_with_the_reason() {
+        let server = Server::start();
+        let text = "x".repeat(body::MASTER_FILE_LIMIT + 1);
+
+        let answer = server.send(
+            "PUT",
+            "/v1/zones/infra.example",
+            &[("content-type", "text/dns")],
+            &text,
+        );
+
+        assert_eq!(answer.status, 413, "{answer:?}");
+        assert_eq!(answer.media_type, "application/problem+json");
+    }
+
+    #[test]
+    fn requests_are_counted_by_route_not_by_path() {
+        let server = Server::start();
+        server.call("GET", "/v1/domains/secret-name.example", None);
+        server.call("GET", "/v1/secret-name", None);
+
+        let metrics = server.call("GET", "/metrics", None);
+
+        let metrics = String::from_utf8(metrics.octets).unwrap();
+        assert!(
+            metrics.contains("route=\"/v1/domains/{name}\""),
+            "{metrics}"
+        );
+        assert!(!metrics.contains("secret-name"), "{metrics}");
+    }
+
+    #[test]
+    fn every_route_of_the_openapi_document_is_served() {
+        let server = Server::start();
+        let document = server.call("GET", "/openapi.json", None).json;
+
+        let mut count = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                let asked = path
+                    .replace("{zone}", "a.example")
+                    .replace("{name}", "a.example")
+                    .replace("{pool}", "a")
+                    .replace("{owner}", "www")
+                    .replace("{type}", "A");
+                let answer = server.call(&method.to_uppercase(), &asked, None);
+                let detail = answer.json["detail"].as_str().unwrap_or_default();
+                assert_ne!(answer.status, 405, "{method} {path}");
+                assert!(
+                    !detail.starts_with("there is nothing at"),
+                    "{method} {path}"
+                );
+                count += 1;
+            }
+        }
+        assert_eq!(count, routes::all().len());
+    }
+
+    #[test]
+    fn every_reference_of_the_openapi_document_leads_somewhere() {
+        let document: Value = serde_json::from_str(&crate::api::openapi()).unwrap();
+        let text = document.to_string();
+
+        let references = text.split("\"#/components/schemas/").skip(1);
+        let references: BTreeSet<&str> = references
+            .map(|rest| rest.split('"').next().unwrap())
+            .collect();
+
+        assert!(references.len() > 10);
+        for name in references {
+            assert!(
+                document["components"]["schemas"][name].is_object(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_openapi_document_knows_every_setting_of_a_pool() {
+        let document: Value = serde_json::from_str(&crate::api::openapi()).unwrap();
+        let described = &document["components"]["schemas"]["Pool"]["properties"];
+        let server = Server::with_pool();
+
+        let pool = server.call("GET", "/v1/pools/main", None).json;
+
+        for key in pool.as_object().unwrap().keys() {
+            assert!(described[key].is_object() || key == "plan", "{key}");
+        }
+    }
+}

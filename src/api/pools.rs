@@ -84,3 +84,97 @@ pub(super) async fn delete(call: Call) -> Result<Response, Problem> {
         &json!({"revision": outcome.revision}),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::edge::tests::{Server, settings};
+
+    #[test]
+    fn what_is_shown_of_a_pool_can_be_put_back() {
+        let server = Server::with_pool();
+        let shown = server.call("GET", "/v1/pools/main", None);
+
+        let answer = server.call("PUT", "/v1/pools/main", Some(&shown.json));
+
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json["plan"], json!([]));
+        assert_eq!(answer.json["revision"], shown.json["revision"]);
+        assert_eq!(shown.json["counts"]["standby"], 0);
+        let listed = server.call("GET", "/v1/pools", None).json;
+        assert_eq!(listed["items"], json!([shown.json]));
+    }
+
+    #[test]
+    fn every_wrong_setting_is_named() {
+        let server = Server::start();
+        let mut pool = settings();
+        pool["ttl"] = json!(3600);
+        pool["mail_host"][0]["addresses"][0] = json!("nowhere");
+        pool["colour"] = json!("red");
+
+        let answer = server.call("PUT", "/v1/pools/main", Some(&pool));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let wrong = ["/colour", "/mail_host/0/addresses/0", "/ttl"];
+        assert_eq!(answer.pointers(), wrong.map(str::to_owned).into());
+    }
+
+    #[test]
+    fn a_dry_run_says_what_would_change_and_changes_nothing() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let mut pool = settings();
+        pool["ttl"] = json!("2h");
+
+        let planned = server.call("PUT", "/v1/pools/main?dry_run=true", Some(&pool));
+
+        assert_eq!(planned.status, 200, "{planned:?}");
+        assert_eq!(planned.json["domains"], 1, "{planned:?}");
+        assert_eq!(planned.json["plan"][0]["op"], "put_pool");
+        let shown = server.call("GET", "/v1/pools/main", None).json;
+        assert_eq!(shown["ttl"], "1h");
+    }
+
+    #[test]
+    fn what_domains_in_use_must_wait_for_is_refused_with_the_setting() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let mut pool = settings();
+        pool["nameservers"][0] = json!("ns9.infra.example.");
+
+        let answer = server.call("PUT", "/v1/pools/main?expect_domains=1", Some(&pool));
+
+        assert_eq!(answer.status, 409, "{answer:?}");
+        let pointers = answer.pointers();
+        assert!(
+            pointers.iter().any(|at| at.starts_with("/nameservers")),
+            "{answer:?}"
+        );
+    }
+
+    #[test]
+    fn a_pool_with_domains_stays() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({
+                "pool": "main", "name": "a.example", "fresh": true,
+            })),
+        );
+
+        assert_eq!(server.call("DELETE", "/v1/pools/main", None).status, 409);
+        server.call("DELETE", "/v1/domains/a.example", None);
+        assert_eq!(server.call("DELETE", "/v1/pools/main", None).status, 200);
+        assert_eq!(server.call("DELETE", "/v1/pools/main", None).status, 404);
+    }
+}

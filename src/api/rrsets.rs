@@ -152,3 +152,71 @@ fn changed(call: &Call, name: &Apex, status: StatusCode, revision: u64) -> Respo
         None => response,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::edge::tests::Server;
+
+    #[test]
+    fn an_rrset_of_its_own_is_put_shown_and_taken_away() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let path = "/v1/domains/a.example/rrsets/www/CNAME";
+        let body = json!({"ttl": 300, "records": ["web"]});
+
+        let put = server.call("PUT", path, Some(&body));
+        let shown = server.call("GET", path, None);
+
+        assert_eq!(put.status, 201, "{put:?}");
+        assert_eq!(shown.json["records"], json!(["web.a.example."]));
+        assert_eq!(shown.json["own"], true);
+        assert_eq!(server.call("PUT", path, Some(&shown.json)).status, 200);
+        assert_eq!(server.call("DELETE", path, None).status, 200);
+        assert_eq!(server.call("GET", path, None).status, 404);
+        assert_eq!(server.call("DELETE", path, None).status, 404);
+    }
+
+    #[test]
+    fn what_the_pool_owns_can_be_seen_and_not_changed() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let path = "/v1/domains/a.example/rrsets/@/MX";
+
+        let shown = server.call("GET", path, None);
+        let body = json!({"ttl": 300, "records": ["10 evil.example."]});
+        let put = server.call("PUT", path, Some(&body));
+
+        assert_eq!(shown.json["records"], json!(["10 mx1.a.example."]));
+        assert_eq!(shown.json["own"], false);
+        assert_eq!(put.status, 409, "{put:?}");
+    }
+
+    #[test]
+    fn every_wrong_record_is_named() {
+        let server = Server::with_pool();
+        server.call(
+            "POST",
+            "/v1/domains",
+            Some(&json!({"pool": "main", "name": "a.example"})),
+        );
+        let body = json!({"ttl": "1h", "records": ["192.0.2.1", "192.0.2.256", 7]});
+
+        let answer = server.call("PUT", "/v1/domains/a.example/rrsets/www/A", Some(&body));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let wrong = ["/records/1", "/records/2", "/ttl"];
+        assert_eq!(answer.pointers(), wrong.map(str::to_owned).into());
+        let none = json!({"ttl": 300, "records": []});
+        let answer = server.call("PUT", "/v1/domains/a.example/rrsets/www/A", Some(&none));
+        assert_eq!(answer.pointers(), ["/records".to_owned()].into());
+    }
+}

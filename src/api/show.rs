@@ -170,8 +170,8 @@ pub(super) fn current_domain(view: &View<'_>, name: &Apex) -> Option<(u64, Value
     Some((found.revision, document))
 }
 
-/// Writes octets in hexadecimal digits.
+/// Writes octets in hexadecimal digits, lower-case as RDATA's text has them.
 fn hex(octets: &[u8]) -> String {
-    let digits = octets.iter().map(|octet| format!("{octet:02X}"));
+    let digits = octets.iter().map(|octet| format!("{octet:02x}"));
     digits.collect()
 }

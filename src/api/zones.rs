@@ -243,3 +243,62 @@ pub(super) fn internal(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "the store cannot be read");
     Problem::new(Kind::Internal, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::edge::tests::Server;
+
+    /// A zone of the operator's.
+    const TEXT: &str = "$TTL 1h\n@ SOA ns1 hostmaster 1 2h 1h 4w 15m\n@ NS ns1\nns1 A 192.0.2.53\n";
+
+    /// Puts a master file.
+    fn put(server: &Server, text: &str) -> crate::api::edge::tests::Answer {
+        let headers = [("content-type", "text/dns")];
+        server.send("PUT", "/v1/zones/infra.example", &headers, text)
+    }
+
+    #[test]
+    fn a_master_file_goes_in_and_comes_out() {
+        let server = Server::start();
+
+        let answer = put(&server, TEXT);
+
+        assert_eq!(answer.status, 201, "{answer:?}");
+        assert!(answer.json["revision"].is_u64());
+        let shown = server.call("GET", "/v1/zones/infra.example", None);
+        let text = String::from_utf8(shown.octets).unwrap();
+        assert!(
+            text.contains("ns1.infra.example.\t3600\tIN\tA\t192.0.2.53"),
+            "{text}"
+        );
+        assert_eq!(put(&server, &text).json["plan"], json!([]));
+        let signed = server.call("GET", "/v1/zones/infra.example?signed=true", None);
+        assert!(String::from_utf8(signed.octets).unwrap().contains("RRSIG"));
+        let ds = server.call("GET", "/v1/zones/infra.example/ds", None);
+        assert!(ds.json["ds"][0]["text"].is_string(), "{ds:?}");
+        let listed = server.call("GET", "/v1/zones", None);
+        assert_eq!(listed.json["items"][0]["name"], "infra.example");
+        assert_eq!(
+            server
+                .call("DELETE", "/v1/zones/infra.example", None)
+                .status,
+            200
+        );
+    }
+
+    #[test]
+    fn every_wrong_line_is_named() {
+        let server = Server::start();
+        let text = format!("{TEXT}x CNAM y\ny A 192.0.2.256\n");
+
+        let answer = put(&server, &text);
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        let errors = answer.json["errors"].to_string();
+        assert!(
+            errors.contains("line 5: ") && errors.contains("line 6: "),
+            "{errors}"
+        );
+    }
+}

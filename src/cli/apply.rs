@@ -8,7 +8,7 @@ use super::manifest::Manifest;
 use super::output::cell;
 use super::run::Desk;
 
-/// How many domains that no manifest names are listed by name.
+/// How many domains are listed by name; the others are counted.
 const LISTED: usize = 20;
 
 /// Makes pools be what manifests say.
@@ -112,12 +112,7 @@ fn show_plan(desk: &Desk, plan: &Value) -> Result<(), Failure> {
     if effects.is_empty() {
         desk.output.text("nothing changes")?;
     }
-    let rows = effects.iter().map(|effect| {
-        ["op", "subject", "what"]
-            .map(|key| cell(effect.get(key)))
-            .to_vec()
-    });
-    let rows: Vec<Vec<String>> = rows.collect();
+    let rows = grouped(effects);
     if !rows.is_empty() {
         desk.output.table(&["STEP", "OF", "WHAT"], rows)?;
     }
@@ -129,6 +124,23 @@ fn show_plan(desk: &Desk, plan: &Value) -> Result<(), Failure> {
     Ok(desk.output.text(&format!(
         "{touched} existing domains are touched, {created} are created"
     ))?)
+}
+
+/// Makes a row of each effect; many of one kind that follow each other are one row.
+fn grouped(effects: &[Value]) -> Vec<Vec<String>> {
+    let alike = |a: &Value, b: &Value| (&a["op"], &a["what"]) == (&b["op"], &b["what"]);
+    let groups = effects.chunk_by(alike);
+    let rows = groups.map(|group| {
+        let subjects = group.iter().take(LISTED);
+        let subjects = subjects.map(|effect| cell(effect.get("subject")));
+        let mut subjects = subjects.collect::<Vec<_>>().join(", ");
+        if group.len() > LISTED {
+            subjects.push_str(&format!(" and {} more", group.len() - LISTED));
+        }
+        let first = &group[0];
+        vec![cell(first.get("op")), subjects, cell(first.get("what"))]
+    });
+    rows.collect()
 }
 
 /// Lists domains of the manifests' pools that no manifest names; nothing is done to them.
@@ -156,4 +168,24 @@ fn show_unnamed(desk: &Desk, manifest: &Manifest) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ten_thousand_new_domains_are_one_row_of_the_plan() {
+        let effects: Vec<Value> = (0..10_000)
+            .map(|n| json!({"op": "add_domain", "subject": format!("d{n}"), "what": "joins"}))
+            .chain([json!({"op": "put_pool", "subject": "main", "what": "is created"})])
+            .collect();
+
+        let rows = grouped(&effects);
+
+        assert_eq!(rows.len(), 2);
+        assert!(rows[0][1].starts_with("d0, d1, ") && rows[0][1].ends_with(" and 9980 more"));
+    }
 }

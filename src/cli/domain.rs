@@ -139,10 +139,10 @@ fn add(
         let answer = json!({"revision": revision, "created": created, "items": domains});
         return Ok(desk.output.text(&answer.to_string())?);
     }
-    let rows = domains
-        .iter()
-        .map(|domain| vec![cell(domain.get("name")), cell(domain.get("ds"))]);
-    desk.output.table(&["DOMAIN", "DS"], rows.collect())?;
+    let records = domains.iter().flat_map(|domain| domain["ds"].as_array());
+    let lines = records.flatten().map(|ds| cell(ds.get("text")));
+    let lines: Vec<String> = lines.collect();
+    desk.output.text(&lines.join("\n"))?;
     let revision = cell(Some(&revision));
     Ok(desk
         .output

@@ -62,22 +62,10 @@ pub(super) fn show_ds(desk: &Desk, path: &str) -> Result<(), Failure> {
         return Ok(desk.output.octets(&answer)?);
     }
     let answer = desk.client.json(&answer)?;
-    let name = cell(answer.get("name"));
-    let mut rows = Vec::new();
-    for (key, rtype) in [
-        ("ds", "DS"),
-        ("dnskey", "DNSKEY"),
-        ("cds", "CDS"),
-        ("cdnskey", "CDNSKEY"),
-    ] {
-        for record in answer[key].as_array().into_iter().flatten() {
-            rows.push(vec![
-                format!("{name}."),
-                "IN".to_owned(),
-                rtype.to_owned(),
-                cell(Some(record)),
-            ]);
-        }
+    let mut lines = Vec::new();
+    for rtype in ["ds", "dnskey", "cds", "cdnskey"] {
+        let records = answer[rtype].as_array().into_iter().flatten();
+        lines.extend(records.map(|record| cell(record.get("text"))));
     }
-    Ok(desk.output.table(&[], rows)?)
+    Ok(desk.output.text(&lines.join("\n"))?)
 }
