@@ -22,6 +22,9 @@ use crate::store::{Batch, Space, StoreError, meta};
 use crate::wire::{Apex, Serial};
 use crate::zone::ZoneImage;
 
+/// How many zones are stored ahead in one commit: a third of a megabyte.
+const AHEAD: usize = 128;
+
 /// How many outdated versions are deleted in one commit: more would hold up what waits for it.
 const GARBAGE: usize = 256;
 
@@ -55,10 +58,17 @@ impl Writer {
     /// Commits what is ready, in one transaction, publishes it and answers.
     pub(super) fn commit_round(&mut self) {
         let now = self.shared.clock.now();
+        let jobs = self.choose_jobs(now);
+        // A commit of their own is for many of them; with another one they go along.
+        let ahead = if jobs.is_empty() && self.ahead.len() < AHEAD {
+            Vec::new()
+        } else {
+            std::mem::take(&mut self.ahead)
+        };
         let mut round = Round {
-            jobs: self.choose_jobs(now),
-            ahead: std::mem::take(&mut self.ahead),
-            renewed: self.current_renewals(),
+            renewed: self.current_renewals(&jobs),
+            jobs,
+            ahead,
             garbage: self.garbage.len().min(GARBAGE),
             stray_keys: std::mem::take(&mut self.stray_keys),
             forgotten: 0,
@@ -151,13 +161,19 @@ impl Writer {
         Check::Holds
     }
 
-    /// Returns the zones that were signed again and that nobody changed meanwhile.
-    fn current_renewals(&mut self) -> Vec<Prepared> {
+    /// Returns the zones that were signed again and that nobody changed meanwhile, nor changes
+    /// with `jobs`.
+    fn current_renewals(&mut self, jobs: &[JobId]) -> Vec<Prepared> {
         let ready = self.renewals.take_ready();
         let facts = Self::facts(&self.shared);
+        let jobs: Vec<&Job> = jobs.iter().filter_map(|id| self.jobs.get(id)).collect();
         let (current, old): (Vec<_>, Vec<_>) = ready.into_iter().partition(|prepared| {
-            let served = facts.served(&prepared.apex);
-            served.map(|served| served.version) == prepared.replaces
+            let apex = &prepared.apex;
+            let served = facts.served(apex);
+            let changes = jobs.iter().any(|job| {
+                job.planned.domains.contains_key(apex) || job.planned.zones.contains_key(apex)
+            });
+            !changes && served.map(|served| served.version) == prepared.replaces
         });
         drop(facts);
         self.renewals.done(old.into_iter().map(|old| old.apex));
@@ -246,6 +262,7 @@ impl Writer {
         let mut answers = Vec::new();
         let shared = Arc::clone(&self.shared);
         let mut facts = shared.facts.write().unwrap_or_else(PoisonError::into_inner);
+        facts.generation += u64::from(!(round.jobs.is_empty() && round.renewed.is_empty()));
         for id in round.jobs {
             let Some(mut job) = self.jobs.remove(&id) else {
                 continue;
@@ -283,7 +300,6 @@ impl Writer {
             publication.images.push(image);
             self.renewals.done([apex]);
         }
-        facts.generation += 1;
         let revision = facts.revision;
         drop(facts);
         self.shared.metrics.stored(revision);
@@ -300,6 +316,16 @@ impl Writer {
             self.show_pools();
         }
         for (id, job, outcome) in answers {
+            for effect in &outcome.plan.effects {
+                let (op, subject, what) = (effect.kind, &effect.subject, &effect.what);
+                tracing::debug!(revision = outcome.revision, op, %subject, %what, "changed");
+            }
+            tracing::info!(
+                revision = outcome.revision,
+                actor = %job.change.actor.0,
+                steps = outcome.plan.effects.len(),
+                "a change is served"
+            );
             self.finish(id, job, Ok(outcome));
         }
     }

@@ -205,11 +205,17 @@ impl Renewals {
         if self.complained.is_some_and(|at| now.since(at) < COMPLAINT) {
             return;
         }
-        for (name, expiration) in &self.earliest {
-            let Some(pool) = facts.pools.get(name) else {
-                continue;
-            };
-            let refresh = pool.recipe.signing.refresh().as_duration();
+        let pools = self.earliest.iter().filter_map(|(name, expiration)| {
+            let signing = &facts.pools.get(name)?.recipe.signing;
+            Some((format!("pool {name}"), *expiration, signing.refresh()))
+        });
+        let zones = facts.zones.iter().map(|(apex, zone)| {
+            let expiration = zone.served.earliest_expiration;
+            let refresh = facts.signing(apex).refresh();
+            (format!("zone {}", apex.to_api_text()), expiration, refresh)
+        });
+        for (whose, expiration, refresh) in pools.chain(zones) {
+            let refresh = refresh.as_duration();
             let left = expiration.since(now);
             if left >= refresh / 2 {
                 continue;
@@ -217,9 +223,9 @@ impl Renewals {
             self.complained = Some(now);
             // With lifetimes of hours, as in tests, three days are never left.
             if left < PAGE.min(refresh / 4) {
-                tracing::error!(pool = %name, %expiration, "signatures expire, the zones fail then");
+                tracing::error!(%whose, %expiration, "signatures expire, the zones fail then");
             } else {
-                tracing::warn!(pool = %name, %expiration, "signatures are late to be renewed");
+                tracing::warn!(%whose, %expiration, "signatures are late to be renewed");
             }
         }
     }

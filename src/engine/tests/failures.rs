@@ -46,8 +46,8 @@ fn a_failed_change_leaves_its_key_unused() {
 fn a_batch_that_finds_no_room_is_cleaned_up_and_small_changes_go_on() {
     let house = House::with_pool();
     // Room for pieces that are stored ahead, and for small changes, but not for the facts.
-    house.store.set_room(120_000);
-    let many = (0..1200).map(|number| add(&format!("d{number}.example")));
+    house.store.set_room(420_000);
+    let many = (0..2400).map(|number| add(&format!("d{number}.example")));
 
     let refusal = only(house.make(change(many.collect())));
     house.done(add("small.example"));
