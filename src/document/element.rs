@@ -195,16 +195,19 @@ pub(super) fn alternatives(words: impl Iterator<Item = String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
-    use crate::clock::Span;
 
     /// What the tests read.
-    fn example(element: &Element<'_, '_>) -> Option<(Span, Vec<u64>)> {
-        let fields = element.fields(&["ttl", "preferences", "mode"])?;
-        let ttl = fields.required("ttl").and_then(|ttl| ttl.parsed::<Span>());
+    fn example(element: &Element<'_, '_>) -> Option<(Ipv4Addr, Vec<u64>)> {
+        let fields = element.fields(&["address", "preferences", "mode"])?;
+        let address = fields
+            .required("address")
+            .and_then(|address| address.parsed());
         let preferences = fields
             .optional("preferences")
             .map_or(Some(Vec::new()), |list| {
@@ -213,23 +216,23 @@ mod tests {
         fields
             .optional("mode")
             .map(|mode| mode.one_of(&[("enforce", ()), ("testing", ()), ("none", ())]));
-        Some((ttl?, preferences?))
+        Some((address?, preferences?))
     }
 
     #[test]
     fn every_fault_of_a_document_is_found_at_once() {
         let document = json!({
-            "ttl": 3600, "preferences": [10, "20", 70000, 5], "mode": "strict", "tll": "1h",
+            "address": 3600, "preferences": [10, "20", 70000, 5], "mode": "strict", "adress": "::",
         });
 
         let faults = read(&document, |element| example(&element)).unwrap_err();
 
         let expected = [
             (
-                "/tll",
-                "unknown key \"tll\"; did you mean \"ttl\"? known are mode, preferences and ttl",
+                "/adress",
+                "unknown key \"adress\"; did you mean \"address\"? known are address, mode and preferences",
             ),
-            ("/ttl", "expected a text, found the number 3600"),
+            ("/address", "expected a text, found the number 3600"),
             (
                 "/preferences/1",
                 "expected a whole number from 0 to 65535, found the text \"20\"",
@@ -250,7 +253,10 @@ mod tests {
     fn a_missing_key_is_named_where_it_is_missing() {
         let faults = read(&json!({}), |element| example(&element)).unwrap_err();
 
-        assert_eq!(faults, [Fault::new("/ttl", "expected a value, found none")]);
+        assert_eq!(
+            faults,
+            [Fault::new("/address", "expected a value, found none")]
+        );
     }
 
     #[test]
@@ -263,22 +269,22 @@ mod tests {
 
     #[test]
     fn null_is_an_absent_member() {
-        let document = json!({"ttl": "1h", "preferences": null});
+        let document = json!({"address": "192.0.2.1", "preferences": null});
 
         let read = read(&document, |element| example(&element));
 
-        assert_eq!(read, Ok((Span::from_secs(3_600), vec![])));
+        assert_eq!(read, Ok((Ipv4Addr::new(192, 0, 2, 1), vec![])));
     }
 
     proptest! {
         #[test]
-        fn what_a_type_refuses_is_said_in_its_own_words(text in "[a-z0-9]{0,6}") {
+        fn what_a_type_refuses_is_said_in_its_own_words(text in "[0-9.]{0,9}") {
             let document = json!(text);
 
-            let read = read(&document, |element| element.parsed::<Span>());
+            let read = read(&document, |element| element.parsed::<Ipv4Addr>());
 
-            match text.parse::<Span>() {
-                Ok(span) => prop_assert_eq!(read, Ok(span)),
+            match text.parse::<Ipv4Addr>() {
+                Ok(address) => prop_assert_eq!(read, Ok(address)),
                 Err(error) => prop_assert_eq!(read, Err(vec![Fault::new("", error.to_string())])),
             }
         }
