@@ -1,3 +1,5 @@
+//! The audit log, read.
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! A copy of the running store, streamed while it is read.
+
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,3 +1,5 @@
+//! Request bodies: their size, their type, and the patience with them.
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;

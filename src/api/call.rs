@@ -1,3 +1,5 @@
+//! One request as handlers see it, and the answers that they give.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::{Body, Bytes};

@@ -1,3 +1,5 @@
+//! `/v1/changes`: any number of steps, all or none.
+
 use axum::http::StatusCode;
 use axum::response::Response;
 

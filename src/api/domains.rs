@@ -1,3 +1,5 @@
+//! `/v1/domains`: added, listed, shown, moved through their life, deleted.
+
 use std::collections::{BTreeMap, HashSet};
 
 use axum::http::{HeaderValue, StatusCode, header};

@@ -1,3 +1,5 @@
+//! What every request passes on its way in and every answer on its way out.
+
 use std::sync::Arc;
 use std::time::Instant;
 

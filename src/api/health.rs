@@ -1,3 +1,5 @@
+//! What asks for no token: health, metrics, the description of the API.
+
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;

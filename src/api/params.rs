@@ -1,3 +1,5 @@
+//! Query parameters, read with every fault at once.
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;

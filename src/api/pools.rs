@@ -1,3 +1,5 @@
+//! `/v1/pools`: settings and counts.
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};

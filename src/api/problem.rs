@@ -1,3 +1,5 @@
+//! Problem documents (RFC 9457): the one form of every error.
+
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -1,3 +1,5 @@
+//! The engine's refusals as problem documents.
+
 use std::collections::HashSet;
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! The list of routes: what there is, who does it, how it is described.
+
 use std::sync::Arc;
 
 use axum::routing::{MethodRouter, delete, get, patch, post, put};

@@ -1,3 +1,5 @@
+//! `/v1/domains/{name}/rrsets`: records of one domain alone.
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -21,10 +23,8 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
     let (owner, rtype) = key(&call)?;
     let domain = find(&call)?;
-    let own = domain.extra.iter();
-    let own = own
-        .filter(|rrset| rrset.owner == owner && rrset.rtype == rtype)
-        .next();
+    let mut own = domain.extra.iter();
+    let own = own.find(|rrset| rrset.owner == owner && rrset.rtype == rtype);
     let (rrset, is_own) = match own {
         Some(own) => (own.clone(), true),
         None => (served(&call, &domain.name, owner, rtype).await?, false),

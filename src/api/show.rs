@@ -1,3 +1,5 @@
+//! The documents of what there is.
+
 use serde_json::{Map, Value, json};
 
 use super::refusal::waiting;

@@ -1,3 +1,5 @@
+//! The engine's steps, each with its place in the request's document.
+
 use serde_json::Value;
 
 use crate::document::{Element, Fault, Pointer};

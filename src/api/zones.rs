@@ -1,3 +1,5 @@
+//! `/v1/zones`: the operator's own zones, master file in and out.
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};

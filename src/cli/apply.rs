@@ -1,3 +1,5 @@
+//! `apply`: pools become what manifests say.
+
 use serde_json::Value;
 use ureq::http::Method;
 

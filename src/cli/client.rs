@@ -1,3 +1,5 @@
+//! HTTP to the server's API.
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;

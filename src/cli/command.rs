@@ -1,3 +1,5 @@
+//! The command line as clap reads it.
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

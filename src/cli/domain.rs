@@ -1,3 +1,5 @@
+//! `domain` and `record`: the domains of the pools.
+
 use std::fs;
 use std::path::Path;
 

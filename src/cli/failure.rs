@@ -1,3 +1,5 @@
+//! What goes wrong, how it is shown, and the exit code.
+
 use std::io::{self, Write};
 use std::process::ExitCode;
 

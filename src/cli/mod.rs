@@ -5,7 +5,7 @@
 //! clients of a running server's API and know nothing of it but its HTTP interface.
 //!
 //! Exit codes: 0 done, 1 refused (by the server, or for what a file says), 2 wrong usage, 3 the
-//! server cannot be reached. Start reading at [`Cli`], then [`run`].
+//! server cannot be reached. Start reading at [`Cli`], then [`run()`].
 
 mod apply;
 mod client;

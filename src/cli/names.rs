@@ -1,3 +1,5 @@
+//! Lists of domain names in files.
+
 use crate::wire::Place;
 
 /// How many domains the API takes in one step.

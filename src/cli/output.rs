@@ -1,3 +1,5 @@
+//! Answers on standard output: tables for people, the API's own words for scripts.
+
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};

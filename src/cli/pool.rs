@@ -1,3 +1,5 @@
+//! `pool`: settings and counts.
+
 use serde_json::Value;
 use ureq::http::Method;
 

@@ -1,3 +1,5 @@
+//! Does client commands.
+
 use std::io;
 use std::process::ExitCode;
 

@@ -1,3 +1,5 @@
+//! `audit` and `backup`: what the store keeps.
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,3 +1,5 @@
+//! `zone`: the operator's own zones.
+
 use ureq::http::Method;
 
 use super::client::{Payload, path, with_query};

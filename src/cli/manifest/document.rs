@@ -1,3 +1,5 @@
+//! A TOML file as a JSON document that knows its lines.
+
 use std::collections::BTreeMap;
 use std::rc::Rc;
 

@@ -1,3 +1,5 @@
+//! The `[domains]` tables.
+
 use std::collections::HashMap;
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! The folder that what a manifest names lies in.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,3 +1,5 @@
+//! From the server's JSON pointers back to file and line.
+
 use std::rc::Rc;
 
 use super::document::Document;

@@ -1,3 +1,5 @@
+//! The `[pool.<name>]` tables.
+
 use std::rc::Rc;
 
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! Several manifests, read as one change.
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

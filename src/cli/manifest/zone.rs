@@ -1,3 +1,5 @@
+//! The `[zone.<name>]` tables and the master files they name.
+
 use std::path::Path;
 use std::rc::Rc;
 

@@ -1,0 +1,180 @@
+//! Domains and their records.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+use super::zone::{Ds, Key};
+
+/// Where a domain stands in its life.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub(super) enum State {
+    /// Ready behind the active ones.
+    Standby,
+    /// Handed out.
+    Active,
+    /// Not handed out any more.
+    Draining,
+    /// Null MX.
+    Retired,
+    /// Served until the delegation is gone.
+    Released,
+}
+
+/// A domain; lists leave `rrsets`, `conditions` and `next` away.
+#[derive(ToSchema)]
+pub(super) struct Domain {
+    /// Its name.
+    name: String,
+    /// The pool it belongs to.
+    pool: String,
+    /// Where it stands in its life.
+    state: State,
+    /// Since when.
+    since: String,
+    /// The serial that is served.
+    serial: u32,
+    /// Whether it was never delegated before it was added.
+    fresh: bool,
+    /// Where it is registered.
+    registrar: Option<String>,
+    /// When its registration ends.
+    expires_at: Option<String>,
+    /// The operator's own labels.
+    labels: BTreeMap<String, String>,
+    /// When the first of its signatures expires.
+    signatures_expire_at: String,
+    /// What the parent must be told.
+    ds: Vec<Ds>,
+    /// Its keys.
+    keys: Vec<Key>,
+    /// RRsets of its own.
+    rrsets: Option<Vec<Rrset>>,
+    /// What holds of it.
+    conditions: Option<Vec<Condition>>,
+    /// The step it is on the way to.
+    next: Option<Next>,
+    /// The revision of its last change.
+    revision: u64,
+}
+
+/// Something that holds of a domain, or not.
+#[derive(ToSchema)]
+pub(super) struct Condition {
+    /// What.
+    r#type: String,
+    /// `true`, `false` or `unknown`.
+    status: String,
+    /// Since when.
+    since: Option<String>,
+    /// In words.
+    message: String,
+}
+
+/// A step that a domain is on the way to.
+#[derive(ToSchema)]
+pub(super) struct Next {
+    /// Where to.
+    state: State,
+    /// When at the earliest, if that is known.
+    not_before: Option<String>,
+    /// What it waits for.
+    waiting_for: Vec<WaitingFor>,
+}
+
+/// A rule that a step waits for.
+#[derive(ToSchema)]
+pub(super) struct WaitingFor {
+    /// The rule's name.
+    rule: String,
+    /// In words.
+    what: String,
+    /// When it holds at the earliest, if that is known.
+    not_before: Option<String>,
+}
+
+/// A page of domains.
+#[derive(ToSchema)]
+pub(super) struct DomainPage {
+    /// The domains, in canonical order of their names.
+    items: Vec<Domain>,
+    /// What to ask for with `after`; null at the end.
+    next: Option<String>,
+}
+
+/// Domains to be added: `name` or `names`.
+#[derive(ToSchema)]
+pub(super) struct AddDomains {
+    /// The pool.
+    pool: String,
+    /// One domain.
+    name: Option<String>,
+    /// Up to 10 000, all or none.
+    names: Option<Vec<String>>,
+    /// Never delegated before.
+    fresh: Option<bool>,
+    /// Where they are registered.
+    registrar: Option<String>,
+    /// When their registration ends.
+    expires_at: Option<String>,
+    /// Labels of the operator's own.
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// Domains that were added; a single one is answered with its own document.
+#[derive(ToSchema)]
+pub(super) struct Added {
+    /// The revision.
+    revision: u64,
+    /// How many.
+    created: u64,
+    /// Each with its DS records.
+    items: Vec<AddedDomain>,
+}
+
+/// A domain that was added.
+#[derive(ToSchema)]
+pub(super) struct AddedDomain {
+    /// Its name.
+    name: String,
+    /// What the parent must be told.
+    ds: Vec<Ds>,
+}
+
+/// What is said about a domain; null forgets.
+#[derive(ToSchema)]
+pub(super) struct PatchDomain {
+    /// Where it is registered.
+    registrar: Option<String>,
+    /// When its registration ends.
+    expires_at: Option<String>,
+    /// All labels.
+    labels: Option<BTreeMap<String, String>>,
+}
+
+/// A step in a domain's life.
+#[derive(ToSchema)]
+pub(super) struct Transition {
+    /// Where to.
+    to: State,
+    /// Skip timers and unknowns; needs a reason.
+    force: Option<bool>,
+    /// Why, for the audit log.
+    reason: Option<String>,
+}
+
+/// An RRset.
+#[derive(ToSchema)]
+pub(super) struct Rrset {
+    /// The owner, relative to the domain; ignored in a `PUT`.
+    #[schema(read_only)]
+    owner: Option<String>,
+    /// The type; ignored in a `PUT`.
+    #[schema(read_only)]
+    r#type: Option<String>,
+    /// The TTL in seconds.
+    ttl: u32,
+    /// The data of each record, as in a master file.
+    records: Vec<String>,
+}

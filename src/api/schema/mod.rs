@@ -1,0 +1,143 @@
+//! The documents of the API, as the OpenAPI document describes them.
+//!
+//! They are described here and made elsewhere: what is sent is read and written as JSON values, so
+//! that everything wrong with a document is found at once.
+#![expect(dead_code, reason = "types that are described, never made")]
+
+mod change;
+mod domain;
+mod pool;
+mod zone;
+
+use utoipa::openapi::schema::{ComponentsBuilder, Schema};
+use utoipa::openapi::{Content, Ref, RefOr};
+
+/// A body that a route reads or answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A JSON document without a description of its own.
+    Object,
+    /// Plain text.
+    Text,
+    /// Octets.
+    Octets,
+    /// A master file.
+    MasterFile,
+    /// Whether the server is well.
+    Health,
+    /// A list of zones.
+    ZonePage,
+    /// What a registrar is told.
+    Delegation,
+    /// A list of keys.
+    KeyPage,
+    /// A pool.
+    Pool,
+    /// A list of pools.
+    PoolPage,
+    /// A domain.
+    Domain,
+    /// A page of domains.
+    DomainPage,
+    /// Domains to be added.
+    AddDomains,
+    /// Domains that were added.
+    Added,
+    /// What is said about a domain.
+    PatchDomain,
+    /// A step in a domain's life.
+    Transition,
+    /// An RRset.
+    Rrset,
+    /// Several changes.
+    Changes,
+    /// What a change does.
+    Plan,
+    /// The revision of a change.
+    Done,
+    /// A part of the audit log.
+    AuditPage,
+}
+
+impl Shape {
+    /// Returns the media type of the body.
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain",
+            Self::Octets => "application/octet-stream",
+            Self::MasterFile => "text/dns",
+            _ => "application/json",
+        }
+    }
+
+    /// Returns the description of the body.
+    pub(super) fn content(self) -> Content {
+        let name = match self {
+            Self::Object | Self::Text | Self::Octets | Self::MasterFile => {
+                return Content::new(None::<RefOr<Schema>>);
+            }
+            Self::Health => "Health",
+            Self::ZonePage => "ZonePage",
+            Self::Delegation => "Delegation",
+            Self::KeyPage => "KeyPage",
+            Self::Pool => "Pool",
+            Self::PoolPage => "PoolPage",
+            Self::Domain => "Domain",
+            Self::DomainPage => "DomainPage",
+            Self::AddDomains => "AddDomains",
+            Self::Added => "Added",
+            Self::PatchDomain => "PatchDomain",
+            Self::Transition => "Transition",
+            Self::Rrset => "Rrset",
+            Self::Changes => "Changes",
+            Self::Plan => "Plan",
+            Self::Done => "Done",
+            Self::AuditPage => "AuditPage",
+        };
+        Content::new(Some(Ref::from_schema_name(name)))
+    }
+}
+
+/// Adds every description.
+pub(super) fn components() -> ComponentsBuilder {
+    ComponentsBuilder::new()
+        .schema_from::<change::Problem>()
+        .schema_from::<change::Fault>()
+        .schema_from::<change::Health>()
+        .schema_from::<zone::Zone>()
+        .schema_from::<zone::ZonePage>()
+        .schema_from::<zone::Ds>()
+        .schema_from::<zone::KeyRecord>()
+        .schema_from::<zone::Delegation>()
+        .schema_from::<zone::Key>()
+        .schema_from::<zone::KeyPage>()
+        .schema_from::<pool::Pool>()
+        .schema_from::<pool::MailHost>()
+        .schema_from::<pool::MtaSts>()
+        .schema_from::<pool::Reports>()
+        .schema_from::<pool::Outbound>()
+        .schema_from::<pool::Readiness>()
+        .schema_from::<pool::Dnssec>()
+        .schema_from::<pool::Timing>()
+        .schema_from::<pool::Extra>()
+        .schema_from::<pool::PoolPage>()
+        .schema_from::<domain::State>()
+        .schema_from::<domain::Domain>()
+        .schema_from::<domain::Condition>()
+        .schema_from::<domain::Next>()
+        .schema_from::<domain::WaitingFor>()
+        .schema_from::<domain::DomainPage>()
+        .schema_from::<domain::AddDomains>()
+        .schema_from::<domain::Added>()
+        .schema_from::<domain::AddedDomain>()
+        .schema_from::<domain::PatchDomain>()
+        .schema_from::<domain::Transition>()
+        .schema_from::<domain::Rrset>()
+        .schema_from::<change::Changes>()
+        .schema_from::<change::Plan>()
+        .schema_from::<change::Effect>()
+        .schema_from::<change::Done>()
+        .schema_from::<change::AuditPage>()
+        .schema_from::<change::AuditEntry>()
+        .schema_from::<change::AuditChange>()
+}
