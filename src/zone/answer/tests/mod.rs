@@ -1,6 +1,7 @@
 //! What is answered, read back by the field's library.
 
 mod agreement;
+mod extremes;
 mod fixture;
 mod messages;
 mod reference;
