@@ -155,13 +155,15 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
         match (self.qtype, smallest) {
             // One RRset is answer enough, over every transport (RFC 8482, section 4.1).
             (Rtype::ANY, Some(rrset)) => {
-                self.write(rrset)?;
+                self.write_once(node, rrset)?;
                 return Ok(FOUND);
             }
             // The same for signatures (RFC 8482, section 7).
             (Rtype::RRSIG, Some(rrset)) if self.writer.zone().key_count() > 0 => {
-                let owner = owner(&self.name, self.relative, self.at);
-                self.writer.signatures_over(Section::Answer, owner, rrset)?;
+                if !(self.writer.with_dnssec() && self.is_written(node, rrset)) {
+                    let owner = owner(&self.name, self.relative, self.at);
+                    self.writer.signatures_over(Section::Answer, owner, rrset)?;
+                }
                 return Ok(FOUND);
             }
             (Rtype::NSEC, _) => {
@@ -174,7 +176,7 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
             _ => {}
         }
         if let Some(rrset) = layout.find(node, self.qtype) {
-            self.write(rrset)?;
+            self.write_once(node, rrset)?;
             *names_hosts = Some(rrset);
             return Ok(FOUND);
         }
@@ -263,6 +265,24 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
     fn no_data(&mut self, node: NodeId) -> Step {
         self.prove(|chain| chain.at(node));
         Step::Done(Rcode::NOERROR, Authority::Negative)
+    }
+
+    /// Writes an RRset of a name, unless it is in the reply.
+    fn write_once(&mut self, node: NodeId, rrset: RrsetId) -> Result<(), DoesNotFit> {
+        if !self.is_written(node, rrset) {
+            self.write(rrset)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether an RRset of a name was written on the way: it is the DNAME of a chain that
+    /// came back to its owner.
+    fn is_written(&self, node: NodeId, rrset: RrsetId) -> bool {
+        let layout = self.writer.layout();
+        layout.rrset(rrset).rtype == Rtype::DNAME
+            && self.chain.went_through(node)
+            // At a wildcard it was written under that name, not under the current one.
+            && layout.owner(node) == &self.name.as_wire()[..self.name.start(self.relative)]
     }
 
     /// Writes an RRset that belongs to the current name; returns where its data begin.

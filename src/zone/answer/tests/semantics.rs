@@ -280,6 +280,25 @@ fn rfc6672_3_1_a_dname_renames_what_is_below_it() {
 }
 
 #[test]
+fn a_dname_that_leads_back_to_itself_is_there_once() {
+    let served = Served::parse("z.example", "old DNAME @\n");
+
+    for qtype in [Rtype::DNAME, Rtype::ANY, Rtype::RRSIG] {
+        let reply = served.ask(&Ask::with_do("old.old.z.example", qtype));
+
+        assert_eq!(
+            seen(&reply, Section::Answer),
+            [
+                "old.z.example DNAME z.example",
+                "old.z.example RRSIG DNAME",
+                "old.old.z.example CNAME old.z.example",
+            ],
+            "{qtype}"
+        );
+    }
+}
+
+#[test]
 fn rfc6672_2_2_a_name_that_becomes_too_long_is_yxdomain() {
     let long = ["a".repeat(60).as_str(); 3].join(".");
     let served = Served::parse("z.example", &format!("d DNAME {long}.test.\n"));
