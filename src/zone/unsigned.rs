@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::wire::{Apex, Rdata, RelativeName, Rtype, Ttl};
 use crate::zone::{
-    RelativeRrset, Rrset, SignedItem, SignedZoneError, Source, Structure, Template, TemplateId,
+    RelativeRrset, Role, Rrset, SignedItem, SignedZoneError, Source, Structure, Template,
+    TemplateId,
 };
 
 /// A zone's data without signatures: a shared template and the RRsets of this zone alone.
@@ -174,6 +175,10 @@ impl UnsignedZone {
                 if rtype.is_made_by_signing() {
                     return forbidden("signing makes records of this type");
                 }
+                // Signing finds out what has no place under the apex; here it does not look.
+                if matches!(node.role, Role::Delegation | Role::Hidden) {
+                    self.relative(*source).under(&self.apex)?;
+                }
             }
         }
         let apex = &self.structure.nodes()[0];
@@ -290,5 +295,52 @@ impl UnsignedZone {
                 )
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Name, RelativeRdata, Serial, SoaNumbers};
+
+    #[test]
+    fn a_name_server_of_a_delegation_has_to_fit_under_the_apex() {
+        let host = Name::parse("ns.infra.example").unwrap();
+        let rrset = |owner: &str, rtype, rdata| RelativeRrset {
+            owner: RelativeName::parse(owner).unwrap(),
+            rtype,
+            ttl: Ttl::from_secs(300),
+            rdatas: vec![rdata],
+        };
+        let numbers = SoaNumbers {
+            serial: Serial::new(1),
+            refresh: 1,
+            retry: 1,
+            expire: 1,
+            minimum: Ttl::from_secs(1),
+        };
+        let label = "n".repeat(60);
+        let long = Name::parse(&format!("{label}.{label}.{label}.short.example")).unwrap();
+        let short = Apex::parse("short.example").unwrap();
+        let soa = RelativeRdata::fixed(&Rdata::soa(&host, &host, numbers));
+        let servers = RelativeRdata::fixed(&Rdata::name(&host));
+        let inside = RelativeRdata::relative_to(Rtype::NS, &Rdata::name(&long), &short);
+        let template = Template::new(vec![
+            rrset("@", Rtype::SOA, soa),
+            rrset("@", Rtype::NS, servers),
+            rrset("sub", Rtype::NS, inside),
+        ]);
+        let template = Arc::new(template.unwrap());
+        let other = Apex::parse(&format!("{label}.longer.example")).unwrap();
+
+        let fits = UnsignedZone::new(short, template.clone(), Vec::new());
+        let error = UnsignedZone::new(other, template, Vec::new()).unwrap_err();
+
+        assert!(fits.is_ok(), "{fits:?}");
+        let rtype = Rtype::NS;
+        assert!(
+            matches!(&error, ZoneError::DoesNotFit { rtype: found, .. } if *found == rtype),
+            "{error}"
+        );
     }
 }
