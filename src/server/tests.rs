@@ -1,7 +1,9 @@
 //! The sockets as a client sees them; what answers is a stand-in.
 
+use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -342,6 +344,95 @@ async fn an_address_in_use_is_named() {
         "the first address was let go: {free_again:?}"
     );
     timeout(LONG, running.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_lets_go_of_its_sockets() {
+    let (running, server, _) = server("127.0.0.1");
+    assert!(UdpSocket::bind(server).is_err(), "it is in use");
+
+    drop(running);
+
+    let freed = async {
+        while UdpSocket::bind(server).is_err() || TcpListener::bind(server).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, freed).await.unwrap();
+}
+
+#[tokio::test]
+async fn answers_that_nobody_waits_for_do_not_stop_a_worker() {
+    served!("127.0.0.1", |server, _responders| {
+        // The kernel tells the server that the port is gone, by ICMP.
+        for id in 0..200 {
+            let client = udp_client(server);
+            client.send(&query(id, b"and away")).unwrap();
+        }
+        for _ in 0..20 {
+            let client = udp_client(server);
+            let query = query(7, b"still there?");
+            assert_eq!(ask_udp(&client, &query), answer(query));
+        }
+    });
+}
+
+#[tokio::test]
+async fn clients_that_reset_before_they_are_accepted_are_passed_over() {
+    served!("127.0.0.1", |server, _responders| {
+        for _ in 0..100 {
+            let client = socket2::Socket::from(tcp_client(server));
+            client.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+
+        // Their places come back, too: one source has 25 of them.
+        let asked = (0..100).find_map(|_| {
+            let mut client = tcp_client(server);
+            client.write_all(&framed(&query(3, b""))).ok()?;
+            client.read_exact(&mut [0; 14]).ok()
+        });
+        assert!(asked.is_some());
+    });
+}
+
+#[test]
+fn a_full_table_of_descriptors_does_not_end_the_listener() {
+    // The limit is the process's, so in one of its own.
+    let child = Command::new("sh")
+        .args(["-c", "ulimit -n 64; exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "server::tests::in_a_full_table"])
+        .output()
+        .unwrap();
+
+    let text = String::from_utf8_lossy(&child.stdout);
+    assert!(text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "fills its process's table of descriptors; another test runs it"]
+async fn in_a_full_table() {
+    served!("127.0.0.1", |server, _responders| {
+        let datagrams = udp_client(server);
+        let fill = || std::iter::from_fn(|| File::open("/dev/null").ok());
+        let mut files: Vec<File> = fill().take(1_000).collect();
+        assert!(files.len() < 100, "the limit holds");
+        // The client gets the last descriptor; none is left to accept it with.
+        files.pop();
+        let mut client = tcp_client(server);
+        client.write_all(&framed(&query(1, b"in vain"))).unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_millis(300)))
+            .unwrap();
+        assert!(client.read(&mut [0]).is_err(), "not accepted");
+        let query = query(2, b"by datagram");
+        assert_eq!(ask_udp(&datagrams, &query), answer(query));
+
+        drop(files);
+
+        client.set_read_timeout(Some(LONG)).unwrap();
+        assert_eq!(read_message(&mut client)[..2], [0, 1]);
+    });
 }
 
 /// Returns a connection without a network, its client's end and its switch.

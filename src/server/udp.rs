@@ -25,12 +25,19 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// A running thread, and the way to end it.
 pub(super) struct UdpWorker {
+    /// Ends the thread.
+    end: End,
+    /// The thread.
+    thread: JoinHandle<()>,
+}
+
+/// Ends a thread, at the latest when it is dropped: a server that could not start as a whole must
+/// not go on answering in part.
+struct End {
     /// Ends the thread's reading.
     socket: Socket,
     /// Tells the thread why its reading ended.
     stopping: Arc<AtomicBool>,
-    /// The thread.
-    thread: JoinHandle<()>,
 }
 
 impl UdpWorker {
@@ -58,24 +65,37 @@ impl UdpWorker {
             .name("dns-udp".to_owned())
             .spawn(move || work.run())?;
         Ok(Self {
-            socket,
-            stopping,
+            end: End { socket, stopping },
             thread,
         })
     }
 
     /// Tells the thread to end after the datagram it has in hand.
     pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        // An unconnected socket cannot be shut down, says the error, but its reader wakes up.
-        let _ = self.socket.shutdown(Shutdown::Read);
+        self.end.tell();
     }
 
     /// Waits until the thread has ended.
     pub(super) fn join(self) {
+        drop(self.end);
         if self.thread.join().is_err() {
             tracing::error!("a thread that answers datagrams had ended with a panic");
         }
+    }
+}
+
+impl End {
+    /// Tells the thread to end after the datagram it has in hand.
+    fn tell(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        // An unconnected socket cannot be shut down, says the error, but its reader wakes up.
+        let _ = self.socket.shutdown(Shutdown::Read);
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 
