@@ -19,7 +19,7 @@ pub struct ServerConfig {
 pub struct TcpLimits {
     /// Connections in total.
     pub connections: usize,
-    /// Connections from one source address.
+    /// Connections from one source: an IPv4 address, or a /64 of IPv6.
     pub per_source: usize,
     /// How long a connection may stay without a complete message.
     pub idle: Duration,
