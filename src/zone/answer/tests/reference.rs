@@ -171,7 +171,11 @@ impl<'z> Reference<'z> {
         let servers = self.find(cut, Rtype::NS).unwrap();
         self.add(servers, cut, &mut expected.authorities);
         match self.find(cut, Rtype::DS) {
-            Some(ds) if self.dnssec_ok => self.add(ds, cut, &mut expected.authorities),
+            // Where nothing is signed a DS proves nothing (RFC 4035, section 3.1.4, is of signed
+            // zones).
+            Some(ds) if self.dnssec_ok && !ds.rrsigs.is_empty() => {
+                self.add(ds, cut, &mut expected.authorities)
+            }
             Some(_) => {}
             None => expected.claims.push(Claim::Insecure(cut.clone())),
         }
