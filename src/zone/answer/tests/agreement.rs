@@ -136,11 +136,22 @@ fn ask() -> impl Strategy<Value = Ask> {
         Rtype::NSEC,
         Rtype::new(65400),
     ];
-    let question = (labels(4), prop::sample::select(types), any::<bool>());
-    question.prop_map(|(labels, qtype, dnssec_ok)| Ask {
-        udp_size: Some(1232),
-        dnssec_ok,
-        ..Ask::plain(&format!("{labels}z.example."), qtype)
+    let question = (
+        labels(4),
+        prop::sample::select(types),
+        any::<bool>(),
+        any::<u64>(),
+    );
+    question.prop_map(|(labels, qtype, dnssec_ok, case)| {
+        let mut ask = Ask::plain(&format!("{labels}z.example."), qtype);
+        for (at, octet) in ask.qname.iter_mut().enumerate() {
+            if case >> (at % 64) & 1 == 1 {
+                octet.make_ascii_uppercase();
+            }
+        }
+        ask.udp_size = Some(1232);
+        ask.dnssec_ok = dnssec_ok;
+        ask
     })
 }
 
