@@ -293,6 +293,9 @@ impl SharedTemplate {
 impl Recipe {
     /// Returns whether zones made from either are the same.
     pub(super) fn makes_the_same(&self, other: &Self) -> bool {
+        if std::ptr::eq(self, other) {
+            return true;
+        }
         let zero = Serial::new(0);
         // Another algorithm is for the keys of new domains; old ones keep theirs (1.8).
         let timing =
@@ -305,7 +308,7 @@ impl Recipe {
 
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self, other) || self.makes_the_same(other)
+        self.makes_the_same(other)
     }
 }
 

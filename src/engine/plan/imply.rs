@@ -1,6 +1,6 @@
 //! What follows from the steps of a change.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{DomainDraft, Draft, PoolDraft, ZoneDraft};
@@ -11,16 +11,8 @@ use crate::engine::Refusal;
 use crate::engine::facts::{Adoption, Facts, Recipe, SharedTemplate, ZoneFacts};
 use crate::engine::prepare::{Material, ZoneInputs};
 use crate::mail::{self, OperatorZone, PoolFault};
-use crate::wire::{Apex, Rtype};
+use crate::wire::{Apex, Name, Rtype, Serial};
 use crate::zone::RelativeRrset;
-
-/// A domain that a change of its pool may concern.
-enum Follower {
-    /// Its records stay as they are.
-    Unconcerned,
-    /// It is made from something else now.
-    Concerned,
-}
 
 impl Draft<'_> {
     /// Adds what follows from the steps: renderings, domains of changed pools, derived records.
@@ -49,6 +41,7 @@ impl Draft<'_> {
                     context
                         .recipes
                         .insert(Arc::clone(&name), Arc::clone(&recipe));
+                    self.warn_of_pool(&name, &recipe);
                     draft.recipe = Some(recipe);
                     self.pools.insert(name, Some(draft));
                 }
@@ -103,36 +96,48 @@ impl Draft<'_> {
         }
     }
 
+    /// Warns of what works in a pool but should be thought over.
+    fn warn_of_pool(&mut self, name: &str, recipe: &Recipe) {
+        for fault in recipe.settings.warnings(self.now) {
+            self.warn(format!("the pool {name}: {fault}"));
+        }
+        let soa = recipe.settings.soa(Serial::new(0));
+        let rdata = soa.rdatas.first();
+        let rdata = rdata.and_then(|rdata| rdata.under(Rtype::SOA, &Name::root()).ok());
+        let numbers = rdata.and_then(|rdata| rdata.soa_numbers());
+        for warning in numbers.map_or_else(Vec::new, |it| recipe.signing.warnings(it.expire)) {
+            self.warn(format!("the pool {name}: /dnssec: {warning}"));
+        }
+    }
+
     /// Takes in the domains of pools whose zones are made from something else now.
     fn follow_pools(&mut self) {
         let facts: &Facts = self.facts;
-        if self.pools.values().all(Option::is_none) {
-            // Most changes are about a few domains, and must not cost a look at all of them.
+        // Most changes are about a few domains, and must not cost a look at all of them.
+        let changed: BTreeMap<Arc<str>, (usize, Arc<Recipe>, bool)> = self
+            .pools
+            .iter()
+            .filter_map(|(name, draft)| {
+                let draft = draft.as_ref()?;
+                let recipe = draft.recipe.as_ref()?;
+                let old = &facts.pools.get(name)?.recipe;
+                let same = old.makes_the_same(recipe);
+                Some((Arc::clone(name), (draft.op, Arc::clone(recipe), same)))
+            })
+            .collect();
+        if changed.is_empty() {
             return;
         }
         for (name, domain) in &facts.domains {
-            let Some(Some(draft)) = self.pools.get(&domain.pool) else {
+            let Some((at, recipe, same)) = changed.get(&domain.pool) else {
                 continue;
-            };
-            let Some(recipe) = &draft.recipe else {
-                continue;
-            };
-            let old = facts.pools.get(&domain.pool);
-            let follower = match old {
-                Some(old) if old.recipe.makes_the_same(recipe) => Follower::Unconcerned,
-                _ => Follower::Concerned,
             };
             if let Some(clash) = clash(recipe, domain.extra()) {
-                let refusal = Refusal::Conflict(format!(
-                    "{} has {clash} of its own, which the pool would have, too",
-                    name.to_api_text()
-                ));
-                let at = draft.op;
-                self.refuse(at, refusal);
-                continue;
-            }
-            if matches!(follower, Follower::Concerned) && !self.domains.contains_key(name) {
-                let draft = DomainDraft::of(domain, draft.op);
+                let name = name.to_api_text();
+                let why = format!("{name} has {clash} of its own, which the pool would have, too");
+                self.refuse(*at, Refusal::Conflict(why));
+            } else if !same && !self.domains.contains_key(name) {
+                let draft = DomainDraft::of(domain, *at);
                 self.domains.insert(name.clone(), Some(draft));
             }
         }

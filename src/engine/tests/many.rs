@@ -272,3 +272,16 @@ fn a_pool_and_its_domains_come_in_one_change() {
     let refusal = house.refused(change(vec![op, add("a.example")]));
     assert!(matches!(refusal, Refusal::Conflict(_)));
 }
+
+#[test]
+fn what_works_but_should_be_thought_over_is_said() {
+    let house = House::new();
+
+    let outcome = house.done(put_pool("main", &settings(&[])));
+
+    let warnings = &outcome.plan.warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.contains("readiness")),
+        "{warnings:?}"
+    );
+}
