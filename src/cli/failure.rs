@@ -31,6 +31,9 @@ pub(super) enum Failure {
     Output(#[from] io::Error),
 }
 
+/// How many faults are shown: more scroll the first ones away.
+const SHOWN: usize = 100;
+
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{file}:{line}: {detail}")]
@@ -110,14 +113,15 @@ impl Failure {
     pub(super) fn write(&self, to: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Files(faults) => {
-                for fault in faults {
-                    writeln!(to, "{fault}")?;
-                }
+                list(to, faults.iter().map(ToString::to_string))?;
             }
             Self::Refused(refusal) if refusal.errors.len() > 1 => {
-                for (pointer, detail) in &refusal.errors {
-                    writeln!(to, "{pointer}: {detail}")?;
-                }
+                let errors = refusal.errors.iter();
+                let errors = errors.map(|(pointer, detail)| match pointer.as_str() {
+                    "" => detail.clone(),
+                    pointer => format!("{pointer}: {detail}"),
+                });
+                list(to, errors)?;
             }
             Self::Refused(refusal) => {
                 if refusal.status == 401 {
@@ -130,6 +134,17 @@ impl Failure {
             Self::Usage(_) | Self::Unreachable { .. } | Self::Output(_) => {}
         }
         writeln!(to, "error: {self}")
+    }
+}
+
+/// Writes the first lines of a list, and how many there are beside them.
+fn list(to: &mut dyn Write, mut lines: impl ExactSizeIterator<Item = String>) -> io::Result<()> {
+    for line in lines.by_ref().take(SHOWN) {
+        writeln!(to, "{line}")?;
+    }
+    match lines.len() {
+        0 => Ok(()),
+        more => writeln!(to, "… and {more} more"),
     }
 }
 
