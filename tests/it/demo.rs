@@ -113,7 +113,7 @@ fn the_demo_serves_a_pool_that_validates_and_comes_back_the_same() {
             ]);
             let (_, printed) = run(&mut delv);
             assert!(
-                printed.contains("; fully validated"),
+                printed.contains("fully validated"),
                 "{name} {rtype}: {printed}"
             );
         }
