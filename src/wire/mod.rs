@@ -32,8 +32,8 @@ pub use master::{
 #[cfg(test)]
 pub(crate) use message::decoded;
 pub use message::{
-    Authoritative, Checkpoint, DoesNotFit, DropReason, Envelope, HEADER_LENGTH, NameBuffer, Opcode,
-    Query, Rcode, Received, Reply, Section, Transport, receive,
+    Authoritative, Checkpoint, DoesNotFit, DropReason, Envelope, HEADER_LENGTH, MAX_POINTER,
+    NameBuffer, Opcode, Query, Rcode, Received, Reply, Section, Transport, receive,
 };
 pub use name::{Apex, Labels, Name, NameError};
 pub use rdata::{Rdata, RdataError, SoaNumbers};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::layout::{Holder, Layout, Record};
+use super::layout::{Holder, Layout, NameId, Record};
 use crate::clock::Timestamp;
 use crate::wire::{Name, Rtype, Serial};
 use crate::zone::{
@@ -28,6 +28,9 @@ pub struct ZoneImage {
     keys: u8,
     /// The octets of the apex.
     apex_length: u8,
+    /// The name elsewhere that the apex ends in, and where in the apex it begins: a name server's
+    /// parent domain, or their common top-level domain.
+    meets: Option<(NameId, u8)>,
 }
 
 /// The octets of a key's algorithm and tag.
@@ -81,6 +84,7 @@ impl ZoneImage {
         }
         block.extend_from_slice(apex);
         Ok(Self {
+            meets: layout.meets(apex),
             layout,
             expiration: zone.earliest_expiration(),
             keys: zone.keys.len() as u8,
@@ -135,7 +139,12 @@ impl ZoneImage {
         &self.layout
     }
 
-    /// Returns the octets of a record's data, without what fills its holes.
+    /// Returns the name elsewhere that the apex ends in, and where in the apex it begins.
+    pub(super) fn meets(&self) -> Option<(NameId, u8)> {
+        self.meets
+    }
+
+    /// Returns the octets of a record's data, without the apex where that is put in.
     pub(super) fn octets(&self, record: &Record) -> &[u8] {
         match record.holder {
             Holder::Layout => self.layout.octets(record.octets),

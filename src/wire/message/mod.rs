@@ -18,4 +18,6 @@ mod walk;
 pub use code::{Opcode, Rcode};
 pub use name_buffer::NameBuffer;
 pub use query::{DropReason, Envelope, Query, Received, Transport, receive};
-pub use reply::{Authoritative, Checkpoint, DoesNotFit, HEADER_LENGTH, Reply, Section};
+pub use reply::{
+    Authoritative, Checkpoint, DoesNotFit, HEADER_LENGTH, MAX_POINTER, Reply, Section,
+};

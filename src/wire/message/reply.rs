@@ -10,7 +10,7 @@ use crate::wire::{Rtype, Ttl};
 /// The octets of a header (RFC 1035, section 4.1.1).
 pub const HEADER_LENGTH: usize = 12;
 /// The largest place that a compression pointer can name (RFC 1035, section 4.1.4).
-const MAX_POINTER: usize = 0x3fff;
+pub const MAX_POINTER: usize = 0x3fff;
 
 /// A reply that is being written into a buffer which outlives it.
 ///
@@ -103,7 +103,7 @@ impl<'b, 'm> Reply<'b, 'm> {
     }
 
     /// Continues a record behind its owner, up to its data, of which there will be `length`
-    /// octets.
+    /// octets, unless [`Reply::end_record`] says something else.
     pub fn record(&mut self, section: Section, rtype: Rtype, ttl: Ttl, length: usize) {
         let [type_high, type_low] = rtype.code().to_be_bytes();
         let [a, b, c, d] = ttl.as_secs().to_be_bytes();
@@ -125,6 +125,19 @@ impl<'b, 'm> Reply<'b, 'm> {
         ]);
         let count = &mut self.counts[section as usize];
         *count = count.saturating_add(1);
+    }
+
+    /// Fills in the length of a record whose data begin at `start` and end here.
+    ///
+    /// For data with compressed names, whose length is known when they are written.
+    pub fn end_record(&mut self, start: usize) {
+        let length = (self.octets.len() - start) as u16;
+        if let Some(field) = start
+            .checked_sub(2)
+            .and_then(|at| self.octets.get_mut(at..start))
+        {
+            field.copy_from_slice(&length.to_be_bytes());
+        }
     }
 
     /// Returns whether what was written is within the limit.

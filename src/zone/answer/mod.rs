@@ -4,6 +4,7 @@
 //! follow the name through it, and `write` put the sections down. Nothing is allocated on the way,
 //! and everything that octets from outside can repeat has a bound.
 
+mod places;
 mod resolve;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::write::{Current, Owner, Writer};
 use crate::wire::{DoesNotFit, HEADER_LENGTH, NameBuffer, Rcode, Rtype, Section};
 use crate::zone::Role;
-use crate::zone::layout::{Denial, Descent, Layout, Need, NodeId, NsecChain, RrsetId};
+use crate::zone::layout::{Denial, Descent, Layout, Need, NodeId, NsecChain, RdataName, RrsetId};
 
 /// How many aliases are followed for one question.
 ///
@@ -119,7 +119,12 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
     fn step(&mut self, names_hosts: &mut Option<RrsetId>) -> Result<Step, DoesNotFit> {
         let layout = self.writer.layout();
         let labels = (0..self.relative).rev();
-        match layout.descend(labels.map(|index| self.name.label(index))) {
+        let descent = layout.descend(labels.map(|index| self.name.label(index)));
+        if self.at == HEADER_LENGTH {
+            self.writer
+                .note_question(&self.name, self.relative, descent.last());
+        }
+        match descent {
             Descent::Exact(node) => self.at_node(node, names_hosts),
             Descent::Delegation(node) => self.at_delegation(node),
             Descent::Dname(node) => self.at_dname(node),
@@ -296,9 +301,9 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
         let layout = self.writer.layout();
         let zone = self.writer.zone();
         let record = layout.records(layout.rrset(rrset)).first()?;
-        // The data ends at its hole, if it has one.
         target.push_labels(zone.octets(record))?;
-        for _ in layout.holes(record) {
+        let mut names = layout.rdata_names(record).iter();
+        if names.any(RdataName::is_in_zone) {
             target.push_labels(zone.apex_wire())?;
         }
         Some(())

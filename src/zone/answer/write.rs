@@ -1,7 +1,8 @@
 //! RRsets, signatures and proofs, put into a reply.
 
-use crate::wire::{DoesNotFit, NameBuffer, Reply, Rtype, Section, Ttl};
-use crate::zone::layout::{Layout, NodeId, NsecLink, Record, RrsetId};
+use super::places::Places;
+use crate::wire::{DoesNotFit, HEADER_LENGTH, NameBuffer, Reply, Rtype, Section, Ttl};
+use crate::zone::layout::{Layout, NameId, NodeId, NsecLink, Record, RrsetId};
 use crate::zone::{SIGNATURE_LENGTH, ZoneImage};
 
 /// Puts a zone's RRsets into a reply.
@@ -12,6 +13,8 @@ pub(super) struct Writer<'b, 'm, 'z> {
     zone: &'z ZoneImage,
     /// Where in the reply the apex stands: it is the end of the question's name.
     apex_at: usize,
+    /// Where other names stand in the reply.
+    places: Places,
     /// How many labels the apex has.
     apex_labels: u8,
     /// Whether signatures and proofs go along: they are asked for, and there are some.
@@ -62,13 +65,40 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         dnssec_ok: bool,
     ) -> Option<Self> {
         let relative = qname.labels_before(zone.apex_wire())?;
+        let apex_at = HEADER_LENGTH + qname.start(relative);
+        let mut places = Places::new();
+        places.note(0, apex_at);
+        if let Some((name, start)) = zone.meets() {
+            let (mut next, mut at) = (Some(name), apex_at + usize::from(start));
+            while let Some(name) = next {
+                places.note(name, at);
+                at += zone.layout().label(name).len();
+                next = zone.layout().above(name);
+            }
+        }
         Some(Self {
             reply,
             zone,
-            apex_at: crate::wire::HEADER_LENGTH + qname.start(relative),
+            apex_at,
+            places,
             apex_labels: (qname.label_count() - relative) as u8,
             with_dnssec: dnssec_ok && zone.key_count() > 0,
         })
+    }
+
+    /// Notes where in the question names of the zone stand: `node`, in which the question's name
+    /// ends, and those above it.
+    pub(super) fn note_question(&mut self, qname: &NameBuffer, relative: usize, node: NodeId) {
+        let layout = self.layout();
+        let mut next = Some(node);
+        let mut index = relative - usize::from(layout.node(node).depth);
+        while let Some(name) = next
+            && name != 0
+        {
+            self.places.note(name, HEADER_LENGTH + qname.start(index));
+            next = layout.above(name);
+            index += 1;
+        }
     }
 
     /// Returns the reply as far as it was written.
@@ -101,8 +131,8 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         self.reply.is_name_at(position, name)
     }
 
-    /// Writes an RRset, with its signatures if they are asked for; returns where the data of its
-    /// first record begin.
+    /// Writes an RRset, with its signatures if they are asked for; returns where the name stands
+    /// that the data of its first record begin with, if they do.
     ///
     /// # Errors
     ///
@@ -139,10 +169,11 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         owner: Owner<'_>,
         id: RrsetId,
     ) -> Result<(), DoesNotFit> {
-        let checkpoint = self.reply.checkpoint();
+        let (checkpoint, known) = (self.reply.checkpoint(), self.places.count());
         let written = self.rrset(section, owner, id);
         if written.is_err() {
             self.reply.take_back(checkpoint);
+            self.places.forget(known);
         }
         written.map(|_| ())
     }
@@ -260,29 +291,37 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         Ok(first.unwrap_or_else(|| self.reply.position()))
     }
 
-    /// Writes a record behind its owner; returns where its data begin.
+    /// Writes a record behind its owner; returns where its data begin or, if that is a name, where
+    /// the name stands.
     fn record(&mut self, section: Section, rtype: Rtype, ttl: Ttl, record: &Record) -> usize {
         let octets = self.zone.octets(record);
-        let holes = self.layout().holes(record);
-        let apex = self.zone.apex_wire();
-        let compresses = rtype.compresses_names();
-        let filling = if compresses { 2 } else { apex.len() };
-        let length = octets.len() + holes.len() * filling;
-        self.reply.record(section, rtype, ttl, length);
-        let at = self.reply.position();
+        let names = self.layout().rdata_names(record);
+        self.reply.record(section, rtype, ttl, octets.len());
+        let start = self.reply.position();
+        let mut first = start;
         let mut copied = 0;
-        for hole in holes {
-            let hole = usize::from(*hole);
-            self.reply.push(&octets[copied..hole]);
-            if compresses {
-                self.apex_pointer();
-            } else {
-                self.reply.push(apex);
+        for name in names {
+            let range = name.range();
+            match name.compressed {
+                Some(id) => {
+                    self.reply.push(&octets[copied..range.start]);
+                    let at = self.name(id);
+                    if range.start == 0 {
+                        first = at;
+                    }
+                }
+                None => {
+                    self.reply.push(&octets[copied..range.end]);
+                    self.reply.push(self.zone.apex_wire());
+                }
             }
-            copied = hole;
+            copied = range.end;
         }
         self.reply.push(&octets[copied..]);
-        at
+        if !names.is_empty() {
+            self.reply.end_record(start);
+        }
+        first
     }
 
     /// Returns what signatures say of an RRset; `None` if it is not signed.
@@ -334,15 +373,37 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         {
             return;
         }
-        *place = Some(self.reply.position());
-        match owner {
+        *place = Some(match owner {
             Owner::Current(Current { name, relative, .. }) => {
+                let at = self.reply.position();
                 self.reply.push(&name.as_wire()[..name.start(relative)]);
+                self.apex_pointer();
+                at
             }
-            Owner::Node(0) => *place = Some(self.apex_at),
-            Owner::Node(node) => self.reply.push(self.layout().owner(node)),
+            Owner::Node(node) => self.name(node),
+        });
+    }
+
+    /// Writes a name, with a pointer to the longest end of it that stands in the reply; returns
+    /// where the name stands.
+    fn name(&mut self, name: NameId) -> usize {
+        let layout = self.layout();
+        let begin = self.reply.position();
+        let known = self.places.count();
+        let mut next = Some(name);
+        while let Some(id) = next {
+            if let Some(place) = self.places.find(id)
+                && self.reply.push_pointer(place.at())
+            {
+                self.places.settle(known, place.hops + 1);
+                return if id == name { place.at() } else { begin };
+            }
+            self.places.note(id, self.reply.position());
+            self.reply.push(layout.label(id));
+            next = layout.above(id);
         }
-        self.apex_pointer();
+        self.reply.push(&[0]);
+        begin
     }
 
     /// Writes a pointer to the apex in the question.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::names::{Compressed, Names, NamesBuilder, rdata_names};
 use super::{
     Additional, Denial, Holder, Layout, Need, Node, NodeId, NsecChain, NsecLink, Record, RrsetId,
     RrsetPlace, Span,
@@ -24,9 +25,11 @@ pub(super) fn compile(zone: &UnsignedZone, signing: Signing) -> Layout {
     let mut compiler = Compiler {
         zone,
         items: items(structure, signing),
+        names: NamesBuilder::default(),
         layout: Layout {
             octets: Vec::new(),
-            holes: Vec::new(),
+            names: Names::default(),
+            rdata_names: Vec::new(),
             nodes: Vec::with_capacity(structure.nodes().len()),
             children: Vec::with_capacity(structure.nodes().len()),
             rrsets: Vec::new(),
@@ -42,8 +45,10 @@ pub(super) fn compile(zone: &UnsignedZone, signing: Signing) -> Layout {
     };
     compiler.add_nodes();
     compiler.add_children();
+    compiler.add_rrsets();
     compiler.add_additional();
     let mut layout = compiler.layout;
+    layout.names = compiler.names.finish();
     if signing == Signing::Signed {
         layout.items = structure.signing_order().len();
         let links = links(structure, &compiler.items, &mut layout);
@@ -51,7 +56,7 @@ pub(super) fn compile(zone: &UnsignedZone, signing: Signing) -> Layout {
     }
     // Compiled once, held by thousands: give back what the vectors grew too much.
     layout.octets.shrink_to_fit();
-    layout.holes.shrink_to_fit();
+    layout.rdata_names.shrink_to_fit();
     layout.rrsets.shrink_to_fit();
     layout.records.shrink_to_fit();
     layout
@@ -128,22 +133,39 @@ struct Compiler<'z> {
     zone: &'z UnsignedZone,
     /// The place of each signed RRset in the signing order.
     items: HashMap<(usize, ItemAt), u32>,
+    /// The names that replies write.
+    names: NamesBuilder,
     /// What there is so far.
     layout: Layout,
 }
 
 impl Compiler<'_> {
-    /// Adds every name with its RRsets.
+    /// Adds every name of the zone.
     fn add_nodes(&mut self) {
-        let own_starts = own_starts(self.zone.own());
         for (id, node) in self.zone.structure().nodes().iter().enumerate() {
             let owner = self.add_octets(node.owner.as_wire().iter().copied());
-            let depth = node.owner.label_count() as u8;
-            let labels = depth - u8::from(node.owner.is_wildcard());
             let longest = self.layout.nodes.get(self.layout.longest as usize);
             if longest.is_some_and(|longest| longest.owner.len() < owner.len()) {
                 self.layout.longest = id as NodeId;
             }
+            self.layout.nodes.push(Node {
+                owner,
+                depth: node.owner.label_count() as u8,
+                role: node.role,
+                rrsets: Span::new(0, 0),
+                children: Span::new(0, 0),
+                wildcard: None,
+                has_dname: node.rrsets.iter().any(|(rtype, _)| *rtype == Rtype::DNAME),
+                smallest: None,
+            });
+        }
+    }
+
+    /// Adds the RRsets of every name; the names are all there.
+    fn add_rrsets(&mut self) {
+        let own_starts = own_starts(self.zone.own());
+        for (id, node) in self.zone.structure().nodes().iter().enumerate() {
+            let labels = self.layout.nodes[id].depth - u8::from(node.owner.is_wildcard());
             let first = self.layout.rrsets.len();
             for (index, (rtype, source)) in node.rrsets.iter().enumerate() {
                 if id == 0 && *rtype == Rtype::SOA {
@@ -165,44 +187,37 @@ impl Compiler<'_> {
                 });
             }
             let rrsets = Span::new(first, self.layout.rrsets.len());
-            self.layout.nodes.push(Node {
-                owner,
-                depth,
-                role: node.role,
-                rrsets,
-                children: Span::new(0, 0),
-                wildcard: None,
-                has_dname: node.rrsets.iter().any(|(rtype, _)| *rtype == Rtype::DNAME),
-                smallest: self.smallest(rrsets),
-            });
+            self.layout.nodes[id].rrsets = rrsets;
+            self.layout.nodes[id].smallest = self.smallest(rrsets);
         }
     }
 
     /// Adds the records of an RRset; those of an own one lie from `own_start` in the image.
     fn add_records(&mut self, rrset: &RelativeRrset, own_start: Option<usize>) -> Span {
         let first = self.layout.records.len();
+        let compressed = match own_start {
+            None => Compressed::All,
+            Some(_) => Compressed::of_own(rrset.rtype),
+        };
         let mut at = own_start;
         for rdata in &rrset.rdatas {
-            let first_hole = self.layout.holes.len();
-            let mut length = 0;
-            for (end, segment) in rdata.segments() {
-                length += segment.len();
-                if end == SegmentEnd::Apex {
-                    self.layout.holes.push(length as u16);
-                }
-            }
+            let first_name = self.layout.rdata_names.len();
+            let names = rdata_names(rrset.rtype, rdata, compressed, |labels, end| {
+                self.names.add(labels, end, &mut self.layout.octets)
+            });
+            self.layout.rdata_names.extend(names);
             let (holder, octets) = match &mut at {
                 None => (Holder::Layout, self.add_octets(octets(rdata))),
                 Some(start) => {
-                    let span = Span::new(*start, *start + length);
-                    *start += length;
+                    let span = Span::new(*start, *start + octets(rdata).count());
+                    *start += span.len();
                     (Holder::Image, span)
                 }
             };
             self.layout.records.push(Record {
                 holder,
                 octets,
-                holes: Span::new(first_hole, self.layout.holes.len()),
+                names: Span::new(first_name, self.layout.rdata_names.len()),
             });
         }
         Span::new(first, self.layout.records.len())
@@ -226,7 +241,7 @@ impl Compiler<'_> {
         rrsets.range().min_by_key(size).map(|id| id as RrsetId)
     }
 
-    /// Groups the names by the name above them.
+    /// Groups the zone's names by the name above them.
     fn add_children(&mut self) {
         let nodes = self.zone.structure().nodes();
         let mut below: Vec<Vec<NodeId>> = vec![Vec::new(); nodes.len()];
@@ -235,10 +250,17 @@ impl Compiler<'_> {
         for (id, node) in nodes.iter().enumerate() {
             // Canonical order: a name above comes first, and all between are below it.
             way.truncate(node.owner.label_count());
-            if let Some(parent) = way.last() {
-                below[*parent].push(id as NodeId);
+            let parent = way.last().copied();
+            if let Some(parent) = parent {
+                below[parent].push(id as NodeId);
             }
             way.push(id);
+            let wire = node.owner.as_wire();
+            let label = wire.first().map_or(0, |length| 1 + usize::from(*length));
+            let start = self.layout.nodes[id].owner.range().start;
+            let span = Span::new(start, start + label);
+            let above = parent.map(|parent| parent as NodeId);
+            self.names.add_node(&wire[..label], span, above);
         }
         for (parent, children) in below.into_iter().enumerate() {
             let start = self.layout.children.len();

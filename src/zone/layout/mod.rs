@@ -9,15 +9,18 @@
 
 mod compile;
 mod denial;
+mod names;
 mod shape;
 
 use std::ops::Range;
 
 pub(super) use denial::{Denial, NsecChain, NsecLink};
+pub(super) use names::NameId;
 pub use shape::Layouts;
 
-use crate::wire::{RelativeName, Rtype, Ttl};
+use crate::wire::{RelativeName, Rtype, SegmentEnd, Ttl};
 use crate::zone::{Role, ZoneError};
+use names::Names;
 
 /// A name of the zone: its place in canonical order, 0 for the apex.
 pub(super) type NodeId = u32;
@@ -61,8 +64,10 @@ impl Span {
 pub(super) struct Layout {
     /// Owner names' labels, the template's data and type bitmaps, one behind the other.
     octets: Vec<u8>,
-    /// Where in its data the apex is put in, for every record with such holes.
-    holes: Vec<u16>,
+    /// The names that replies write, the zone's first.
+    names: Names,
+    /// The names in the records' data that are not merely copied.
+    rdata_names: Vec<RdataName>,
     /// The names, in canonical order.
     nodes: Vec<Node>,
     /// The names below each name, by one label, in canonical order.
@@ -130,10 +135,36 @@ pub(super) struct RrsetPlace {
 pub(super) struct Record {
     /// Whose octets they are.
     pub(super) holder: Holder,
-    /// The octets between the holes.
+    /// The octets, without the apex.
     pub(super) octets: Span,
-    /// Where the apex is put in, among `Layout::holes`, counted from the first octet.
-    holes: Span,
+    /// The names that are not merely copied, among `Layout::rdata_names`.
+    names: Span,
+}
+
+/// A name in the data of a record: a part of the octets, perhaps with the apex behind it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RdataName {
+    /// Where its labels begin, counted from the first octet of the record.
+    start: u16,
+    /// Where they end.
+    end: u16,
+    /// Whether the apex follows, or the root label was the last.
+    ends: SegmentEnd,
+    /// Which name it is, if it is compressed; else the labels are copied like other octets, and
+    /// the apex follows in full.
+    pub(super) compressed: Option<NameId>,
+}
+
+impl RdataName {
+    /// Returns where its labels lie, counted from the first octet of the record.
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start.into()..self.end.into()
+    }
+
+    /// Returns whether it is at or below the apex.
+    pub(super) fn is_in_zone(&self) -> bool {
+        self.ends == SegmentEnd::Apex
+    }
 }
 
 /// Who keeps the octets of a record.
@@ -184,6 +215,16 @@ pub(super) enum Descent {
     },
 }
 
+impl Descent {
+    /// Returns the last name of the zone on the way: the one that is looked for, or one above it.
+    pub(super) fn last(self) -> NodeId {
+        match self {
+            Self::Exact(node) | Self::Delegation(node) | Self::Dname(node) => node,
+            Self::Missing { encloser, .. } => encloser,
+        }
+    }
+}
+
 impl Layout {
     /// Follows labels from the apex downwards.
     pub(super) fn descend<'n>(&self, labels: impl Iterator<Item = &'n [u8]>) -> Descent {
@@ -226,9 +267,7 @@ impl Layout {
 
     /// Returns the left-most label of a name below the apex.
     fn first_label(&self, id: NodeId) -> &[u8] {
-        let owner = self.owner(id);
-        let length = owner.first().copied().map_or(0, usize::from);
-        owner.get(1..=length).unwrap_or_default()
+        self.label(id).get(1..).unwrap_or_default()
     }
 
     /// Returns the RRset of a type at a name.
@@ -260,9 +299,25 @@ impl Layout {
         &self.octets[span.range()]
     }
 
-    /// Returns where in the octets of a record the apex is put in, ascending.
-    pub(super) fn holes(&self, record: &Record) -> &[u16] {
-        &self.holes[record.holes.range()]
+    /// Returns the names in the data of a record that are not merely copied, in their order.
+    pub(super) fn rdata_names(&self, record: &Record) -> &[RdataName] {
+        &self.rdata_names[record.names.range()]
+    }
+
+    /// Returns the first label of a name, with its length octet; nothing for the apex.
+    pub(super) fn label(&self, id: NameId) -> &[u8] {
+        self.octets(self.names.label(id))
+    }
+
+    /// Returns the name without its first label; `None` for the apex, and where only the root
+    /// follows.
+    pub(super) fn above(&self, id: NameId) -> Option<NameId> {
+        self.names.above(id)
+    }
+
+    /// Returns the name elsewhere that `apex` ends in, the longest, and where in `apex` it begins.
+    pub(super) fn meets(&self, apex: &[u8]) -> Option<(NameId, u8)> {
+        self.names.meets(&self.octets, apex)
     }
 
     /// Returns how absence is proved.

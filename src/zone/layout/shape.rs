@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Layout;
 use super::compile::{Signing, compile, octets};
+use super::names::Compressed;
 use crate::wire::{Rtype, SegmentEnd};
 use crate::zone::{RelativeRrset, SignedZone, Template, ZoneError};
+
+/// The octets of a SOA record behind its names (RFC 1035, section 3.3.13).
+const SOA_NUMBERS: usize = 20;
 
 /// The layouts that zone images share, each kept for as long as an image uses it.
 ///
@@ -112,10 +116,18 @@ fn shape(zone: &SignedZone, own: &[&RelativeRrset]) -> Box<[u8]> {
                     shape.extend_from_slice(segment);
                 }
             }
+            let length = octets(rdata).count();
+            let names = match (rrset.rtype, Compressed::of_own(rrset.rtype)) {
+                // The numbers behind the names are each zone's.
+                (Rtype::SOA, _) => length.saturating_sub(SOA_NUMBERS),
+                (_, Compressed::All) => length,
+                (_, Compressed::InZone) => 0,
+            };
+            // How names elsewhere are compressed depends on what they are.
+            shape.extend(octets(rdata).take(names));
             if rrset.rtype == Rtype::SOA {
                 // MINIMUM, at the end: it makes the TTL of negative answers.
-                let minimum = octets(rdata).count().saturating_sub(4);
-                shape.extend(octets(rdata).skip(minimum));
+                shape.extend(octets(rdata).skip(length.saturating_sub(4)));
             }
         }
     }

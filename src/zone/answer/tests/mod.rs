@@ -3,6 +3,7 @@
 mod agreement;
 mod extremes;
 mod fixture;
+mod lengths;
 mod messages;
 mod reference;
 mod semantics;
