@@ -123,7 +123,13 @@ pub(super) fn start(
         restored::sign_again(&mut loaded, &workshop, &restored, now, cores)?;
         guard.note_signing(now);
     }
-    sweep(&*store, &loaded.orphans)?;
+    match sweep(&*store, &loaded.orphans) {
+        // What nothing names harms nobody; with a full disk, being served is what counts.
+        Err(error @ StoreError::Full { .. }) => {
+            tracing::warn!(%error, "what a crash left behind stays until the next start");
+        }
+        swept => swept?,
+    }
     publisher.publish(std::mem::take(&mut loaded.images));
     metrics.stored(loaded.facts.revision);
     metrics.published(loaded.facts.revision);
@@ -570,7 +576,7 @@ fn served(fact: ZoneFact, template: Arc<SharedTemplate>) -> Served {
 }
 
 /// Deletes what nothing names, some at a time.
-fn sweep(store: &dyn Store, orphans: &[(Space, Vec<u8>)]) -> Result<(), StartError> {
+fn sweep(store: &dyn Store, orphans: &[(Space, Vec<u8>)]) -> Result<(), StoreError> {
     for orphans in orphans.chunks(DELETIONS) {
         let mut batch = Batch::new();
         for (space, key) in orphans {

@@ -134,6 +134,13 @@ impl Workers {
     }
 }
 
+impl Drop for Workers {
+    /// Lets no thread wait for a writer that is gone, even if it panicked.
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Queues {
     /// Waits for the next chunk, small ones first; `None` at the end.
     fn next(&self) -> Option<Chunk> {

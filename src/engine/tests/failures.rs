@@ -96,3 +96,34 @@ fn a_stopped_engine_refuses_changes() {
     assert_eq!(refusal, Refusal::Stopping);
     assert!(!house.engine.is_ready());
 }
+
+#[test]
+fn a_writer_that_panicked_is_not_ready_and_does_not_hold_up_the_end() {
+    // The workers waited for it forever, and the process with them.
+    let mut house = House::with_pool();
+    house.store.break_down();
+
+    let refusal = house.refused(add("a.example"));
+    house.stop();
+
+    assert!(matches!(refusal, Refusal::Stopping), "{refusal:?}");
+    assert!(!house.engine.is_ready());
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_keeps_nothing_from_being_served() {
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let mut batch = crate::store::Batch::new();
+    let orphan = crate::store::record::signed_zone_key(&super::house::apex("b.example"), 7);
+    batch.put(Space::SignedZone, &orphan, vec![1]);
+    crate::store::Store::commit(&*house.store, &batch).unwrap();
+    house.store.set_full(true);
+
+    let house = house.restarted();
+
+    assert!(house.has("a.example", Rtype::MX));
+    house.store.set_full(false);
+    house.done(add("b.example"));
+    house.verify("b.example");
+}

@@ -38,6 +38,8 @@ pub(super) struct Fragile {
     full: AtomicBool,
     /// Up to how many octets a commit may have.
     room: AtomicUsize,
+    /// Whether the next commit panics.
+    breaks: AtomicBool,
     /// How many commits were made.
     pub(super) commits: AtomicUsize,
 }
@@ -49,6 +51,7 @@ impl Fragile {
             inner: Memory::new(),
             full: AtomicBool::new(false),
             room: AtomicUsize::new(usize::MAX),
+            breaks: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
         })
     }
@@ -61,6 +64,11 @@ impl Fragile {
     /// Refuses commits of more octets.
     pub(super) fn set_room(&self, octets: usize) {
         self.room.store(octets, Ordering::SeqCst);
+    }
+
+    /// Lets commits panic.
+    pub(super) fn break_down(&self) {
+        self.breaks.store(true, Ordering::SeqCst);
     }
 
     /// Returns every key of a space.
@@ -78,6 +86,7 @@ impl Fragile {
 
 impl Store for Fragile {
     fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
+        assert!(!self.breaks.load(Ordering::SeqCst), "the store was told to");
         let too_large = batch.octets() > self.room.load(Ordering::SeqCst);
         if self.full.load(Ordering::SeqCst) || too_large {
             return Err(StoreError::Full {
