@@ -76,8 +76,10 @@ impl Writer {
         let ready = round.jobs.iter().copied().collect::<BTreeSet<_>>();
         // What is stored with its change needs not be stored ahead.
         round.ahead.retain(|(id, _)| !ready.contains(id));
-        let mut batch = self.batch(&round, now);
+        // First of all: a change of this round may use a key again that is forgotten now.
+        let mut batch = Batch::new();
         round.forgotten = self.keys.sweep(&*self.shared.store, &mut batch, now);
+        self.put_round(&mut batch, &round, now);
         for key in std::mem::take(&mut self.old_events) {
             batch.delete(Space::Event, &key);
         }
@@ -90,7 +92,8 @@ impl Writer {
             Err(_) => {
                 // One large change may have found the disk full: the small ones may still fit.
                 for piece in round.pieces() {
-                    let batch = self.batch(&piece, now);
+                    let mut batch = Batch::new();
+                    self.put_round(&mut batch, &piece, now);
                     match self.store(batch) {
                         Ok(()) => self.done(piece, now),
                         Err(error) => self.undone(piece, &error, now),
@@ -188,32 +191,31 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts together what a round stores.
-    fn batch(&self, round: &Round, now: Timestamp) -> Batch {
-        let mut batch = Batch::new();
+    /// Adds what a round stores to a batch.
+    fn put_round(&self, batch: &mut Batch, round: &Round, now: Timestamp) {
         let facts = Self::facts(&self.shared);
         let mut revision = facts.revision;
         for id in &round.jobs {
             if let Some(job) = self.jobs.get(id) {
                 revision += u64::from(job.changes_intent());
-                self.put_templates(&mut batch, job.templates());
-                job.put(&mut batch, &facts, revision, now);
+                self.put_templates(batch, job.templates());
+                job.put(batch, &facts, revision, now);
             }
         }
         for (id, apex) in &round.ahead {
             let prepared = self.jobs.get(id).and_then(|job| job.made.0.get(apex));
             if let Some(prepared) = prepared {
-                self.put_templates(&mut batch, [&prepared.served.template]);
-                prepared.put(&mut batch);
+                self.put_templates(batch, [&prepared.served.template]);
+                prepared.put(batch);
             }
         }
         for prepared in &round.renewed {
-            prepared.put(&mut batch);
+            prepared.put(batch);
             if let Some(old) = prepared.replaces {
                 let key = record::signed_zone_key(&prepared.apex, old);
                 batch.delete(Space::SignedZone, &key);
             }
-            put_renewed_fact(&mut batch, &facts, prepared);
+            put_renewed_fact(batch, &facts, prepared);
         }
         for (apex, version) in self.garbage.iter().take(round.garbage) {
             let key = record::signed_zone_key(apex, *version);
@@ -226,12 +228,11 @@ impl Writer {
         }
         let signs = !(round.jobs.is_empty() && round.renewed.is_empty() && round.ahead.is_empty());
         if let (true, Some(at)) = (signs, self.guard.last_signing()) {
-            meta::LAST_SIGNING.put(&mut batch, &at);
+            meta::LAST_SIGNING.put(batch, &at);
         }
         if revision != facts.revision {
-            meta::REVISION.put(&mut batch, &revision);
+            meta::REVISION.put(batch, &revision);
         }
-        batch
     }
 
     /// Returns whether a change in flight is about a name.
@@ -538,17 +539,14 @@ impl Job {
     fn apply(&mut self, facts: &mut Facts, publication: &mut Publication) {
         let revision = facts.revision;
         let mut made = std::mem::take(&mut self.made.0);
-        let pools = std::mem::take(&mut self.planned.pools);
-        for (name, draft) in pools {
-            match draft {
-                Some(draft) => {
-                    if let Some(pool) = draft.into_facts(revision) {
-                        facts.put_pool(&name, pool);
-                    }
-                }
-                None => {
-                    facts.pools.remove(&name);
-                }
+        let mut gone = Vec::new();
+        for (name, draft) in std::mem::take(&mut self.planned.pools) {
+            let Some(draft) = draft else {
+                gone.push(name);
+                continue;
+            };
+            if let Some(pool) = draft.into_facts(revision) {
+                facts.put_pool(&name, pool);
             }
         }
         for (apex, draft) in std::mem::take(&mut self.planned.zones) {
@@ -579,6 +577,10 @@ impl Job {
             if let Some(served) = served {
                 facts.put_domain(apex, draft.facts(revision, served));
             }
+        }
+        // After their domains: when those were due follows from how their pool is signed.
+        for name in gone {
+            facts.pools.remove(&name);
         }
     }
 }

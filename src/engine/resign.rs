@@ -109,11 +109,9 @@ impl Writer {
                 && !self.claims.contains_key(&Claim::Name(apex.clone()))
         });
         let room = IN_FLIGHT - self.renewals.zones.len();
+        let served = idle.filter_map(|(_, apex)| Some((apex, facts.served(apex)?)));
         let mut tasks = Vec::new();
-        for (_, apex) in idle.take(room) {
-            let Some(served) = facts.served(apex) else {
-                continue;
-            };
+        for (apex, served) in served.take(room) {
             self.last_version += 1;
             tasks.push(ZoneTask {
                 apex: apex.clone(),

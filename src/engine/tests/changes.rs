@@ -402,3 +402,27 @@ fn domains_are_listed_page_by_page_in_the_order_of_names() {
     };
     assert!(view.domains(&active, None, 2).items.is_empty());
 }
+
+#[test]
+fn a_key_that_is_used_again_after_a_day_is_remembered_for_another() {
+    // The old use was forgotten in the very commit that noted the new one, and took it along.
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let patch = |registrar: &str| Op::PatchDomain {
+        name: apex("a.example"),
+        registrar: Some(Some(registrar.to_owned())),
+        expires_at: None,
+        labels: None,
+        if_match: None,
+    };
+    house.done(keyed(change(vec![patch("first")]), "k", 1));
+    house.clock.advance(super::house::DAY);
+    let call = || keyed(change(vec![patch("second")]), "k", 2);
+
+    // Nothing has to be signed, so it is committed in the round that it came in.
+    let first = house.done(call());
+    let again = house.done(call());
+
+    assert!(!first.replayed);
+    assert!(again.replayed);
+}

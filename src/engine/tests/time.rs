@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::house::{DAY, House, INFRA, START, add, change, put_zone};
-use crate::engine::Refusal;
+use serde_json::json;
+
+use super::house::{DAY, House, INFRA, START, add, apex, change, put_pool, put_zone, settings};
+use crate::engine::{AddDomain, Op, Refusal};
 use crate::wire::{Rcode, Rtype};
 
 #[test]
@@ -29,7 +31,7 @@ fn zones_are_signed_again_long_before_they_expire_for_months() {
     let view = house.engine.view();
     // Re-signing is nobody's wish.
     assert_eq!(view.revision(), 2);
-    let domain = view.domain(&super::house::apex("a.example")).unwrap();
+    let domain = view.domain(&apex("a.example")).unwrap();
     let left = domain.earliest_expiration.as_secs() - (START.as_secs() + 60 * DAY.as_secs());
     assert!(left > 13 * DAY.as_secs(), "{left}");
 }
@@ -97,4 +99,44 @@ fn a_clock_that_went_back_signs_nothing() {
     // The guard compares with the monotonic clock of its run, too: a new run sees them agree.
     let house = house.restarted();
     house.done(add("b.example"));
+}
+
+#[test]
+fn domains_that_go_with_their_pool_keep_no_place_among_those_that_are_due() {
+    // They stayed in the queue for ever, and so many of them that no other zone had its turn.
+    let house = House::with_pool();
+    let dnssec = json!({ "signature_lifetime": "20d", "signature_refresh": "15d" });
+    house.done(put_pool("short", &settings(&[("dnssec", dnssec)])));
+    let names: Vec<String> = (0..260)
+        .map(|number| format!("d{number}.example"))
+        .collect();
+    let join = |name: &String| match add(name) {
+        Op::AddDomain(add) => Op::AddDomain(AddDomain {
+            pool: "short".to_owned(),
+            ..add
+        }),
+        other => other,
+    };
+    house.done(change(names.iter().map(join).collect()));
+    house.done(add("stays.example"));
+    let go = names.iter().map(|name| Op::DeleteDomain {
+        name: apex(name),
+        force: true,
+        if_match: None,
+    });
+    let pool = Op::DeletePool {
+        name: "short".to_owned(),
+        if_match: None,
+    };
+    let mut all_go = change(go.chain([pool]).collect());
+    all_go.expect_domains = Some(260);
+    house.done(all_go);
+
+    for _ in 0..23 {
+        house.clock.advance(DAY);
+        house.engine.tick();
+    }
+
+    assert!(house.has("stays.example", Rtype::MX));
+    house.verify("stays.example");
 }
