@@ -3,12 +3,15 @@
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::call::Call;
 use super::problem::Problem;
@@ -18,6 +21,9 @@ use super::zones::internal;
 const PIECE: usize = 256 << 10;
 /// How many pieces wait for a slow client; the store's reading waits then, too.
 const WAITING: usize = 4;
+/// How long a client may take for a piece. While it is waited for, the store can use no room again
+/// that commits give up, so that one that stands still would make it grow without end.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The header field that names the sealing key.
 const SEALING_KEY: HeaderName = HeaderName::from_static("mxpool-sealing-key-id");
 
@@ -34,6 +40,7 @@ pub(super) async fn read(call: Call) -> Result<Response, Problem> {
         let mut pieces = Pieces {
             sender,
             piece: Vec::with_capacity(PIECE),
+            patience: PATIENCE,
         };
         let copied = engine
             .backup(&mut pieces)
@@ -42,7 +49,7 @@ pub(super) async fn read(call: Call) -> Result<Response, Problem> {
         if let Err(error) = copied {
             tracing::warn!(%error, "a backup broke off");
             // A receiver that is gone has seen the end itself.
-            let _ = pieces.sender.blocking_send(Err(error));
+            let _ = pieces.send(Err(error));
         }
     });
     let name = HeaderValue::from_static("attachment; filename=\"mxpool.backup\"");
@@ -63,6 +70,30 @@ struct Pieces {
     sender: mpsc::Sender<io::Result<Bytes>>,
     /// What is not sent yet.
     piece: Vec<u8>,
+    /// How long the client may take for a piece.
+    patience: Duration,
+}
+
+impl Pieces {
+    /// Sends a piece, or the error that ends them; blocks while enough of them wait.
+    ///
+    /// # Errors
+    ///
+    /// When the client has gone or takes none for too long.
+    fn send(&self, piece: io::Result<Bytes>) -> io::Result<()> {
+        let sent = timeout(self.patience, self.sender.send(piece));
+        match Handle::current().block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => {
+                let reason = "the client has gone";
+                Err(io::Error::new(io::ErrorKind::BrokenPipe, reason))
+            }
+            Err(_) => {
+                let reason = format!("the client took nothing for {:?}", self.patience);
+                Err(io::Error::new(io::ErrorKind::TimedOut, reason))
+            }
+        }
+    }
 }
 
 impl Write for Pieces {
@@ -80,8 +111,7 @@ impl Write for Pieces {
             return Ok(());
         }
         let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
-        let sent = self.sender.blocking_send(Ok(piece.into()));
-        sent.map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the client has gone"))
+        self.send(Ok(piece.into()))
     }
 }
 
@@ -103,6 +133,7 @@ impl HttpBody for Pipe {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::api::edge::tests::Server;
 
     #[test]
@@ -115,5 +146,22 @@ mod tests {
         assert_eq!(answer.media_type, "application/octet-stream");
         assert!(answer.octets.starts_with(b"MXPOOL-BACKUP"));
         assert_eq!(server.bare("GET", "/v1/backup", &[], "").status, 401);
+    }
+
+    #[test]
+    fn a_client_that_stands_still_does_not_hold_the_store() {
+        // The copy waited for it forever, and the store grew with every commit.
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (sender, _receiver) = mpsc::channel(WAITING);
+        let mut pieces = Pieces {
+            sender,
+            piece: Vec::new(),
+            patience: Duration::ZERO,
+        };
+
+        let copied = runtime.spawn_blocking(move || pieces.write_all(&vec![0; 8 * PIECE]));
+        let error = runtime.block_on(copied).unwrap().unwrap_err();
+
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

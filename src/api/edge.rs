@@ -117,6 +117,8 @@ fn admit(api: &Api, request: &mut Request) -> Result<(), Problem> {
         ));
     }
     let actor = Actor(id.to_owned());
+    // The secret has done its work: what is not there is not shown by mistake.
+    request.headers_mut().remove(header::AUTHORIZATION);
     request.extensions_mut().insert(actor);
     Ok(())
 }
