@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::facts::{DomainFacts, Facts, PoolFacts, Served, SharedTemplate, ZoneFacts, ancestors};
+use super::facts::{
+    DomainFacts, Facts, PoolFacts, Served, SharedTemplate, ZoneFacts, ancestors, newest,
+};
 use super::idempotency::RememberedKeys;
 use super::job::{Job, JobId};
 use super::plan::{DomainDraft, PoolDraft, ZoneDraft};
@@ -157,7 +159,7 @@ impl Writer {
                 return Check::Refused(refusals);
             }
             self.garbage.extend(job.prune());
-            if !job.missing(now, &mut || 0).is_empty() || job.planned.waits_for_keys {
+            if !job.missing(now, None, &mut || 0).is_empty() || job.planned.waits_for_keys {
                 return Check::Lacks;
             }
         }
@@ -229,6 +231,13 @@ impl Writer {
         let signs = !(round.jobs.is_empty() && round.renewed.is_empty() && round.ahead.is_empty());
         if let (true, Some(at)) = (signs, self.guard.last_signing()) {
             meta::LAST_SIGNING.put(batch, &at);
+        }
+        let jobs = round.jobs.iter().filter_map(|id| self.jobs.get(id));
+        let gone = jobs.fold(facts.gone_serial, |gone, job| {
+            newest(gone, job.gone_serial(&facts))
+        });
+        if let (true, Some(gone)) = (gone != facts.gone_serial, gone) {
+            meta::GONE_SERIAL.put(batch, &gone);
         }
         if revision != facts.revision {
             meta::REVISION.put(batch, &revision);
@@ -447,6 +456,14 @@ impl Job {
         replaced.collect()
     }
 
+    /// Returns the newest serial of the domains that go.
+    fn gone_serial(&self, facts: &Facts) -> Option<Serial> {
+        let domains = self.planned.domains.iter();
+        let gone = domains.filter(|(_, draft)| draft.is_none());
+        let serials = gone.map(|(apex, _)| facts.domains.get(apex).map(|it| it.served.serial));
+        serials.fold(None, newest)
+    }
+
     /// Adds all that the change stores to a batch.
     fn put(&self, batch: &mut Batch, facts: &Facts, revision: u64, now: Timestamp) {
         for (name, draft) in &self.planned.pools {
@@ -563,6 +580,7 @@ impl Job {
         }
         for (apex, draft) in std::mem::take(&mut self.planned.domains) {
             let Some(draft) = draft else {
+                facts.note_gone(&apex);
                 facts.remove_domain(&apex);
                 publication.withdrawn.push(apex);
                 continue;

@@ -28,6 +28,8 @@ pub(super) struct Facts {
     pub(super) domains: BTreeMap<Apex, DomainFacts>,
     /// Every zone by the moment at which it is to be signed again.
     pub(super) due: BTreeSet<(Timestamp, Apex)>,
+    /// The newest serial of all domains that are gone: who comes back begins above it.
+    pub(super) gone_serial: Option<Serial>,
 }
 
 /// What is known of a pool.
@@ -178,6 +180,12 @@ impl Facts {
         let earliest = domain.served.earliest_expiration;
         self.domains.insert(apex.clone(), domain);
         self.schedule(apex, earliest);
+    }
+
+    /// Notes the serial of a domain that is about to go.
+    pub(super) fn note_gone(&mut self, apex: &Apex) {
+        let serial = self.domains.get(apex).map(|domain| domain.served.serial);
+        self.gone_serial = newest(self.gone_serial, serial);
     }
 
     /// Drops a domain.
@@ -337,6 +345,14 @@ impl PoolFacts {
         } else {
             self.counts[LifecycleState::Standby.index()]
         }
+    }
+}
+
+/// Returns the newer of two serials, as far as there are any.
+pub(super) fn newest(one: Option<Serial>, other: Option<Serial>) -> Option<Serial> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.is_newer_than(one) => Some(other),
+        (one, other) => one.or(other),
     }
 }
 

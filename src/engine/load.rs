@@ -219,6 +219,7 @@ fn load(
 ) -> Result<Loaded, StartError> {
     let mut loaded = Loaded::default();
     loaded.facts.revision = meta::REVISION.get(store)?.unwrap_or(0);
+    loaded.facts.gone_serial = meta::GONE_SERIAL.get(store)?;
     each::<TemplateRecord>(store, |key, record| {
         let shared = SharedTemplate::new(record.0);
         if shared.id.0[..] != *key {

@@ -224,7 +224,10 @@ impl Writer {
             Ok(now) => now,
             Err(error) => {
                 // Without signatures to make, the clock does not matter.
-                if job.missing(Timestamp::from_secs(0), &mut || 0).is_empty() {
+                if job
+                    .missing(Timestamp::from_secs(0), None, &mut || 0)
+                    .is_empty()
+                {
                     return self.ready.push_back(id);
                 }
                 return self.fail(id, OpError::whole(Refusal::Clock(error.to_string())));
@@ -235,7 +238,8 @@ impl Writer {
             *last_version += 1;
             *last_version
         };
-        let tasks = job.missing(now, &mut version);
+        let gone = Self::facts(&self.shared).gone_serial;
+        let tasks = job.missing(now, gone, &mut version);
         if tasks.is_empty() {
             return self.ready.push_back(id);
         }

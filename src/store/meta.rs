@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{self, RecordError};
 use super::{Batch, Space, Store, StoreError};
 use crate::clock::Timestamp;
+use crate::wire::Serial;
 
 /// Which sealing key opens the stored keys: its printable id, never the key.
 pub const SEALING_KEY_ID: MetaKey<String> = MetaKey::new("sealing_key_id");
@@ -20,6 +21,10 @@ pub const REVISION: MetaKey<u64> = MetaKey::new("revision");
 
 /// When something was last signed; the clock cannot be right before that.
 pub const LAST_SIGNING: MetaKey<Timestamp> = MetaKey::new("last_signing");
+
+/// The newest serial of all domains that are gone. One that comes back begins above it, so that a
+/// serial never stands for two contents (RFC 1035, section 3.3.13).
+pub const GONE_SERIAL: MetaKey<Serial> = MetaKey::new("gone_serial");
 
 /// Says that a backup filled the store and that serials have not been raised since.
 ///

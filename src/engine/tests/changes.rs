@@ -426,3 +426,27 @@ fn a_key_that_is_used_again_after_a_day_is_remembered_for_another() {
     assert!(!first.replayed);
     assert!(again.replayed);
 }
+
+#[test]
+fn a_domain_that_comes_back_on_the_same_day_begins_above_its_old_serial() {
+    // It began with the date's first again, and secondaries kept the old zone.
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let hostmaster = settings(&[("hostmaster", json!("other@infra.test"))]);
+    house.done(put_pool("main", &hostmaster));
+    let old = house.serial("a.example");
+    house.done(Op::DeleteDomain {
+        name: apex("a.example"),
+        force: true,
+        if_match: None,
+    });
+
+    let house = house.restarted();
+    house.done(add("a.example"));
+
+    assert_eq!(house.serial("a.example"), old + 1);
+    // Tomorrow nobody remembers.
+    house.clock.advance(super::house::DAY);
+    house.done(add("b.example"));
+    assert_eq!(house.serial("b.example"), 2_026_112_500);
+}
