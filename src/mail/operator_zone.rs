@@ -147,7 +147,7 @@ fn glue(settings: &PoolSettings, apex: &Apex) -> Vec<Rrset> {
 /// # Errors
 ///
 /// One fault for each RRset that the operator wrote differently, or that would stand beside an
-/// alias.
+/// alias or be hidden by one.
 pub fn derive_into(
     zone: OperatorZone<'_>,
     zones: &[&Apex],
@@ -190,12 +190,35 @@ pub fn derive_into(
                 ),
             ));
         }
+        faults.extend(hidden(written, wanted.keys()));
     }
     if faults.is_empty() {
         Ok(wanted.into_values().collect())
     } else {
         Err(faults)
     }
+}
+
+/// Says which derived RRset would never be served because of a DNAME that the operator wrote.
+fn hidden<'k>(
+    written: &RelativeRrset,
+    mut derived: impl Iterator<Item = &'k (RelativeName, Rtype)>,
+) -> Option<Fault> {
+    if written.rtype != Rtype::DNAME {
+        return None;
+    }
+    let dname = &written.owner;
+    // At a delegation, the DNAME belongs to the zone below (RFC 6672, section 2.3).
+    let (owner, rtype) = derived.find(|(owner, rtype)| {
+        owner.is_below(dname) || owner == dname && *rtype == Rtype::NS && !dname.is_apex()
+    })?;
+    Some(Fault::new(
+        "/records",
+        format!(
+            "{dname} is a DNAME, which would hide the {owner} {rtype} that pools derive (RFC 6672, \
+             sections 2.3 and 2.4)"
+        ),
+    ))
 }
 
 /// Returns whether a derived RRset belongs into `zone`, not into one of `zones` below it. The DS of
@@ -379,6 +402,24 @@ pub(super) mod tests {
             "_25._tcp.mx1 3600 TLSA",
         ];
         assert_eq!(given, expected);
+    }
+
+    #[test]
+    fn a_dname_that_hides_what_pools_derive_is_refused() {
+        // It was accepted, and the DS of a pool's domain came back as an alias: bogus.
+        let apex = Apex::parse("burner.sub.infra-a.example").unwrap();
+        let settings = sample::settings(&sample::document());
+        let derived = delegation_rrsets(&settings, &apex, Vec::new());
+
+        for owner in ["@", "sub", "burner.sub"] {
+            let faults = derive(&format!("{owner} DNAME elsewhere.test.\n"), &derived).unwrap_err();
+
+            assert_eq!(faults.len(), 1, "{owner}");
+            assert!(faults[0].detail.contains("burner.sub NS"), "{faults:?}");
+        }
+        for owner in ["x.burner.sub", "other"] {
+            derive(&format!("{owner} DNAME elsewhere.test.\n"), &derived).unwrap();
+        }
     }
 
     #[test]
