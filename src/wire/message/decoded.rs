@@ -108,6 +108,13 @@ impl DecodedRecord {
     }
 }
 
+/// Returns how many octets a message takes when the library composes it, names compressed.
+pub(crate) fn compressed_by_library(octets: &[u8]) -> usize {
+    let message = Message::from_vec(octets).expect("the library reads the message");
+    let composed = message.to_vec().expect("the library composes what it read");
+    composed.len()
+}
+
 /// Returns a name of the library's as ours.
 fn name(name: &hickory_proto::rr::Name) -> Name {
     Name::from_wire(&encode(name)).unwrap()

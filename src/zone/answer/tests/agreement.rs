@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::fixture::{Ask, Part, Served, TestZone};
 use super::reference::{Claim, Nsec, Reference, records};
-use crate::wire::decoded::{Decoded, DecodedRecord};
+use crate::wire::decoded::{Decoded, DecodedRecord, compressed_by_library};
 use crate::wire::{Apex, MasterRecord, Name, Place, Rdata, Rtype, Section, Ttl};
 use crate::zone::{Layouts, SignedRrset, Transport};
 
@@ -278,6 +278,15 @@ proptest! {
             let seen = served.ask_over(ask, Transport::Tcp);
 
             check(&zone, ask, &seen)?;
+            // The library points wherever it can, and the reply is no longer. Targets of aliases
+            // are another thing: elsewhere they are not compressed, below a DNAME hardly.
+            let (_, octets) = served.octets(&ask.to_wire(), Transport::Tcp);
+            let aliases = [Rtype::CNAME, Rtype::DNAME];
+            let mut answers = seen.section(Section::Answer).iter();
+            if !answers.any(|record| aliases.contains(&record.rtype)) {
+                let library = compressed_by_library(&octets);
+                prop_assert!(octets.len() <= library, "{} > {}", octets.len(), library);
+            }
             // Over UDP it is the same answer, or none.
             let short = served.ask(ask);
             if short.flags.contains("TC") {
