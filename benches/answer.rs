@@ -1,7 +1,11 @@
 //! What one query costs: from its octets to those of its reply, without a socket.
+//!
+//! Before a kind of answer is measured it is held to allocating nothing.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mxpool::clock::Timestamp;
@@ -12,6 +16,51 @@ use mxpool::zone::{
     Layouts, RelativeRrset, SIGNATURE_LENGTH, SignedZone, SigningKeyTag, Structure, Template,
     Transport, Validity, ZoneImage, ZonePublisher, ZoneReader, answer, zone_set,
 };
+
+/// The system's allocator, with a count of what is asked of it.
+struct Counting;
+
+/// How often memory was asked for, by all threads.
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call is handed on as it came to the system's allocator, which keeps the contract;
+// counting allocates nothing and cannot unwind.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are the system allocator's conditions.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from `alloc` or `realloc` above, that is from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, length: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: `pointer` came from `alloc` or `realloc` above, that is from `System`.
+        unsafe { System.realloc(pointer, layout, length) }
+    }
+}
+
+/// Answers every query and panics if that allocates, once `reply` has grown.
+fn check_allocations(kind: &str, reader: &ZoneReader, queries: &[Vec<u8>], reply: &mut Vec<u8>) {
+    let mut answer_all = || {
+        for query in queries {
+            black_box(answer(reader, query, Transport::Udp, NOW, reply));
+        }
+    };
+    answer_all();
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    answer_all();
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    assert_eq!(after - before, 0, "{kind}: answering allocates");
+}
 
 /// How many zones there are.
 const ZONES: usize = 10_000;
@@ -46,6 +95,8 @@ fn template() -> Arc<Template> {
         ("_mta-sts", Rtype::TXT, text("v=STSv1; id=1")),
         ("mta-sts", Rtype::A, address.clone()),
         ("ns1", Rtype::A, address.clone()),
+        ("sub", Rtype::NS, Rdata::name(&name("ns1.sub"))),
+        ("ns1.sub", Rtype::A, address.clone()),
         ("mx1", Rtype::A, address.clone()),
         ("mx2", Rtype::A, address),
         ("_25._tcp.mx1", Rtype::TLSA, tlsa.clone()),
@@ -140,10 +191,12 @@ fn bench(criterion: &mut Criterion) {
         ("nxdomain", "random-name.mx1.", Rtype::A),
         ("wildcard", "random-name.", Rtype::MX),
         ("wildcard_no_data", "random-name.", Rtype::A),
+        ("referral", "www.sub.", Rtype::A),
     ] {
         let queries = queries(labels, qtype);
         let mut next = queries.iter().cycle();
         let mut reply = Vec::new();
+        check_allocations(kind, &reader, &queries, &mut reply);
         group.bench_function(kind, |bencher| {
             bencher.iter(|| {
                 let query = next.next().expect("a cycle has no end");
