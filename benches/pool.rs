@@ -207,6 +207,12 @@ fn resident(id: u32, what: &str) -> u64 {
 /// Prints what the server's memory comes to for each domain.
 fn memory(server: &mut Mxpool, when: &str, empty: u64, size: usize) {
     let id = server.program().id();
+    // What a burst took is given back when the server has had nothing to do for a second or two.
+    let mut last = u64::MAX;
+    while resident(id, "VmRSS") < last {
+        last = resident(id, "VmRSS");
+        std::thread::park_timeout(Duration::from_secs(3));
+    }
     let (all, own, mapped) = (
         resident(id, "VmRSS"),
         resident(id, "RssAnon"),

@@ -268,6 +268,8 @@ impl Writer {
 
     /// Makes facts of what is durable, serves it and answers.
     fn done(&mut self, round: Round, now: Timestamp) {
+        self.commits_fail = false;
+        self.holds_pages = true;
         let mut publication = Publication::default();
         let mut answers = Vec::new();
         let shared = Arc::clone(&self.shared);
@@ -342,6 +344,7 @@ impl Writer {
 
     /// Answers what could not be stored; nothing of it is a fact or served.
     fn undone(&mut self, round: Round, error: &StoreError, now: Timestamp) {
+        self.commits_fail = true;
         tracing::error!(%error, "a commit failed; what was served is served on");
         let refusal = || match error {
             StoreError::Full { .. } => Refusal::StoreFull(error.to_string()),

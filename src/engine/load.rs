@@ -171,6 +171,8 @@ pub(super) fn start(
         starving: HashSet::new(),
         held: VecDeque::new(),
         old_events: Vec::new(),
+        commits_fail: false,
+        holds_pages: false,
         tickers: Vec::new(),
     };
     let thread = thread::Builder::new().name("writer".to_owned());

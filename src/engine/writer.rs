@@ -89,6 +89,10 @@ pub(super) struct Writer {
     pub(super) held: VecDeque<Call>,
     /// The keys of events that are too old to be kept.
     pub(super) old_events: Vec<Vec<u8>>,
+    /// Whether the last commit failed.
+    pub(super) commits_fail: bool,
+    /// Whether something was stored since the store was last told to give back memory.
+    pub(super) holds_pages: bool,
     /// Who waits for nothing to be due.
     pub(super) tickers: Vec<Sender<()>>,
 }
@@ -97,14 +101,20 @@ impl Writer {
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
         loop {
-            let patience = if self.ready.is_empty() {
+            // Old versions are removed a piece at a time, so that changes come in between; while
+            // nothing can be stored, not over and over again.
+            let sweeps = !self.garbage.is_empty() && !self.commits_fail;
+            let patience = if self.ready.is_empty() && !sweeps {
                 TICK
             } else {
                 Duration::ZERO
             };
             let first = match self.messages.recv_timeout(patience) {
                 Ok(message) => Some(message),
-                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.release_pages();
+                    None
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             // What came while the last commit was written is worked on together: one commit for
@@ -128,6 +138,14 @@ impl Writer {
             self.release_tickers();
         }
         self.end();
+    }
+
+    /// Has the store give back the memory that commits took, once nothing is left to do.
+    fn release_pages(&mut self) {
+        let is_idle = self.jobs.is_empty() && self.garbage.is_empty();
+        if is_idle && std::mem::take(&mut self.holds_pages) {
+            self.shared.store.release_pages();
+        }
     }
 
     /// Returns the facts, which nobody else writes.

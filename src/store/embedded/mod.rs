@@ -277,6 +277,7 @@ impl Store for Embedded {
             let _ = map::drop_pages(&environment.env);
             Ok(())
         });
+        map::trim_heap();
     }
 }
 
