@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ pub(crate) struct Program {
     child: Child,
     /// What it printed on standard error, for the report.
     printed: Arc<Mutex<Vec<String>>>,
+    /// Who reads it.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Program {
@@ -32,12 +35,16 @@ impl Program {
         let printed = Arc::new(Mutex::new(Vec::new()));
         let stderr = child.stderr.take().expect("standard error is piped");
         let into = Arc::clone(&printed);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 into.lock().expect("nothing panics here").push(line);
             }
         });
-        Self { child, printed }
+        Self {
+            child,
+            printed,
+            reader: Some(reader),
+        }
     }
 
     /// Ends it at once, as a power failure would.
@@ -69,6 +76,8 @@ impl Program {
         let start = Instant::now();
         while !ready() {
             if let Ok(Some(status)) = self.child.try_wait() {
+                // Its last words may still be on their way.
+                let _ = self.reader.take().map(JoinHandle::join);
                 return Err(format!("ended with {status}:\n{}", self.printed()));
             }
             if start.elapsed() > START {
