@@ -8,14 +8,17 @@
 #[path = "../tests/it/process.rs"]
 mod process;
 
+use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mxpool::wire::{Algorithm, KeyPair};
 use serde_json::json;
 
-use process::{Mxpool, http, settings};
+use process::{Mxpool, Program, free_port, http, settings};
 
 fn main() {
     // `cargo test --all-targets` and `cargo bench -- --list` ask for nothing to be measured.
@@ -50,6 +53,8 @@ fn main() {
         "10 000 domains in one call: {rate:.0}/s, {:.0} % of the limit",
         100.0 * rate / limit
     );
+
+    knot(&server, &names, folder.path());
 
     singles(&server, "alone", None);
     let names: Vec<String> = (0..10_000).map(|n| format!("beside{n}.example")).collect();
@@ -93,8 +98,54 @@ fn main() {
     }
 }
 
+/// Has Knot sign the same zones, each with a key of its own, and prints how long that takes.
+fn knot(server: &Mxpool, names: &[String], folder: &Path) {
+    if Command::new("knotd").arg("--version").output().is_err() {
+        println!("SKIPPED beside Knot: knotd is not installed (tests/run installs it)");
+        return;
+    }
+    let port = free_port();
+    let mut config = format!(
+        "server:\n  listen: 127.0.0.1@{port}\n  rundir: {folder:?}\n\
+         database:\n  storage: {folder:?}\n\
+         policy:\n  - id: csk\n    algorithm: ecdsap256sha256\n    single-type-signing: on\n    \
+         nsec3: off\n\
+         template:\n  - id: default\n    storage: {folder:?}\n    dnssec-signing: on\n    \
+         dnssec-policy: csk\n    zonefile-sync: -1\n    zonefile-load: whole\n    \
+         journal-content: none\nzone:\n"
+    );
+    for name in names {
+        let path = format!("/v1/domains/{name}/zone");
+        let (_, text) = server
+            .try_call("GET", &path, None)
+            .expect("the API answers");
+        std::fs::write(folder.join(format!("{name}.zone")), text)
+            .expect("the folder can be written");
+        let _ = writeln!(config, "  - domain: {name:?}");
+    }
+    std::fs::write(folder.join("knot.conf"), config).expect("the folder can be written");
+    let mut command = Command::new("knotd");
+    command.arg("-c").arg(folder.join("knot.conf"));
+    let start = Instant::now();
+    let mut program = Program::start(&mut command);
+    let address = ([127, 0, 0, 1], port).into();
+    let mut left = names.iter().rev().peekable();
+    let signed = program.wait_until(|| {
+        while left.peek().is_some_and(|name| asks(address, name, 48)) {
+            left.next();
+        }
+        left.peek().is_none()
+    });
+    let rate = names.len() as f64 / start.elapsed().as_secs_f64();
+    let memory = resident(program.id(), "VmRSS") as f64 / names.len() as f64;
+    match signed {
+        Ok(()) => println!("Knot signs the same zones: {rate:.0}/s, {memory:.1} kB a zone"),
+        Err(error) => println!("Knot did not sign them all: {error}"),
+    }
+}
+
 /// Starts the server on a full store; it listens only when everything is loaded.
-fn start_and_ask(folder: &std::path::Path, size: usize) -> (Mxpool, bool) {
+fn start_and_ask(folder: &Path, size: usize) -> (Mxpool, bool) {
     let start = Instant::now();
     let server = Mxpool::start(folder);
     println!("ready after {:.2} s", start.elapsed().as_secs_f64());
@@ -106,6 +157,11 @@ fn start_and_ask(folder: &std::path::Path, size: usize) -> (Mxpool, bool) {
 
 /// Returns whether a domain's MX is served.
 fn answers(server: SocketAddr, domain: &str) -> bool {
+    asks(server, domain, 15)
+}
+
+/// Returns whether a domain has records of a type.
+fn asks(server: SocketAddr, domain: &str, qtype: u8) -> bool {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
     socket
         .set_read_timeout(Some(Duration::from_secs(1)))
@@ -115,7 +171,7 @@ fn answers(server: SocketAddr, domain: &str) -> bool {
         query.push(label.len() as u8);
         query.extend(label.as_bytes());
     }
-    query.extend([0, 0, 15, 0, 1]);
+    query.extend([0, 0, qtype, 0, 1]);
     socket
         .send_to(&query, server)
         .expect("loopback takes a datagram");
