@@ -36,6 +36,15 @@ impl Lab {
 
     /// The same with limits.
     pub(crate) fn start_with(zones: &[(&str, String)], limits: Limits) -> Self {
+        Self::start_at(zones, limits, Arc::new(SystemClock::new()))
+    }
+
+    /// The same with a clock of the test's own; zones are signed by the system's.
+    pub(crate) fn start_at(
+        zones: &[(&str, String)],
+        limits: Limits,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (mut publisher, reader) = zone_set();
         let layouts = Layouts::new();
         publisher.publish(zones.iter().map(|(apex, text)| image(apex, text, &layouts)));
@@ -55,8 +64,8 @@ impl Lab {
         };
         let guard = runtime.enter();
         let metrics = Arc::new(Metrics::new());
-        let running = Server::start(config, reader, Arc::new(SystemClock::new()), metrics)
-            .unwrap_or_else(|error| panic!("{error}"));
+        let running =
+            Server::start(config, reader, clock, metrics).unwrap_or_else(|error| panic!("{error}"));
         drop(guard);
         Self {
             running: Some(running),

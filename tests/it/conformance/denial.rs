@@ -1,11 +1,16 @@
 //! DNSSEC in answers: signatures, proofs of absence, bitmaps, TTLs.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::server;
+use mxpool::clock::{Clock, ManualClock, SystemClock};
+
+use super::{server, zones};
 use crate::dns::{
     A, AAAA, CDS, DNSKEY, DS, MX, NS, NSEC, Query, RRSIG, Record, Reply, SOA, TLSA, TXT, tcp, udp,
 };
+use crate::lab::{Lab, Limits};
 
 /// Asks with DO.
 fn signed(qname: &str, qtype: u16) -> Reply {
@@ -324,6 +329,32 @@ fn rfc4035_2_2_delegations_and_glue_are_not_signed() {
         apex.answers(RRSIG).len(),
         1,
         "the apex NS RRset is authoritative"
+    );
+}
+
+#[test]
+fn rfc4035_5_3_1_expired_signatures_are_never_served() {
+    let clock = Arc::new(ManualClock::new(SystemClock::new().now()));
+    let limits = Limits {
+        total: 10,
+        per_source: 10,
+    };
+    let lab = Lab::start_at(&zones(), limits, clock.clone());
+    let ask = || udp(lab.address(), &Query::new("conf.test", MX).dnssec());
+    assert_eq!(ask().rcode(), 0);
+
+    // Signatures live 21 days, less a jitter of at most one.
+    clock.advance(Duration::from_secs(22 * 86_400));
+    let reply = ask();
+    assert_eq!(
+        reply.rcode(),
+        2,
+        "SERVFAIL is better than bogus (RFC 6781, section 4.4.1)"
+    );
+    assert!(reply.answer.is_empty() && !reply.aa());
+    assert_eq!(
+        udp(lab.address(), &Query::new("elsewhere.test", MX)).rcode(),
+        5
     );
 }
 
