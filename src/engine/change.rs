@@ -287,6 +287,16 @@ pub enum Refusal {
     Stopping,
 }
 
+impl Refusal {
+    /// Returns whether the change is not to blame: it may succeed as it is, once the server can.
+    pub(super) fn is_failure(&self) -> bool {
+        matches!(
+            self,
+            Self::Clock(_) | Self::StoreFull(_) | Self::Internal(_)
+        )
+    }
+}
+
 impl OpError {
     /// Returns a reason that concerns the change as a whole: it is told to its first step.
     pub fn whole(refusal: Refusal) -> Vec<Self> {

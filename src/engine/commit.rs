@@ -15,7 +15,6 @@ use super::writer::Writer;
 use super::{OpError, Outcome, Refusal, describe};
 use crate::clock::Timestamp;
 use crate::lifecycle::LifecycleState;
-use crate::metrics::PoolGauges;
 use crate::store::record::{
     self, AuditChange, AuditRecord, DomainRecord, DsFact, Event, EventsRecord, OperatorZoneRecord,
     PolicyAdoption, PoolRecord, TemplateRecord, ZoneFact,
@@ -325,7 +324,7 @@ impl Writer {
         self.publisher.publish(publication.images);
         self.shared.metrics.published(revision);
         if !answers.is_empty() {
-            self.show_pools();
+            self.show_figures();
         }
         for (id, job, outcome) in answers {
             for effect in &outcome.plan.effects {
@@ -361,29 +360,6 @@ impl Writer {
             self.renewals.failed(renewed, now);
         }
         // Keys that could not be removed now are found at the next start.
-    }
-
-    /// Shows how many domains each pool has.
-    pub(super) fn show_pools(&self) {
-        let facts = Self::facts(&self.shared);
-        let gauges: Vec<(&str, PoolGauges)> = facts
-            .pools
-            .iter()
-            .map(|(name, pool)| {
-                let states = LifecycleState::ALL.into_iter();
-                let domains = states.map(|state| (state.as_str(), pool.counts[state.index()]));
-                let life = pool.recipe.settings.life();
-                let gauges = PoolGauges {
-                    domains: domains.collect(),
-                    ready: pool.ready(),
-                    standby_wanted: life.standby.into(),
-                    earliest_expiry: self.renewals.earliest.get(name).copied(),
-                };
-                (&**name, gauges)
-            })
-            .collect();
-        let gauges = gauges.iter().map(|(name, gauges)| (*name, gauges));
-        self.shared.metrics.set_pools(gauges);
     }
 }
 

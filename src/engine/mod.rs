@@ -19,6 +19,7 @@ mod change;
 mod commit;
 mod describe;
 mod facts;
+mod figures;
 mod handle;
 mod idempotency;
 mod job;

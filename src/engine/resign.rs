@@ -1,6 +1,6 @@
 //! Signing again what is due, and what else the clock asks for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub(super) struct Renewals {
     /// When pools' figures were counted.
     counted: Option<Timestamp>,
     /// When the first signature of each pool expires, as last counted.
-    pub(super) earliest: HashMap<Arc<str>, Timestamp>,
+    pub(super) earliest: BTreeMap<Arc<str>, Timestamp>,
 }
 
 impl Renewals {
@@ -165,10 +165,10 @@ impl Writer {
         self.renewals.counted = Some(now);
         let facts = Self::facts(&self.shared);
         self.old_events = self.events_before(now.saturating_sub(EVENTS_KEPT));
-        self.renewals.earliest = facts.earliest_expirations().into_iter().collect();
+        self.renewals.earliest = facts.earliest_expirations();
         self.renewals.complain(&facts, now);
         drop(facts);
-        self.show_pools();
+        self.show_figures();
     }
 }
 

@@ -357,6 +357,9 @@ impl Writer {
         refusals.sort_by_key(|refusal| refusal.op);
         // One reason that holds for a thousand zones is said once for each step.
         refusals.dedup_by(|a, b| a.op == b.op && a.refusal == b.refusal);
+        if refusals.iter().any(|refusal| refusal.refusal.is_failure()) {
+            self.shared.metrics.change_failed();
+        }
         self.finish(id, job, Err(refusals));
     }
 

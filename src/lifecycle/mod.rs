@@ -3,7 +3,7 @@
 //! Facts and *now* come in, a verdict comes out: at once, or what the step still waits for, in
 //! words and with the rule's name. Nothing here asks the outside, keeps a fact or changes one.
 //!
-//! Start reading at [`LifecycleState`], then [`transition`].
+//! Start reading at [`LifecycleState`], then [`transition()`].
 
 mod state;
 mod transition;

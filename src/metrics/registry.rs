@@ -1,6 +1,6 @@
 //! All other metrics, and the text of all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,11 +32,17 @@ pub struct Metrics {
     domains_ready: IntGaugeVec,
     /// Per pool: standby domains that the operator wants to have.
     domains_standby_wanted: IntGaugeVec,
-    /// Per pool: when the first signature expires.
+    /// Per pool, and for the operator's own zones: when the first signature expires.
     rrsig_earliest_expiry: GaugeVec,
     /// The pools that have series now, with their states, so that those of a deleted one are taken
     /// away; kept consistent with the vectors above.
     pools: Mutex<BTreeMap<String, Vec<&'static str>>>,
+    /// The operator's own hosts that have a series: when their first certificate expires.
+    certificate_expiry: GaugeVec,
+    /// The hosts that have a series now, so that those of a deleted one are taken away.
+    hosts: Mutex<BTreeSet<String>>,
+    /// Changes that failed through no fault of their own.
+    changes_failed: IntCounter,
     /// Signatures made.
     signatures: IntCounter,
     /// How long a zone took to sign.
@@ -52,6 +58,10 @@ pub struct Metrics {
     /// API requests' times by route and status.
     api_request_duration: HistogramVec,
 }
+
+/// The label `pool` of the operator's own zones, which are in none; no pool has this name, and
+/// Prometheus reads an empty label as one that is not there.
+const OWN_ZONES: &str = "";
 
 /// What is shown of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,9 +118,17 @@ impl Metrics {
         let expiry = GaugeVec::new(
             Opts::new(
                 "mxpool_rrsig_earliest_expiry_timestamp_seconds",
-                "When the first signature of the pool's zones expires.",
+                "When the first signature of the pool's zones expires; without a pool: of the \
+                 operator's own zones.",
             ),
             &["pool"],
+        )?;
+        let certificates = GaugeVec::new(
+            Opts::new(
+                "mxpool_certificate_expiry_timestamp_seconds",
+                "When the first certificate of the operator's own host expires.",
+            ),
+            &["host"],
         )?;
         Ok(Self {
             domains: add(&registry, domains)?,
@@ -124,6 +142,15 @@ impl Metrics {
             )?,
             rrsig_earliest_expiry: add(&registry, expiry)?,
             pools: Mutex::default(),
+            certificate_expiry: add(&registry, certificates)?,
+            hosts: Mutex::default(),
+            changes_failed: add(
+                &registry,
+                IntCounter::new(
+                    "mxpool_changes_failed_total",
+                    "Changes that this server failed to prepare or to store.",
+                )?,
+            )?,
             signatures: add(
                 &registry,
                 IntCounter::new("mxpool_signatures_total", "DNSSEC signatures made.")?,
@@ -197,6 +224,34 @@ impl Metrics {
         }
     }
 
+    /// Shows when the first signature of the operator's own zones expires, if there are any.
+    pub fn set_own_zones(&self, earliest_expiry: Option<Timestamp>) {
+        self.show_expiry(OWN_ZONES, earliest_expiry);
+    }
+
+    /// Shows when the first certificate of each of these hosts expires, and of no other ones.
+    pub fn set_certificates(&self, expiries: BTreeMap<String, Timestamp>) {
+        let mut known = self
+            .hosts
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        for gone in known.iter().filter(|host| !expiries.contains_key(*host)) {
+            // A series that is gone already is what we want.
+            let _ = self.certificate_expiry.remove_label_values(&[gone]);
+        }
+        for (host, expiry) in &expiries {
+            self.certificate_expiry
+                .with_label_values(&[host])
+                .set(expiry.as_secs() as f64);
+        }
+        *known = expiries.into_keys().collect();
+    }
+
+    /// Counts a change that failed through no fault of its own.
+    pub fn change_failed(&self) {
+        self.changes_failed.inc();
+    }
+
     /// Counts `signatures` made for one zone in `time`.
     pub fn signed(&self, signatures: u64, time: Duration) {
         self.signatures.inc_by(signatures);
@@ -252,7 +307,13 @@ impl Metrics {
         self.domains_standby_wanted
             .with_label_values(&labels)
             .set(as_gauge(gauges.standby_wanted));
-        match gauges.earliest_expiry {
+        self.show_expiry(pool, gauges.earliest_expiry);
+    }
+
+    /// Sets when the first signature expires.
+    fn show_expiry(&self, pool: &str, expiry: Option<Timestamp>) {
+        let labels = [pool];
+        match expiry {
             Some(expiry) => self
                 .rrsig_earliest_expiry
                 .with_label_values(&labels)
@@ -370,5 +431,34 @@ mod tests {
             )
         );
         assert!(!text.contains("gone"), "{text}");
+    }
+
+    #[test]
+    fn the_operators_own_zones_and_hosts_expire_too() {
+        let metrics = Metrics::new();
+        let at = Timestamp::from_secs(1_800_000_000);
+        let host = |name: &str| (name.to_owned(), at);
+
+        metrics.set_own_zones(Some(at));
+        metrics.set_certificates([host("mx1.example"), host("mx2.example")].into());
+        metrics.set_certificates([host("mx1.example")].into());
+        metrics.change_failed();
+
+        let text = metrics.render();
+        for line in [
+            "mxpool_rrsig_earliest_expiry_timestamp_seconds{pool=\"\"} 1800000000",
+            "mxpool_certificate_expiry_timestamp_seconds{host=\"mx1.example\"} 1800000000",
+            "mxpool_changes_failed_total 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("mx2.example"), "{text}");
+
+        metrics.set_own_zones(None);
+        assert!(
+            !metrics
+                .render()
+                .contains("rrsig_earliest_expiry_timestamp_seconds{")
+        );
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! What is served is a [`ZoneImage`]: octets laid out so that an answer is mostly copied. Only
 //! images fit into the published set ([`zone_set`]), which one [`ZonePublisher`] changes zone by
-//! zone under many [`ZoneReader`]s; [`answer`] turns the octets of a query into those of its reply.
+//! zone under many [`ZoneReader`]s; [`answer()`] turns the octets of a query into those of its
+//! reply.
 //!
 //! Nothing here signs, reads a store or reads a clock.
 
