@@ -10,6 +10,8 @@
 //! Start reading at [`Config::load`].
 
 mod entries;
+mod folder;
+mod listeners;
 mod problem;
 mod settings;
 

@@ -24,6 +24,23 @@ pub enum Place {
         /// Its name.
         name: String,
     },
+    /// Nowhere: it is the default.
+    Default {
+        /// Its section and key.
+        setting: String,
+    },
+}
+
+impl Place {
+    /// Returns what places are sorted by: as one reads, the environment last.
+    pub(super) fn order(&self) -> (usize, usize, usize) {
+        match self {
+            Self::File { .. } => (0, 0, 0),
+            Self::Line { line, column, .. } => (1, *line, *column),
+            Self::Variable { .. } => (2, 0, 0),
+            Self::Default { .. } => (3, 0, 0),
+        }
+    }
 }
 
 /// One thing that is wrong.
@@ -46,6 +63,7 @@ impl fmt::Display for Place {
             Self::File { file } => f.write_str(file),
             Self::Line { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::Variable { name } => f.write_str(name),
+            Self::Default { setting } => write!(f, "default of {setting}"),
         }
     }
 }
@@ -57,14 +75,14 @@ impl fmt::Display for Problem {
 }
 
 impl fmt::Display for Problems {
-    /// Writes one problem a line.
+    /// Writes one problem a line, and their number.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            fmt::Display::fmt(problem, f)?;
+        for problem in &self.0 {
+            writeln!(f, "{problem}")?;
         }
-        Ok(())
+        match self.0.len() {
+            1 => f.write_str("1 problem"),
+            count => write!(f, "{count} problems"),
+        }
     }
 }

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use crate::server::{ServerConfig, TcpLimits};
 
 use super::entries::{Entries, Entry, Value};
+use super::folder::usable;
+use super::listeners;
 use super::problem::{Place, Problem, Problems};
 
 /// The configuration that is read when none is named, if it is there.
@@ -117,7 +119,9 @@ impl Config {
         if reader.problems.is_empty() {
             Ok(config)
         } else {
-            Err(Problems(reader.problems))
+            let mut problems = reader.problems;
+            problems.sort_by_key(|problem| problem.place.order());
+            Err(Problems(problems))
         }
     }
 }
@@ -190,21 +194,25 @@ impl Reader {
             config.api = api;
         }
         config.metrics = self.get("metrics", "listen", address);
-        if let Some(entry) = self.entries.get("metrics", "listen")
-            && config.metrics == Some(config.api)
-            && config.api.port() != 0
-        {
-            let detail = format!(
-                "expected an address that the API does not have, found {}; without this setting \
-                 metrics are at the API's address",
-                config.api
-            );
-            let place = entry.place.clone();
-            self.problems.push(Problem { place, detail });
-        }
+        let problems = listeners::conflicts(&config, |section| {
+            let entry = self.entries.get(section, "listen")?;
+            Some(entry.place.clone())
+        });
+        self.problems.extend(problems);
         for (section, path) in [("store", &mut config.store), ("keys", &mut config.keys)] {
-            if let Some(found) = self.get(section, "path", folder) {
-                *path = found;
+            match self.entries.get(section, "path") {
+                Some(_) => {
+                    if let Some(found) = self.get(section, "path", folder) {
+                        *path = found;
+                    }
+                }
+                None => {
+                    let setting = format!("{section}.path");
+                    if let Err(detail) = usable(path) {
+                        let place = Place::Default { setting };
+                        self.problems.push(Problem { place, detail });
+                    }
+                }
             }
         }
         if let Some(level) = self.get("log", "level", parsed) {
@@ -331,15 +339,9 @@ fn folder(entry: &Entry) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("expected the path of a folder, found an empty text".to_owned());
     }
-    match fs::metadata(text) {
-        Ok(found) if !found.is_dir() => Err(format!(
-            "expected a folder, found {text:?}, which is something else"
-        )),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(format!("expected a folder, found {text:?}: {error}"))
-        }
-        Ok(_) | Err(_) => Ok(text.into()),
-    }
+    let path = PathBuf::from(text);
+    usable(&path)?;
+    Ok(path)
 }
 
 /// Reads one of a few words.
@@ -412,7 +414,7 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let file = Some(("mxpool.toml", text));
         Config::parse(Config::default(), file, variables, Vec::new())
-            .map_err(|problems| problems.to_string().lines().map(str::to_owned).collect())
+            .map_err(|problems| problems.0.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -560,9 +562,9 @@ level = "loud"
             .iter()
             .map(|found| found.split(':').nth(1).unwrap())
             .collect();
-        assert_eq!(lines, ["2", "3", "6", "5", "7"], "{problems:#?}");
+        assert_eq!(lines, ["2", "3", "5", "6", "7"], "{problems:#?}");
         assert!(
-            problems[3].contains("unknown key \"listne\""),
+            problems[2].contains("unknown key \"listne\""),
             "{problems:#?}"
         );
     }
@@ -580,23 +582,65 @@ level = "loud"
     }
 
     #[test]
-    fn a_path_that_is_no_folder_is_refused() {
+    fn problems_are_told_in_the_order_of_lines_and_counted() {
+        let text = "[log]\nlevel = \"loud\"\n[dns]\nudp_workers = true\nx = 1\n";
+        let file = Some(("f", text));
+        let variables = [("MXPOOL_LOG__FORMAT".to_owned(), "xml".to_owned())];
+
+        let problems = Config::parse(Config::default(), file, variables, Vec::new()).unwrap_err();
+
+        let text = problems.to_string();
+        let begins: Vec<_> = text.lines().map(|line| line.split(": ").next()).collect();
+        let wanted = [
+            "f:2:9",
+            "f:4:15",
+            "f:5:1",
+            "MXPOOL_LOG__FORMAT",
+            "4 problems",
+        ];
+        assert_eq!(begins, wanted.map(Some));
+    }
+
+    #[test]
+    fn a_path_that_is_no_folder_is_refused_at_its_place() {
         let problems = parse("[store]\npath = \"/dev/null\"\n", &[]).unwrap_err();
 
         assert_eq!(
             problems,
             [
-                "mxpool.toml:2:8: store.path: expected a folder, found \"/dev/null\", which is something else"
+                "mxpool.toml:2:8: store.path: expected a folder, found \"/dev/null\": it is something else"
             ]
         );
     }
 
     #[test]
-    fn metrics_need_an_address_of_their_own() {
-        let text = "[metrics]\nlisten = \"127.0.0.1:8053\"\n";
+    fn listeners_need_addresses_of_their_own() {
+        for (text, wanted) in [
+            (
+                "[metrics]\nlisten = \"127.0.0.1:8053\"\n",
+                "mxpool.toml:2:10: metrics.listen: expected an address and port of its own, found \
+                 127.0.0.1:8053 beside 127.0.0.1:8053 of api.listen; without",
+            ),
+            (
+                "[metrics]\nlisten = \"0.0.0.0:8053\"\n",
+                "mxpool.toml:2:10: metrics.listen: expected an address and port of its own",
+            ),
+            (
+                "[dns]\nlisten = [\"127.0.0.1:8053\"]\n",
+                "mxpool.toml:2:10: api.listen: expected an address and port of its own",
+            ),
+            (
+                "[dns]\nlisten = [\"0.0.0.0:53\", \"127.0.0.1:53\"]\n",
+                "mxpool.toml:2:10: dns.listen: expected an address and port of its own",
+            ),
+        ] {
+            let problems = parse(text, &[]).unwrap_err();
 
-        let problems = parse(text, &[]).unwrap_err();
-
-        assert!(problems[0].starts_with("mxpool.toml:2:10: expected an address that the API"));
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].starts_with(wanted), "{problems:?}");
+        }
+        let apart = "[dns]\nlisten = [\"0.0.0.0:53\", \"[::]:53\", \"127.0.0.1:0\"]\n\
+                     [metrics]\nlisten = \"127.0.0.2:8053\"\n";
+        assert!(parse(apart, &[]).is_ok());
     }
 }
