@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::problem::{Kind, Problem};
 
@@ -17,6 +18,9 @@ pub(super) const MASTER_FILE_LIMIT: usize = 16 << 20;
 pub(super) const JSON_LIMIT: usize = 32 << 20;
 /// How long a client may take between two pieces of its body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a client may take for all of its body: the largest one needs less than a second, and
+/// who sends it octet by octet must not hold a connection for ever.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(120);
 /// How much of a body that is refused is read all the same. A client that is cut off while it
 /// sends sees a broken connection and never reads why (RFC 9112, section 9.6).
 const DRAINED: usize = 64 << 20;
@@ -36,25 +40,41 @@ pub(super) async fn read(body: Body, headers: &HeaderMap, limit: usize) -> Resul
         return Err(too_large(limit));
     }
     let mut read = Vec::with_capacity(announced.unwrap_or_default());
-    while let Some(piece) = next_piece(&mut body).await? {
-        if read.len() + piece.len() > limit {
-            drain(&mut body).await;
-            return Err(too_large(limit));
+    let pieces = async {
+        while let Some(piece) = next_piece(&mut body).await? {
+            if read.len() + piece.len() > limit {
+                return Ok(false);
+            }
+            read.extend_from_slice(&piece);
         }
-        read.extend_from_slice(&piece);
+        Ok(true)
+    };
+    let fits = timeout(PATIENCE_FOR_ALL, pieces).await.map_err(|_| {
+        let seconds = PATIENCE_FOR_ALL.as_secs();
+        let detail = format!("the body was not complete after {seconds} seconds");
+        Problem::new(Kind::Timeout, detail)
+    })??;
+    if !fits {
+        drain(&mut body).await;
+        return Err(too_large(limit));
     }
     Ok(read.into())
 }
 
-/// Reads and drops what a client still sends of a body that is not wanted.
+/// Reads and drops what a client still sends of a body that is not wanted; gives up on one that
+/// takes its time.
 pub(super) async fn drain(body: &mut Body) {
     let mut room = DRAINED;
-    while let Ok(Some(piece)) = next_piece(body).await {
-        let Some(rest) = room.checked_sub(piece.len()) else {
-            return;
-        };
-        room = rest;
-    }
+    let pieces = async {
+        while let Ok(Some(piece)) = next_piece(body).await {
+            let Some(rest) = room.checked_sub(piece.len()) else {
+                return;
+            };
+            room = rest;
+        }
+    };
+    // Whether all was read or not, the answer is the same.
+    let _ = timeout(PATIENCE, pieces).await;
 }
 
 /// Reads JSON; that it is said to be JSON, or nothing, has been asked by [`expect_type`].
@@ -101,7 +121,7 @@ pub(super) fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(
 async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     loop {
         let frame = poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-        let frame = tokio::time::timeout(PATIENCE, frame).await.map_err(|_| {
+        let frame = timeout(PATIENCE, frame).await.map_err(|_| {
             let seconds = PATIENCE.as_secs();
             Problem::new(
                 Kind::Timeout,
