@@ -14,7 +14,7 @@ use crate::config::{Config, Problems};
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
 use super::process::{Asked, Signals, forbid_core_dumps};
-use super::{say, serve, token};
+use super::{panics, say, serve, token};
 
 /// The demo's pool, as it lies in the repository.
 const MANIFEST: &str = include_str!("../../zones/demo.toml");
@@ -53,6 +53,7 @@ pub(super) enum DemoFailure {
 pub(super) fn run() -> Result<(), DemoFailure> {
     let config = Config::demo()?;
     Logs::start(config.log);
+    panics::tell();
     forbid_core_dumps();
     let runtime = serve::runtime()?;
     let loaded = Loaded::load(&config)?;

@@ -9,8 +9,10 @@
 //! Start reading at [`run`], then `node`.
 
 mod demo;
+mod http;
 mod logs;
 mod node;
+mod panics;
 mod process;
 mod restore;
 mod scrape;

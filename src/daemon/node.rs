@@ -15,10 +15,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
 use crate::metrics::Metrics;
-use crate::server::{Running, Server, ServerError};
+use crate::server::{self, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
 use crate::zone::{ZoneReader, zone_set};
 
+use super::http::{self, HttpLimits};
 use super::scrape;
 use super::sealing::{self, SealingFileError};
 use super::token::{self, TokenError};
@@ -93,11 +94,15 @@ pub(super) struct Node {
 impl Loaded {
     /// Opens store and key, and loads and publishes every zone; blocks until all is published.
     ///
+    /// The addresses are tried first and given back: sockets must not be open before there is
+    /// something to answer, but with an address in use nothing is made on disk.
+    ///
     /// # Errors
     ///
-    /// Says what keeps the node from starting. A store that was not there before may be there now;
-    /// one that was there is as it was.
+    /// Says what keeps the node from starting. A store that was not there before may be there now,
+    /// unless an address was in use; one that was there is as it was.
     pub(super) fn load(config: &Config) -> Result<Self, StartFailure> {
+        probe(config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let store = Embedded::open(&config.store)?;
         let sealing = sealing::open(&config.keys, &store)?;
@@ -163,10 +168,19 @@ impl Loaded {
         let (stop, stopped) = watch::channel(false);
         let address = api.local_addr().unwrap_or(config.api);
         let router = api::router(self.engine.clone(), self.metrics.clone());
-        let mut http = vec![tokio::spawn(speak(api, router, stopped.clone()))];
+        let limits = HttpLimits::default();
+        let mut http = vec![tokio::spawn(http::serve(
+            "API",
+            api,
+            router,
+            limits,
+            stopped.clone(),
+        ))];
         if let Some(listener) = scrape {
             let router = scrape::router(self.metrics.clone());
-            http.push(tokio::spawn(speak(listener, router, stopped)));
+            http.push(tokio::spawn(http::serve(
+                "metrics", listener, router, limits, stopped,
+            )));
         }
         Ok(Node {
             engine: self.engine,
@@ -219,6 +233,19 @@ async fn end(engine: &Engine, threads: EngineThreads) {
     }
 }
 
+/// Tries all addresses and gives them back.
+fn probe(config: &Config) -> Result<(), StartFailure> {
+    let metrics = config.metrics.map(|address| ("metrics", address));
+    for (what, address) in [("API", config.api)].into_iter().chain(metrics) {
+        std::net::TcpListener::bind(address).map_err(|source| StartFailure::Listen {
+            what,
+            address,
+            source,
+        })?;
+    }
+    Ok(server::probe(&config.server)?)
+}
+
 /// Opens a listener for HTTP.
 async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartFailure> {
     TcpListener::bind(address)
@@ -228,18 +255,6 @@ async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, 
             address,
             source,
         })
-}
-
-/// Speaks HTTP until `stopped` turns true and the requests in flight are answered.
-async fn speak(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
-    let until = async move {
-        // A closed channel means that the node is gone.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    };
-    let served = axum::serve(listener, router).with_graceful_shutdown(until);
-    if let Err(error) = served.await {
-        tracing::error!(%error, "an HTTP listener has ended");
-    }
 }
 
 /// Says why an address could not be had.

@@ -9,6 +9,7 @@ use crate::config::Config;
 
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
+use super::panics;
 use super::process::{Asked, Signals, forbid_core_dumps};
 
 /// What the process exits with when a second signal does not let it end by itself.
@@ -21,6 +22,7 @@ const ENDED_BY_SIGNAL: i32 = 130;
 /// Says what keeps the node from starting.
 pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
     let logs = Logs::start(config.log);
+    panics::tell();
     forbid_core_dumps();
     let runtime = runtime()?;
     let loaded = Loaded::load(&config)?;

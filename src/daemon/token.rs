@@ -1,7 +1,7 @@
 //! The admin token of a first start, and of a restored store.
 
-use std::io;
-use std::ops::{Bound, ControlFlow};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -9,8 +9,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
-use crate::store::record::TokenRecord;
-use crate::store::{Batch, Direction, Space, Store, StoreError};
+use crate::store::record::{self, TokenRecord};
+use crate::store::{Batch, Store, StoreError};
 
 use super::sealing::write_secret;
 
@@ -19,6 +19,9 @@ pub(super) const FILE: &str = "admin.token";
 
 /// What every token begins with, so that people and secret scanners know one when they see it.
 const PREFIX: &str = "mxpool_";
+
+/// How much of the file is read: more than any token has, so that a longer text is noticed.
+const MOST: usize = 256;
 
 /// The admin token's id in the store.
 const ID: &[u8] = b"admin";
@@ -46,16 +49,73 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
-/// Makes the admin token of a store that has no token; the store keeps its hash alone.
+/// Makes the admin token of a store that has none, or whose file is gone; the store keeps its hash
+/// alone.
+///
+/// A file that is gone is the way back for an operator who has lost the token, or no longer trusts
+/// it: who may take files out of the store's folder may do anything to the store, so nobody gains
+/// a right by it. A file that is there is never replaced, whatever it holds: it may be another
+/// store's, put there by mistake.
 ///
 /// # Errors
 ///
 /// When it cannot be made durable in both places. The next start tries again then.
 pub(super) fn ensure(folder: &Path, store: &dyn Store, now: Timestamp) -> Result<(), TokenError> {
-    if has_token(store)? {
-        return Ok(());
+    let known: Option<TokenRecord> = record::get(store, ID)?;
+    let Some(known) = known else {
+        return replace(folder, store, now);
+    };
+    let path = folder.join(FILE);
+    match found(&path, &known) {
+        Ok(Found::Token) => {}
+        Ok(Found::Nothing) => {
+            replace(folder, store, now)?;
+            tracing::warn!(
+                file = %path.display(),
+                "the admin token's file was missing: a new token is in it, the old one is worth \
+                 nothing from now on"
+            );
+        }
+        Ok(Found::Another) => tracing::warn!(
+            file = %path.display(),
+            "the file holds another token than the store's admin token, the API will refuse it; \
+             with the file removed, the next start makes a new token"
+        ),
+        Err(error) => tracing::warn!(
+            file = %path.display(),
+            %error,
+            "the admin token's file cannot be read; its owner must be the user of this server"
+        ),
     }
-    replace(folder, store, now)
+    Ok(())
+}
+
+/// What the token's file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// The store's token.
+    Token,
+    /// Something else.
+    Another,
+    /// It is not there.
+    Nothing,
+}
+
+/// Looks into the token's file.
+fn found(path: &Path, known: &TokenRecord) -> io::Result<Found> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) => return Err(error),
+    };
+    let mut octets = Zeroizing::new(Vec::with_capacity(MOST));
+    file.take(MOST as u64).read_to_end(&mut octets)?;
+    let hash = digest(&SHA256, octets.trim_ascii());
+    Ok(if hash.as_ref() == known.hash {
+        Found::Token
+    } else {
+        Found::Another
+    })
 }
 
 /// Makes a new admin token; the one before it is worth nothing from the next start on.
@@ -84,21 +144,6 @@ pub(super) fn replace(folder: &Path, store: &dyn Store, now: Timestamp) -> Resul
     );
     store.commit(&batch)?;
     Ok(())
-}
-
-/// Returns whether the store has any token.
-fn has_token(store: &dyn Store) -> Result<bool, StoreError> {
-    let mut found = false;
-    store.scan(
-        Space::Token,
-        Bound::Unbounded,
-        Direction::Ascending,
-        &mut |_, _| {
-            found = true;
-            ControlFlow::Break(())
-        },
-    )?;
-    Ok(found)
 }
 
 /// Makes a token of 256 random bits.
@@ -134,7 +179,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
-    use crate::store::{Memory, record};
+    use crate::store::Memory;
 
     #[test]
     fn a_first_start_writes_the_token_and_stores_its_hash() {
@@ -173,15 +218,57 @@ mod tests {
         }
     }
 
+    /// Returns the hash that the store has.
+    fn hash(store: &Memory) -> [u8; 32] {
+        record::get::<TokenRecord>(store, ID).unwrap().unwrap().hash
+    }
+
     #[test]
     fn a_later_start_makes_no_other_token() {
         let folder = tempfile::tempdir().unwrap();
         let store = Memory::new();
         ensure(folder.path(), &store, Timestamp::from_secs(1)).unwrap();
+        let first = hash(&store);
+        let text = fs::read(folder.path().join(FILE)).unwrap();
+
+        ensure(folder.path(), &store, Timestamp::from_secs(2)).unwrap();
+
+        assert_eq!(hash(&store), first);
+        assert_eq!(fs::read(folder.path().join(FILE)).unwrap(), text);
+    }
+
+    #[test]
+    fn a_missing_file_means_a_new_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Memory::new();
+        ensure(folder.path(), &store, Timestamp::from_secs(1)).unwrap();
+        let first = hash(&store);
         fs::remove_file(folder.path().join(FILE)).unwrap();
 
         ensure(folder.path(), &store, Timestamp::from_secs(2)).unwrap();
 
-        assert!(!folder.path().join(FILE).exists());
+        assert_ne!(hash(&store), first);
+        let known = record::get(&store, ID).unwrap().unwrap();
+        assert_eq!(
+            found(&folder.path().join(FILE), &known).unwrap(),
+            Found::Token
+        );
+    }
+
+    #[test]
+    fn a_file_with_another_token_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Memory::new();
+        ensure(folder.path(), &store, Timestamp::from_secs(1)).unwrap();
+        let first = hash(&store);
+        let path = folder.path().join(FILE);
+        for text in ["", "mxpool_other\n", "x".repeat(9_999).as_str()] {
+            fs::write(&path, text).unwrap();
+
+            ensure(folder.path(), &store, Timestamp::from_secs(2)).unwrap();
+
+            assert_eq!(hash(&store), first);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
     }
 }

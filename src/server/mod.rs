@@ -21,7 +21,7 @@ mod tcp;
 mod udp;
 
 pub use config::{ServerConfig, TcpLimits};
-pub use running::{Running, Server, ServerError};
+pub use running::{Running, Server, ServerError, probe};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
-use socket2::Socket;
+use socket2::{Socket, Type};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -80,6 +80,27 @@ impl Server {
     ) -> Result<Running, ServerError> {
         start(&config, &Responders::new(zones, clock, metrics))
     }
+}
+
+/// Takes every address of `config` and gives it back at once, to learn whether it can be had.
+///
+/// So a start that cannot succeed is told before it has loaded, or made, anything; what is asked
+/// while an address is taken is lost, as if nobody were there. The answer may have changed by the
+/// time of [`Server::start`], which says the same then.
+///
+/// # Errors
+///
+/// Names the address that could not be had.
+pub fn probe(config: &ServerConfig) -> Result<(), ServerError> {
+    let mut taken = Vec::new();
+    for address in &config.listen {
+        // TCP first, as another server of ours shares its UDP addresses but never those.
+        for (transport, kind) in [("TCP", Type::STREAM), ("UDP", Type::DGRAM)] {
+            let socket = socket::take(*address, kind);
+            taken.push(socket.map_err(|source| refused(*address, transport, source))?);
+        }
+    }
+    Ok(())
 }
 
 impl Running {

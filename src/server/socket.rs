@@ -93,3 +93,21 @@ pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
+
+/// Binds a socket to `address` that shares it with nobody and never listens.
+///
+/// # Errors
+///
+/// What the system said.
+pub(super) fn take(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, None)?;
+    if kind == Type::STREAM {
+        // As for a listener: old connections' TIME_WAIT is no obstacle, a listener is.
+        socket.set_reuse_address(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}

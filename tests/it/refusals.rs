@@ -648,6 +648,9 @@ fn a_second_server_on_a_store_or_a_port_is_refused() {
         !good && printed.contains(&first.dns.to_string()),
         "{printed}"
     );
+    for made in ["data", "keys"] {
+        assert!(!other.path().join(made).exists(), "{made} was made");
+    }
 }
 
 #[test]
