@@ -357,9 +357,7 @@ fn explained(
         && others(ours) == others(theirs)
         && nsecs(ours) > nsecs(theirs);
     let lower = query.qname.to_ascii_lowercase();
-    let is_orphan = [name("deep.below.orphan.test"), name("below.orphan.test")]
-        .iter()
-        .any(|apart| lower == *apart);
+    let is_orphan = [name("deep.below.orphan.test"), name("below.orphan.test")].contains(&lower);
     match (peer, ours.differing(theirs).as_str()) {
         ("knot", "authority") if same_but_for_nsec => Some(
             "knot leaves out a proof: where the wildcard owns nothing, or where NSEC itself comes of \
