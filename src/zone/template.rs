@@ -1,6 +1,7 @@
 //! The RRsets that the zones of a pool share, relative to an apex.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -73,10 +74,13 @@ impl RelativeRrset {
 ///
 /// Immutable and named by its content, so that a stored one can be kept while any zone refers to
 /// it, whatever a later release would render.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Template {
     /// The RRsets, sorted by owner and type.
     rrsets: Vec<RelativeRrset>,
+    /// Its name, once it was asked for: every zone that is signed asks twice.
+    #[serde(skip)]
+    id: OnceLock<TemplateId>,
 }
 
 /// The name of a template: SHA-256 over its content.
@@ -103,7 +107,10 @@ impl Template {
         for rrset in &mut rrsets {
             rrset.rdatas.sort_unstable();
         }
-        Ok(Self { rrsets })
+        Ok(Self {
+            rrsets,
+            id: OnceLock::new(),
+        })
     }
 
     /// Returns the RRsets, sorted by owner and type.
@@ -116,6 +123,11 @@ impl Template {
     /// Each RRset is hashed as owner, type, TTL and data, each variable part behind its length, so
     /// that two templates have one name only if they are the same.
     pub fn id(&self) -> TemplateId {
+        *self.id.get_or_init(|| self.digest())
+    }
+
+    /// Computes the template's name.
+    fn digest(&self) -> TemplateId {
         let mut octets = Vec::new();
         let mut part = |bytes: &[u8]| {
             octets.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
@@ -138,6 +150,14 @@ impl Template {
         TemplateId(id)
     }
 }
+
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        self.rrsets == other.rrsets
+    }
+}
+
+impl Eq for Template {}
 
 impl fmt::Display for TemplateId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
