@@ -185,7 +185,7 @@ impl Name {
 
     /// Returns whether this name is `other` or lies below it.
     pub fn is_at_or_below(&self, other: &Self) -> bool {
-        self.relative_to(other).is_some()
+        self.labels_in_front_of(other).is_some()
     }
 
     /// Returns whether this name lies below `other`.
@@ -195,6 +195,12 @@ impl Name {
 
     /// Returns the labels in front of `apex`, if this name is at or below it.
     pub fn relative_to(&self, apex: &Self) -> Option<RelativeName> {
+        let labels = self.labels_in_front_of(apex)?;
+        Some(RelativeName::from_checked(labels.into()))
+    }
+
+    /// Returns the octets of the labels in front of `apex`, if this name is at or below it.
+    fn labels_in_front_of(&self, apex: &Self) -> Option<&[u8]> {
         let cut = self.0.len().checked_sub(apex.0.len())?;
         if self.0[cut..] != apex.0[..] {
             return None;
@@ -204,7 +210,7 @@ impl Name {
         while at < cut {
             at += 1 + usize::from(self.0[at]);
         }
-        (at == cut).then(|| RelativeName::from_checked(self.0[..cut].into()))
+        (at == cut).then(|| &self.0[..cut])
     }
 
     /// Returns the name with `label` put in front.
@@ -373,30 +379,39 @@ pub(super) fn write_labels(
 ///
 /// Labels are compared from the right; a name sorts before everything below it.
 pub(super) fn canonical_cmp(left: Labels<'_>, right: Labels<'_>) -> Ordering {
-    // At most 127 labels fit into 255 octets.
-    let (mut left_starts, mut right_starts) = ([0_u8; 128], [0_u8; 128]);
-    let left_count = label_starts(left.rest, &mut left_starts);
-    let right_count = label_starts(right.rest, &mut right_starts);
+    // Hardly a name has more than 16 labels, and sorted maps of names ask often: to clear as many
+    // octets as the longest name needs would take longer than to compare. At most 127 labels fit
+    // into 255 octets.
+    canonical_cmp_within::<16>(left, right)
+        .or_else(|| canonical_cmp_within::<128>(left, right))
+        .expect("a name has at most 127 labels")
+}
+
+/// Compares two sequences of at most `N` labels; `None` when one has more.
+fn canonical_cmp_within<const N: usize>(left: Labels<'_>, right: Labels<'_>) -> Option<Ordering> {
+    let (mut left_starts, mut right_starts) = ([0_u8; N], [0_u8; N]);
+    let left_count = label_starts(left.rest, &mut left_starts)?;
+    let right_count = label_starts(right.rest, &mut right_starts)?;
     for back in 1..=left_count.min(right_count) {
         let left_label = label_at(left.rest, left_starts[left_count - back]);
         let right_label = label_at(right.rest, right_starts[right_count - back]);
         match left_label.cmp(right_label) {
             Ordering::Equal => {}
-            unequal => return unequal,
+            unequal => return Some(unequal),
         }
     }
-    left_count.cmp(&right_count)
+    Some(left_count.cmp(&right_count))
 }
 
-/// Notes where each label begins and returns how many there are.
-fn label_starts(labels: &[u8], starts: &mut [u8; 128]) -> usize {
+/// Notes where each label begins and returns how many there are; `None` when there is no room.
+fn label_starts(labels: &[u8], starts: &mut [u8]) -> Option<usize> {
     let (mut at, mut count) = (0, 0);
     while at < labels.len() {
-        starts[count] = at as u8;
+        *starts.get_mut(count)? = at as u8;
         count += 1;
         at += 1 + usize::from(labels[at]);
     }
-    count
+    Some(count)
 }
 
 /// Returns the label whose length octet stands at `start`.
