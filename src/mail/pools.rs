@@ -182,7 +182,6 @@ mod tests {
     use super::*;
     use crate::mail::operator_zone::tests::zone;
     use crate::mail::sample;
-    use crate::wire::Apex;
     use crate::zone::ZoneData;
 
     /// Holds domains of some pool.
@@ -193,10 +192,6 @@ mod tests {
             let pool = "main".to_owned();
             let here = self.0.contains(&name.to_api_text().as_str());
             here.then_some(Holder::Domain { pool })
-        }
-
-        fn domain_below(&self, _name: &Name) -> Option<Apex> {
-            None
         }
     }
 

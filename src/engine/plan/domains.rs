@@ -44,7 +44,7 @@ impl Draft<'_> {
         }
         self.check_place(name)?;
         self.check_length(&add.pool, name)?;
-        let faults = mail::check_domain(name, &self.all_settings(), self);
+        let faults = mail::check_domain(name, &self.all_settings());
         if !faults.is_empty() {
             return Err(Refusal::Invalid(faults));
         }

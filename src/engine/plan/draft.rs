@@ -137,18 +137,18 @@ impl<'f> Draft<'f> {
     /// Refuses what touches more than is done without a word (`expect_domains`).
     pub(super) fn expect(&mut self, change: &Change) {
         let existing = self.facts.domains.len() as u64;
-        self.touched = self
-            .domains
-            .keys()
-            .filter(|name| self.facts.domains.contains_key(*name))
-            .count() as u64;
+        let (mut touched, mut created) = (0, 0);
+        for (name, draft) in &self.domains {
+            if self.facts.domains.contains_key(name) {
+                touched += 1;
+            } else {
+                created += u64::from(draft.is_some());
+            }
+        }
+        self.touched = touched;
+        self.plan.created_domains = created;
         let bound = self.touched.max(self.bound_by_settings());
         self.plan.existing_domains = bound;
-        self.plan.created_domains = self
-            .domains
-            .iter()
-            .filter(|(name, draft)| draft.is_some() && !self.facts.domains.contains_key(*name))
-            .count() as u64;
 
         // max(100, 5 %) is what one call may touch by mistake without much harm.
         let large = bound > 100.max(existing / 20);
@@ -326,11 +326,6 @@ impl Hosted for Draft<'_> {
         }
         let pool = self.pool_of(&apex)?.to_string();
         Some(Holder::Domain { pool })
-    }
-
-    fn domain_below(&self, name: &Name) -> Option<Apex> {
-        let apex = Apex::new(name.clone()).ok()?;
-        self.domains_below(&apex).next().cloned()
     }
 }
 

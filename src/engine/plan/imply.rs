@@ -146,45 +146,45 @@ impl Draft<'_> {
     /// Says what each domain that changes is made from.
     fn make_domains(&mut self) {
         let mut clashes = Vec::new();
-        let mut made = Vec::new();
-        for (name, draft) in &self.domains {
-            let Some(draft) = draft else {
-                continue;
-            };
-            let Some(recipe) = self.recipe(&draft.pool) else {
-                continue;
-            };
-            let new = self.facts.domains.get(name).is_none_or(|domain| {
-                let old = self.facts.pools.get(&domain.pool);
-                let same = old.is_some_and(|old| old.recipe.makes_the_same(recipe));
-                !same || domain.extra() != draft.extra()
-            });
-            if !new {
-                continue;
-            }
-            if let Some(clash) = clash(recipe, draft.extra()) {
-                let why = format!("the RRset {clash} belongs to the pool {}", draft.pool);
-                clashes.push((draft.op, Refusal::Conflict(why)));
-            }
-            made.push((
-                name.clone(),
-                ZoneInputs {
+        let made: Vec<Option<ZoneInputs>> = self
+            .domains
+            .iter()
+            .map(|(name, draft)| {
+                let draft = draft.as_ref()?;
+                let recipe = self.recipe(&draft.pool)?;
+                if !self.is_made_anew(name, draft, recipe) {
+                    return None;
+                }
+                if let Some(clash) = clash(recipe, draft.extra()) {
+                    let why = format!("the RRset {clash} belongs to the pool {}", draft.pool);
+                    clashes.push((draft.op, Refusal::Conflict(why)));
+                }
+                Some(ZoneInputs {
                     base: draft.served.as_ref().map(|served| served.version),
                     material: Material::Domain {
                         recipe: Arc::clone(recipe),
                         extra: draft.extra().to_vec(),
                     },
-                },
-            ));
-        }
+                })
+            })
+            .collect();
         for (at, refusal) in clashes {
             self.refuse(at, refusal);
         }
-        for (name, inputs) in made {
-            if let Some(Some(draft)) = self.domains.get_mut(&name) {
+        for (draft, inputs) in self.domains.values_mut().zip(made) {
+            if let (Some(draft), Some(inputs)) = (draft, inputs) {
                 draft.inputs = Some(inputs);
             }
         }
+    }
+
+    /// Returns whether a domain's zone will be made from something else than now.
+    fn is_made_anew(&self, name: &Apex, draft: &DomainDraft, recipe: &Recipe) -> bool {
+        self.facts.domains.get(name).is_none_or(|domain| {
+            let old = self.facts.pools.get(&domain.pool);
+            let same = old.is_some_and(|old| old.recipe.makes_the_same(recipe));
+            !same || domain.extra() != draft.extra()
+        })
     }
 
     /// Refuses what breaks mail between pools, zones and domains.
