@@ -1,6 +1,7 @@
 //! From prepared changes to durable, served facts.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -34,6 +35,8 @@ const GARBAGE: usize = 256;
 struct Round {
     /// Changes, in the order of their revisions.
     jobs: Vec<JobId>,
+    /// The domains and zones that it alters, if it alters nothing else that plans depend on.
+    names: Option<BTreeSet<Apex>>,
     /// Zones that are stored ahead of their changes.
     ahead: Vec<(JobId, Apex)>,
     /// Zones that were signed again.
@@ -59,16 +62,21 @@ impl Writer {
     /// Commits what is ready, in one transaction, publishes it and answers.
     pub(super) fn commit_round(&mut self) {
         let now = self.shared.clock.now();
-        let jobs = self.choose_jobs(now);
+        let (jobs, mut names) = self.choose_jobs(now);
         // A commit of their own is for many of them; with another one they go along.
         let ahead = if jobs.is_empty() && self.ahead.len() < AHEAD {
             Vec::new()
         } else {
             std::mem::take(&mut self.ahead)
         };
+        let renewed = self.current_renewals(&jobs);
+        if let Some(names) = &mut names {
+            names.extend(renewed.iter().map(|renewed| renewed.apex.clone()));
+        }
         let mut round = Round {
-            renewed: self.current_renewals(&jobs),
+            renewed,
             jobs,
+            names,
             ahead,
             garbage: self.garbage.len().min(GARBAGE),
             stray_keys: std::mem::take(&mut self.stray_keys),
@@ -106,7 +114,9 @@ impl Writer {
 
     /// Chooses the ready changes that can be committed together; the others wait for the next
     /// round, are prepared further, or are refused on what is true now.
-    fn choose_jobs(&mut self, now: Timestamp) -> Vec<JobId> {
+    ///
+    /// Returns the domains that they alter, too; `None` if they alter pools or zones.
+    fn choose_jobs(&mut self, now: Timestamp) -> (Vec<JobId>, Option<BTreeSet<Apex>>) {
         let mut chosen: Vec<JobId> = Vec::new();
         let mut names: BTreeSet<Apex> = BTreeSet::new();
         let mut later = Vec::new();
@@ -144,7 +154,7 @@ impl Writer {
             chosen.push(id);
         }
         self.ready.extend(later);
-        chosen
+        (chosen, (!structural).then_some(names))
     }
 
     /// Looks whether a change is still what it was when it was planned.
@@ -273,6 +283,7 @@ impl Writer {
         let mut answers = Vec::new();
         let shared = Arc::clone(&self.shared);
         let mut facts = shared.facts.write().unwrap_or_else(PoisonError::into_inner);
+        let planned_on = facts.generation;
         facts.generation += u64::from(!(round.jobs.is_empty() && round.renewed.is_empty()));
         for id in round.jobs {
             let Some(mut job) = self.jobs.remove(&id) else {
@@ -311,8 +322,15 @@ impl Writer {
             publication.images.push(image);
             self.renewals.done([apex]);
         }
-        let revision = facts.revision;
+        let (revision, generation) = (facts.revision, facts.generation);
         drop(facts);
+        // To plan a large change again costs as much as to commit it, and small ones come by the
+        // hundred meanwhile.
+        if let Some(names) = &round.names {
+            let jobs = self.jobs.values_mut();
+            jobs.filter(|job| job.planned_on == planned_on && job.stands_beside(names))
+                .for_each(|job| job.planned_on = generation);
+        }
         self.shared.metrics.stored(revision);
         self.garbage.drain(..round.garbage);
         self.keys.forget(round.forgotten);
@@ -413,19 +431,33 @@ impl Job {
         !self.planned.plan.effects.is_empty()
     }
 
+    /// Returns whether the plan is what it would be if other changes had been made of `names`
+    /// before, and of nothing else.
+    ///
+    /// So it is while it only adds domains: what they are made from is their pool's, and what stands
+    /// against a name are others above and below it. The name itself is claimed.
+    fn stands_beside(&self, names: &BTreeSet<Apex>) -> bool {
+        let planned = &self.planned;
+        let only_adds = planned.plan.existing_domains == 0;
+        only_adds && !planned.structural && !planned.waits_for_keys && !self.overlaps(names)
+    }
+
     /// Returns whether the change is about names that are, lie above or lie below one of `names`.
     fn overlaps(&self, names: &BTreeSet<Apex>) -> bool {
-        use std::ops::Bound;
-        if names.is_empty() {
-            return false;
+        // One that lies above another has it below: so the fewer are looked up among the more.
+        let ours = &self.planned.domains;
+        if names.len() < ours.len() {
+            names.iter().any(|name| {
+                let next = ours.range::<Apex, _>(behind(name)).next();
+                let next = next.map(|(next, _)| next);
+                is_related(name, next, |other| ours.contains_key(other))
+            })
+        } else {
+            ours.keys().any(|name| {
+                let next = names.range::<Apex, _>(behind(name)).next();
+                is_related(name, next, |other| names.contains(other))
+            })
         }
-        self.planned.domains.keys().any(|name| {
-            let after = (Bound::Excluded(name), Bound::Unbounded);
-            let next = names.range::<Apex, _>(after).next();
-            names.contains(name)
-                || next.is_some_and(|next| next.is_below(name))
-                || ancestors(name).any(|above| names.contains(&above))
-        })
     }
 
     /// Returns the versions that nothing names once the change is a fact.
@@ -582,6 +614,19 @@ impl Job {
     }
 }
 
+/// Returns the bounds of what lies behind a name in canonical order.
+fn behind(name: &Apex) -> (Bound<&Apex>, Bound<&Apex>) {
+    (Bound::Excluded(name), Bound::Unbounded)
+}
+
+/// Returns whether a sorted set has a name, one above or one below it; `next` is the first one
+/// behind the name.
+fn is_related(name: &Apex, next: Option<&Apex>, has: impl Fn(&Apex) -> bool) -> bool {
+    has(name)
+        || next.is_some_and(|next| next.is_below(name))
+        || ancestors(name).any(|above| has(&above))
+}
+
 impl Prepared {
     /// Adds the signed zone, and keys that are new, to a batch; nothing if it is stored already.
     fn put(&self, batch: &mut Batch) {
@@ -589,9 +634,9 @@ impl Prepared {
             return;
         };
         let key = record::signed_zone_key(&self.apex, self.served.version);
-        batch.put_record(&key, &records.zone);
+        batch.put(Space::SignedZone, &key, records.zone.clone());
         if let Some(keys) = &records.keys {
-            batch.put_record(self.apex.as_wire(), keys);
+            batch.put(Space::Key, self.apex.as_wire(), keys.clone());
         }
     }
 }

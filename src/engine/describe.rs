@@ -1,5 +1,8 @@
 //! What the audit log says stood and stands: JSON documents of what a step is about.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Op;
@@ -20,7 +23,7 @@ pub(super) fn before(facts: &Facts, op: &Op) -> Option<String> {
         Subject::Zone(apex) => zone_document(apex, &facts.zones.get(apex)?.records),
         Subject::Domain(name) => {
             let domain = facts.domains.get(name)?;
-            domain_document(name, &domain.pool, domain.state, domain.rare.as_deref())
+            return domain_document(name, &domain.pool, domain.state, domain.rare.as_deref());
         }
     };
     Some(document.to_string())
@@ -39,7 +42,7 @@ pub(super) fn after(planned: &Planned, op: &Op) -> Option<String> {
         }
         Subject::Domain(name) => {
             let draft = planned.domains.get(name)?.as_ref()?;
-            domain_document(name, &draft.pool, draft.state, draft.rare.as_deref())
+            return domain_document(name, &draft.pool, draft.state, draft.rare.as_deref());
         }
     };
     Some(document.to_string())
@@ -84,35 +87,55 @@ fn zone_document(apex: &Apex, records: &[RelativeRrset]) -> Value {
     json!({ "records": data.to_master() })
 }
 
+/// What is said about a domain; what is absent is not shown.
+///
+/// Written as it is, without a tree in between: a change may tell of ten thousand.
+#[derive(Serialize)]
+struct DomainDocument<'d> {
+    /// When its registration ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// The operator's own labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'d BTreeMap<String, String>>,
+    /// The pool it belongs to.
+    pool: &'d str,
+    /// Where it is registered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registrar: Option<&'d str>,
+    /// The RRsets that it has alone, a line for each record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rrsets: Vec<String>,
+    /// Where it stands in its life.
+    state: &'d str,
+}
+
 /// Returns what is said about a domain.
-fn domain_document(name: &Apex, pool: &str, state: LifecycleState, rare: Option<&Rare>) -> Value {
-    let mut document = json!({ "pool": pool, "state": state.as_str() });
-    let Some(rare) = rare else {
-        return document;
+fn domain_document(
+    name: &Apex,
+    pool: &str,
+    state: LifecycleState,
+    rare: Option<&Rare>,
+) -> Option<String> {
+    let extra = rare.map_or(&[][..], |rare| &rare.extra);
+    let rrsets = extra.iter().flat_map(|rrset| {
+        rrset.rdatas.iter().filter_map(move |rdata| {
+            let rdata = rdata.under(rrset.rtype, name).ok()?;
+            let data = rdata.to_text(rrset.rtype);
+            let RelativeRrset {
+                owner, ttl, rtype, ..
+            } = rrset;
+            Some(format!("{owner} {ttl} {rtype} {data}"))
+        })
+    });
+    let labels = rare.map(|rare| &rare.labels);
+    let document = DomainDocument {
+        expires_at: rare.and_then(|rare| Some(rare.expires_at?.to_string())),
+        labels: labels.filter(|labels| !labels.is_empty()),
+        pool,
+        registrar: rare.and_then(|rare| rare.registrar.as_deref()),
+        rrsets: rrsets.collect(),
+        state: state.as_str(),
     };
-    if let Some(registrar) = &rare.registrar {
-        document["registrar"] = json!(registrar);
-    }
-    if let Some(expires_at) = rare.expires_at {
-        document["expires_at"] = json!(expires_at.to_string());
-    }
-    if !rare.labels.is_empty() {
-        document["labels"] = json!(rare.labels);
-    }
-    if !rare.extra.is_empty() {
-        let extra = rare.extra.iter();
-        let extra = extra.flat_map(|rrset| {
-            let data = rrset.rdatas.iter().filter_map(|rdata| {
-                let rdata = rdata.under(rrset.rtype, name).ok()?;
-                let data = rdata.to_text(rrset.rtype);
-                Some(format!(
-                    "{} {} {} {data}",
-                    rrset.owner, rrset.ttl, rrset.rtype
-                ))
-            });
-            data.collect::<Vec<_>>()
-        });
-        document["rrsets"] = json!(extra.collect::<Vec<_>>());
-    }
-    document
+    serde_json::to_string(&document).ok()
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::facts::{Recipe, Served, SharedTemplate};
 use crate::clock::Timestamp;
 use crate::dnssec::{
-    self, Previous, SealError, SealingKey, SignError, SigningKey, SigningPolicy, key_rrsets,
+    self, Extent, Previous, SealError, SealingKey, SignError, SigningKey, SigningPolicy, key_rrsets,
 };
 use crate::store::record::{self, KeysRecord, SignedZoneRecord};
 use crate::store::{Store, StoreError};
@@ -90,13 +90,13 @@ pub(super) struct Prepared {
     pub(super) signatures: u64,
 }
 
-/// What is stored of a prepared zone.
+/// What is stored of a prepared zone, in stored form: the writer only hands it on.
 #[derive(Debug)]
 pub(super) struct Records {
     /// The signatures.
-    pub(super) zone: SignedZoneRecord,
+    pub(super) zone: Vec<u8>,
     /// The sealed keys, if they are new.
-    pub(super) keys: Option<KeysRecord>,
+    pub(super) keys: Option<Vec<u8>>,
 }
 
 /// Why a zone could not be prepared.
@@ -202,7 +202,13 @@ impl Workshop {
         let started = Instant::now();
         let signed = dnssec::sign(&unsigned, &references, &policy, now, reusable)?;
         let took = started.elapsed();
-        dnssec::check(&signed, &unsigned, dnssec::Extent::OneOfEachKey, now)?;
+        // A key that was read from the store is held against its public half while it is read, and
+        // signed for this zone before.
+        let extent = match keys.sealed {
+            Some(_) => Extent::OneOfEachKey,
+            None => Extent::Structure,
+        };
+        dnssec::check(&signed, &unsigned, extent, now)?;
         let image = ZoneImage::compose(&signed, &template.template, &self.layouts)?;
         let ds = references.iter().map(|key| key.ds(&task.apex));
         let served = Served {
@@ -222,8 +228,8 @@ impl Workshop {
             image,
             signatures: (signed.signatures.len() / SIGNATURE_LENGTH) as u64,
             records: Some(Records {
-                zone: SignedZoneRecord::from(signed),
-                keys: keys.sealed,
+                zone: record::encode(&SignedZoneRecord::from(signed)),
+                keys: keys.sealed.as_ref().map(record::encode),
             }),
             apex: task.apex,
         };

@@ -67,7 +67,7 @@ pub(super) fn sign_again(
                 continue;
             };
             let key = record::signed_zone_key(&prepared.apex, prepared.served.version);
-            batch.put_record(&key, &records.zone);
+            batch.put(Space::SignedZone, &key, records.zone.clone());
             if let Some(old) = prepared.replaces {
                 let key = record::signed_zone_key(&prepared.apex, old);
                 batch.delete(Space::SignedZone, &key);

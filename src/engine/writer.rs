@@ -365,10 +365,11 @@ impl Writer {
 
     /// Answers a change that is done, and takes in those that waited for it.
     pub(super) fn finish(&mut self, id: JobId, job: Job, outcome: Result<Outcome, Vec<OpError>>) {
+        // Whoever is answered and asks again is heard when all this is done.
+        respond(job.answer, outcome);
         for claim in &job.claims {
             self.claims.remove(claim);
         }
-        respond(job.answer, outcome);
         self.starving.remove(&id);
         for (change, answer) in job.parked {
             self.accept(change, answer);

@@ -78,6 +78,26 @@ fn a_small_change_overtakes_a_batch() {
 }
 
 #[test]
+fn a_batch_is_refused_for_a_name_that_came_above_or_below_one_of_its_own() {
+    for (ours, theirs) in [("x.d.example", "d.example"), ("d.example", "x.d.example")] {
+        let house = House::with_pool();
+        let mut batch = batch(600);
+        batch.ops.push(add(ours));
+        let wait = house.begin(batch);
+
+        // Others that stand beside it do not hide the one that does not.
+        house.done(add("beside.example"));
+        house.done(add(theirs));
+
+        let refused = wait().unwrap_err();
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert_eq!(refused[0].op, 600);
+        assert!(matches!(refused[0].refusal, Refusal::Conflict(_)));
+        assert_eq!(house.engine.view().domain_count(), 2);
+    }
+}
+
+#[test]
 fn a_batch_whose_pool_changes_meanwhile_is_made_from_the_new_one() {
     let house = House::with_pool();
     let wait = house.begin(batch(300));
