@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ring::digest::{Context, SHA256};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::body;
@@ -242,8 +243,15 @@ pub(super) fn entity_tag(revision: u64) -> HeaderValue {
 
 /// Answers with a JSON document.
 pub(super) fn json(status: StatusCode, document: &Value) -> Response {
+    self::document(status, document)
+}
+
+/// Answers with whatever JSON can write.
+pub(super) fn document(status: StatusCode, document: &impl Serialize) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json")];
-    (status, headers, document.to_string()).into_response()
+    let text = serde_json::to_string(document);
+    let text = text.expect("documents have texts for keys, and a text only grows");
+    (status, headers, text).into_response()
 }
 
 /// Answers with a single resource: its document and its tag, or 304.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::call::{self, Call, Wish, json as answer, resource, with_tag};
@@ -350,18 +351,50 @@ fn added(steps: &Steps) -> Vec<Apex> {
     names.collect()
 }
 
+/// The answer to a batch.
+#[derive(Serialize)]
+struct BatchDocument {
+    /// How many domains there are.
+    created: usize,
+    /// Each domain.
+    items: Vec<BatchItem>,
+    /// The revision at which they are there.
+    revision: u64,
+}
+
+/// A domain in the answer to a batch.
+#[derive(Serialize)]
+struct BatchItem {
+    /// What its parent must be told.
+    ds: Vec<show::DsDocument>,
+    /// Its name.
+    name: String,
+}
+
+/// How many domains are looked up while the facts are held still, which the writer waits for.
+const SLICE: usize = 256;
+
 /// Answers to a batch: each domain with its DS.
+///
+/// Written without a tree in between, which would take several times as long for ten thousand.
 fn batch(call: &Call, names: &[Apex], revision: u64) -> Response {
-    let view = call.api.engine.view();
-    let items = names.iter().map(|name| {
-        let domain = view.domain(name);
-        let ds = domain.map_or_else(|| json!([]), |domain| show::ds(name, &domain.ds));
-        json!({"name": name.to_api_text(), "ds": ds})
-    });
-    let items: Vec<Value> = items.collect();
-    drop(view);
-    let document = json!({"revision": revision, "created": names.len(), "items": items});
-    answer(StatusCode::CREATED, &document)
+    let mut items = Vec::with_capacity(names.len());
+    for names in names.chunks(SLICE) {
+        let view = call.api.engine.view();
+        let found: Vec<Option<Domain>> = names.iter().map(|name| view.domain(name)).collect();
+        drop(view);
+        items.extend(names.iter().zip(found).map(|(name, found)| BatchItem {
+            ds: found.map_or_else(Vec::new, |domain| show::ds_documents(name, &domain.ds)),
+            name: name.to_api_text(),
+        }));
+    }
+    let created = names.len();
+    let document = BatchDocument {
+        created,
+        items,
+        revision,
+    };
+    call::document(StatusCode::CREATED, &document)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The documents of what there is.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::refusal::waiting;
@@ -15,20 +16,40 @@ const DIGEST_TYPE: u8 = 2;
 /// Zone key and secure entry point: every key of ours signs the whole zone.
 const KEY_FLAGS: u16 = 257;
 
-/// Returns a zone's DS records, as text for the registrar and as fields.
-pub(super) fn ds(apex: &Apex, records: &[Ds]) -> Value {
+/// A DS record, as text for the registrar and as fields.
+#[derive(Serialize)]
+pub(super) struct DsDocument {
+    /// The key's algorithm.
+    algorithm: u8,
+    /// The digest in hexadecimal digits.
+    digest: String,
+    /// What made the digest.
+    digest_type: u8,
+    /// The key's tag.
+    key_tag: u16,
+    /// The record as a line of a master file.
+    text: String,
+}
+
+/// Returns a zone's DS records.
+pub(super) fn ds_documents(apex: &Apex, records: &[Ds]) -> Vec<DsDocument> {
     let records = records.iter().map(|ds| {
         let digest = hex(&ds.digest);
-        let (tag, algorithm) = (ds.key_tag, ds.algorithm);
-        json!({
-            "text": format!("{apex} IN DS {tag} {algorithm} {DIGEST_TYPE} {digest}"),
-            "key_tag": tag,
-            "algorithm": algorithm,
-            "digest_type": DIGEST_TYPE,
-            "digest": digest,
-        })
+        let (key_tag, algorithm) = (ds.key_tag, ds.algorithm);
+        DsDocument {
+            text: format!("{apex} IN DS {key_tag} {algorithm} {DIGEST_TYPE} {digest}"),
+            key_tag,
+            algorithm,
+            digest_type: DIGEST_TYPE,
+            digest,
+        }
     });
     records.collect()
+}
+
+/// Returns a zone's DS records as part of a document.
+pub(super) fn ds(apex: &Apex, records: &[Ds]) -> Value {
+    json!(ds_documents(apex, records))
 }
 
 /// Returns what is known of a zone's keys.
@@ -174,6 +195,9 @@ pub(super) fn current_domain(view: &View<'_>, name: &Apex) -> Option<(u64, Value
 
 /// Writes octets in hexadecimal digits, lower-case as RDATA's text has them.
 fn hex(octets: &[u8]) -> String {
-    let digits = octets.iter().map(|octet| format!("{octet:02x}"));
-    digits.collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }

@@ -10,7 +10,6 @@ mod differential;
 mod dns;
 mod lab;
 mod master;
-mod operations;
 mod process;
 mod refusals;
 mod resolver;

@@ -93,9 +93,6 @@ impl Lists {
     }
 }
 
-/// What is said of a value that is no list of domains.
-const NEITHER: &str = "expected an array of domain names, or { file = \"…\" } alone";
-
 /// Returns the names of one list: written in the manifest, or in a file of their own.
 fn names(
     list: &Value,
@@ -122,12 +119,8 @@ fn names(
             });
             items.collect()
         }
-        Value::Object(table) => {
-            let file = table.get("file").and_then(Value::as_str);
-            let Some(file) = file.filter(|_| table.len() == 1) else {
-                faults.push(document.fault(place, NEITHER));
-                return Vec::new();
-            };
+        Value::Object(table) if table.len() == 1 && table["file"].is_string() => {
+            let file = table["file"].as_str().unwrap_or_default();
             match folder.read(file) {
                 Ok(text) => parse_list(&text, &folder.path(file).display().to_string()),
                 Err(reason) => {
@@ -137,7 +130,8 @@ fn names(
             }
         }
         _ => {
-            faults.push(document.fault(place, NEITHER));
+            let detail = "expected an array of domain names, or { file = \"…\" }";
+            faults.push(document.fault(place, detail));
             Vec::new()
         }
     }
