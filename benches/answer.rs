@@ -23,6 +23,7 @@ struct Counting;
 /// How often memory was asked for, by all threads.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
+/// What all memory of this program comes from.
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 

@@ -320,11 +320,6 @@ impl Meaning {
         if self.tc {
             (self.answer, self.authority, self.glue) = Default::default();
         }
-        // Which RRset an ANY or RRSIG question gets is open (RFC 8482, sections 4.1 and 7).
-        if matches!(query.qtype, ANY | RRSIG) {
-            (self.answer, self.authority, self.glue) = Default::default();
-            self.tc = false;
-        }
         // NS records beside a full answer are open (RFC 1034, section 4.3.2, step 3a; RFC 9715,
         // section 4), and so are additional addresses but for glue (RFC 2181, section 9).
         if !referral {
@@ -362,9 +357,7 @@ fn explained(
         && others(ours) == others(theirs)
         && nsecs(ours) > nsecs(theirs);
     let lower = query.qname.to_ascii_lowercase();
-    let is_orphan = [name("deep.below.orphan.test"), name("below.orphan.test")]
-        .iter()
-        .any(|apart| lower == *apart);
+    let is_orphan = [name("deep.below.orphan.test"), name("below.orphan.test")].contains(&lower);
     match (peer, ours.differing(theirs).as_str()) {
         ("knot", "authority") if same_but_for_nsec => Some(
             "knot leaves out a proof: where the wildcard owns nothing, or where NSEC itself comes of \
@@ -439,7 +432,20 @@ fn nsd_and_knot_answer_as_we_do() {
         let ours = Meaning::of(&query, &our_reply);
         *kinds.entry(ours.rcode).or_default() += 1;
         for (peer, address) in [("nsd", peers.nsd), ("knot", peers.knot)] {
-            let theirs = Meaning::of(&query, &ask(address, &query));
+            let their_reply = ask(address, &query);
+            if our_reply.cd() != their_reply.cd() {
+                assert_eq!(our_reply.cd(), query.flags & 0x0010 != 0, "CD is a copy");
+                let reason = "CD is copied (RFC 8906, section 8.1.3.1), or cleared (RFC 4035, section 3.1.6)";
+                *reasons.entry(reason).or_default() += 1;
+            }
+            // Which RRset an ANY or RRSIG question gets is open (RFC 8482, sections 4.1 and 7); that
+            // it gets one, and what proves that there is none, is not.
+            let some = |reply: &Reply| !reply.answer.is_empty() || reply.tc();
+            if matches!(query.qtype, ANY | RRSIG) && some(&our_reply) && some(&their_reply) {
+                assert_eq!(our_reply.rcode(), their_reply.rcode(), "{query:?}");
+                continue;
+            }
+            let theirs = Meaning::of(&query, &their_reply);
             if ours == theirs {
                 continue;
             }

@@ -10,6 +10,7 @@ mod differential;
 mod dns;
 mod lab;
 mod master;
+mod operations;
 mod process;
 mod refusals;
 mod resolver;

@@ -93,6 +93,9 @@ impl Lists {
     }
 }
 
+/// What is said of a value that is no list of domains.
+const NEITHER: &str = "expected an array of domain names, or { file = \"…\" } alone";
+
 /// Returns the names of one list: written in the manifest, or in a file of their own.
 fn names(
     list: &Value,
@@ -119,8 +122,12 @@ fn names(
             });
             items.collect()
         }
-        Value::Object(table) if table.len() == 1 && table["file"].is_string() => {
-            let file = table["file"].as_str().unwrap_or_default();
+        Value::Object(table) => {
+            let file = table.get("file").and_then(Value::as_str);
+            let Some(file) = file.filter(|_| table.len() == 1) else {
+                faults.push(document.fault(place, NEITHER));
+                return Vec::new();
+            };
             match folder.read(file) {
                 Ok(text) => parse_list(&text, &folder.path(file).display().to_string()),
                 Err(reason) => {
@@ -130,8 +137,7 @@ fn names(
             }
         }
         _ => {
-            let detail = "expected an array of domain names, or { file = \"…\" }";
-            faults.push(document.fault(place, detail));
+            faults.push(document.fault(place, NEITHER));
             Vec::new()
         }
     }
