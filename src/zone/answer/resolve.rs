@@ -121,8 +121,14 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
         let labels = (0..self.relative).rev();
         let descent = layout.descend(labels.map(|index| self.name.label(index)));
         if self.at == HEADER_LENGTH {
-            self.writer
-                .note_question(&self.name, self.relative, descent.last());
+            let mut last = descent.last();
+            if let Descent::Delegation(node) = descent {
+                // Who asks for a name server's address gets the server's name back.
+                let depth = usize::from(layout.node(node).depth);
+                let below = (0..self.relative - depth).rev();
+                last = layout.follow(node, below.map(|index| self.name.label(index)));
+            }
+            self.writer.note_question(&self.name, self.relative, last);
         }
         match descent {
             Descent::Exact(node) => self.at_node(node, names_hosts),

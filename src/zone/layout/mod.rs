@@ -238,8 +238,8 @@ impl Layout {
                 return Descent::Dname(id);
             }
             let children = &self.children[node.children.range()];
-            match children.binary_search_by(|child| self.first_label(*child).cmp(label)) {
-                Ok(at) => id = children[at],
+            match self.child(id, label) {
+                Ok(child) => id = child,
                 Err(at) => {
                     let previous = at.checked_sub(1).map(|at| children[at]);
                     return Descent::Missing {
@@ -253,6 +253,33 @@ impl Layout {
             Role::Delegation => Descent::Delegation(id),
             Role::Authoritative | Role::EmptyNonTerminal | Role::Hidden => Descent::Exact(id),
         }
+    }
+
+    /// Follows labels from a name downwards as far as there are names, whatever they are to the
+    /// zone: glue, too.
+    pub(super) fn follow<'n>(
+        &self,
+        from: NodeId,
+        mut labels: impl Iterator<Item = &'n [u8]>,
+    ) -> NodeId {
+        let mut id = from;
+        while let Some(label) = labels.next()
+            && let Ok(child) = self.child(id, label)
+        {
+            id = child;
+        }
+        id
+    }
+
+    /// Returns the name below `id` by `label`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none: how many names below `id`, by one label, are in front of it.
+    fn child(&self, id: NodeId, label: &[u8]) -> Result<NodeId, usize> {
+        let children = &self.children[self.node(id).children.range()];
+        let at = children.binary_search_by(|child| self.first_label(*child).cmp(label))?;
+        Ok(children[at])
     }
 
     /// Returns a name.

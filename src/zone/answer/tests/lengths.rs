@@ -46,6 +46,17 @@ fn a_referral_has_room_for_five_long_glue_names() {
 }
 
 #[test]
+fn a_referral_points_at_the_name_server_that_was_asked_for() {
+    let served = Served::parse("z.example", "sub NS ns1.sub\nns1.sub A 192.0.2.1\n");
+
+    let ask = Ask::plain("ns1.sub.z.example", Rtype::A);
+
+    // Owner, target and the glue's owner are pointers to the question.
+    let expected = 12 + 23 + (2 + 10 + 2) + (2 + 10 + 4);
+    assert_eq!(length(&served, &ask), expected);
+}
+
+#[test]
 fn a_signed_denial_below_a_host_fits_the_smallest_datagram() {
     let served = Served::parse("1b.example", MAIL_DOMAIN);
 
