@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::call::Call;
 use super::problem::Problem;
 use super::zones::internal;
+use crate::engine::Engine;
 
 /// How many octets a piece of the backup has.
 const PIECE: usize = 256 << 10;
@@ -35,6 +36,25 @@ pub(super) async fn read(call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
     let engine = call.api.engine.clone();
     let id = engine.sealing_key_id().map_err(|error| internal(&error))?;
+    let body = if call.is_head() {
+        Body::empty()
+    } else {
+        copy(engine)
+    };
+    let name = HeaderValue::from_static("attachment; filename=\"mxpool.backup\"");
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    let kind = HeaderValue::from_static("application/octet-stream");
+    headers.insert(header::CONTENT_TYPE, kind);
+    headers.insert(header::CONTENT_DISPOSITION, name);
+    if let Some(id) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
+        headers.insert(SEALING_KEY, id);
+    }
+    Ok(response)
+}
+
+/// Starts to copy the store and returns the body that the copy runs into.
+fn copy(engine: Engine) -> Body {
     let (sender, receiver) = mpsc::channel(WAITING);
     tokio::task::spawn_blocking(move || {
         let mut pieces = Pieces {
@@ -52,16 +72,7 @@ pub(super) async fn read(call: Call) -> Result<Response, Problem> {
             let _ = pieces.send(Err(error));
         }
     });
-    let name = HeaderValue::from_static("attachment; filename=\"mxpool.backup\"");
-    let mut response = Body::new(Pipe(receiver)).into_response();
-    let headers = response.headers_mut();
-    let kind = HeaderValue::from_static("application/octet-stream");
-    headers.insert(header::CONTENT_TYPE, kind);
-    headers.insert(header::CONTENT_DISPOSITION, name);
-    if let Some(id) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
-        headers.insert(SEALING_KEY, id);
-    }
-    Ok(response)
+    Body::new(Pipe(receiver))
 }
 
 /// Cuts what is written into pieces and sends them; for a thread that may block.
@@ -146,6 +157,8 @@ mod tests {
         assert_eq!(answer.media_type, "application/octet-stream");
         assert!(answer.octets.starts_with(b"MXPOOL-BACKUP"));
         assert_eq!(server.bare("GET", "/v1/backup", &[], "").status, 401);
+        let head = server.call("HEAD", "/v1/backup", None);
+        assert_eq!((head.status, head.media_type), (200, answer.media_type));
     }
 
     #[test]

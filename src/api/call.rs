@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
@@ -91,7 +91,12 @@ impl Call {
     /// 422 for what is no zone's name.
     pub(super) fn apex(&self, name: &str) -> Result<Apex, Problem> {
         Apex::parse_unicode(self.segment(name))
-            .map_err(|error| Problem::new(Kind::Invalid, format!("{{{name}}}: {error}")))
+            .map_err(|error| Problem::new(Kind::Invalid, format!("{name}: {error}")))
+    }
+
+    /// Returns whether the header fields alone are wanted.
+    pub(super) fn is_head(&self) -> bool {
+        self.parts.method == Method::HEAD
     }
 
     /// Returns the query's parameters, all of which are in `known`.

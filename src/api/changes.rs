@@ -6,14 +6,13 @@ use axum::response::Response;
 use super::call::{Call, Wish, blocking, json as answer};
 use super::domains::{self, ADD_KEYS, IfThere, read_add};
 use super::problem::Problem;
-use super::rrsets::read_rrset;
+use super::rrsets::{read_owner, read_rrset};
 use super::show;
 use super::steps::{Form, Place, Steps, whole};
 use super::zones;
 use crate::document::{Element, Fault, Faults, Fields, Pointer};
 use crate::engine::Op;
 use crate::mail::PoolSettings;
-use crate::wire::RelativeName;
 
 /// The steps that can be asked for.
 const OPS: [&str; 4] = ["put_zone", "put_pool", "add_domain", "put_rrset"];
@@ -60,7 +59,12 @@ fn read(document: &Element<'_, '_>) -> Option<Changes> {
     let dry_run = fields.or("dry_run", false, |flag| flag.boolean());
     let reason = fields.optional("reason").and_then(|reason| reason.text());
     let mut steps = Steps::default();
-    let changes = fields.required("changes")?.array()?;
+    let list = fields.required("changes")?;
+    let changes = list.array()?;
+    if changes.is_empty() {
+        list.refuse("expected at least one step, found none");
+        return None;
+    }
     // Each is read before any is judged, so that all faults are found.
     let read: Vec<Option<()>> = changes
         .iter()
@@ -181,12 +185,13 @@ fn read_put_rrset(fields: &Fields<'_, '_>) -> Option<Op> {
         .optional("name")
         .or_else(|| fields.required("domain"));
     let domain = domain.and_then(|domain| domains::read_name(&domain));
-    let owner = fields.required("owner").and_then(|owner| {
-        let read = RelativeName::parse(owner.text()?);
-        read.map_err(|error| owner.refuse(error.to_string())).ok()
-    });
+    let owner = fields.required("owner");
     let rtype = fields.required("type").and_then(|rtype| rtype.parsed());
     let (domain, _) = domain?;
+    let owner = owner.and_then(|owner| {
+        let read = read_owner(owner.text()?, &domain);
+        read.map_err(|error| owner.refuse(error)).ok()
+    });
     let rrset = read_rrset(fields, &domain, owner?, rtype?)?;
     Some(Op::PutRrset {
         domain,
@@ -293,6 +298,31 @@ mod tests {
             server.call("GET", "/v1/zones", None).json["items"],
             json!([])
         );
+    }
+
+    #[test]
+    fn a_change_without_steps_is_refused() {
+        let server = Server::start();
+
+        let answer = server.call("POST", "/v1/changes", Some(&json!({"changes": []})));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert_eq!(answer.pointers(), ["/changes".to_owned()].into());
+    }
+
+    #[test]
+    fn a_domain_that_is_refused_is_not_missed_by_its_records() {
+        let server = Server::with_pool();
+        let change = json!({"changes": [
+            {"op": "add_domain", "pool": "other", "name": "a.example"},
+            {"op": "put_rrset", "domain": "a.example", "owner": "www", "type": "A", "ttl": 60,
+             "records": ["192.0.2.7"]},
+        ]});
+
+        let answer = server.call("POST", "/v1/changes", Some(&change));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert_eq!(answer.pointers(), ["/changes/0/pool".to_owned()].into());
     }
 
     #[test]

@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::call::{self, Call, Wish, json as answer, resource, with_tag};
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use super::show;
 use super::steps::{Form, Place, Steps, whole};
 use super::zones::{Served, delegation, served};
 use crate::clock::Timestamp;
 use crate::document::{Element, Faults, Fields, Pointer};
 use crate::engine::{AddDomain, Domain, DomainFilter, Op};
+use crate::mail::mta_sts_file;
 use crate::wire::Apex;
 
 /// The most domains that a page shows.
@@ -36,7 +37,10 @@ pub(super) const ADD_KEYS: [&str; 7] = [
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
     let params = call.params(&["pool", "state", "after", "limit"]);
     let filter = DomainFilter {
-        pool: params.text("pool").map(str::to_owned),
+        pool: params.with("pool", |pool| match call.api.engine.view().pool(pool) {
+            Some(_) => Ok(pool.to_owned()),
+            None => Err(format!("there is no pool {pool:?}")),
+        }),
         state: params.parsed("state"),
     };
     let after: Option<Apex> = params.with("after", |text| {
@@ -208,6 +212,20 @@ pub(super) async fn zone(call: Call) -> Result<Response, Problem> {
     let domain = find(&call)?;
     let text = served(&call.api.engine, domain.name, what).await?;
     Ok(call::master_file(text))
+}
+
+/// Returns the policy file that the domain's MTA-STS host serves over HTTPS (RFC 8461, section 3.2).
+pub(super) async fn mta_sts(call: Call) -> Result<Response, Problem> {
+    call.params(&[]).finish()?;
+    let domain = find(&call)?;
+    let pool = call.api.engine.view().pool(&domain.pool);
+    let text = pool.and_then(|pool| mta_sts_file(&pool.settings, &domain.name));
+    let text = text.ok_or_else(|| {
+        let (pool, name) = (&domain.pool, domain.name.to_api_text());
+        let detail = format!("the pool {pool} of the domain {name} has no MTA-STS policy");
+        Problem::new(Kind::NotFound, detail)
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/plain")], text).into_response())
 }
 
 /// Returns the domain that the path names.
@@ -627,6 +645,43 @@ mod tests {
             signed.contains("\tRRSIG\t") && signed.contains("\tNSEC\t"),
             "{signed}"
         );
+    }
+
+    #[test]
+    fn the_policy_file_is_what_the_domains_web_host_serves() {
+        let server = Server::with_pool();
+        let mut pool = crate::api::edge::tests::settings();
+        pool["mta_sts"] = json!({"mode": "testing", "addresses": ["192.0.2.80"]});
+        server.call("PUT", "/v1/pools/with", Some(&pool));
+        for (pool, name) in [("main", "a.example"), ("with", "b.example")] {
+            server.call(
+                "POST",
+                "/v1/domains",
+                Some(&json!({"pool": pool, "name": name})),
+            );
+        }
+
+        let none = server.call("GET", "/v1/domains/a.example/mta-sts.txt", None);
+        let policy = server.call("GET", "/v1/domains/b.example/mta-sts.txt", None);
+
+        assert_eq!(none.status, 404, "{none:?}");
+        assert_eq!(none.media_type, "application/problem+json");
+        assert_eq!(policy.media_type, "text/plain", "{policy:?}");
+        let text = String::from_utf8(policy.octets).unwrap();
+        assert_eq!(
+            text,
+            "version: STSv1\r\nmode: testing\r\nmax_age: 604800\r\nmx: mx1.b.example\r\n"
+        );
+    }
+
+    #[test]
+    fn a_list_of_a_pool_that_is_not_there_is_a_mistake() {
+        let server = Server::with_pool();
+
+        let answer = server.call("GET", "/v1/domains?pool=nope", None);
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert_eq!(answer.pointers(), ["/pool".to_owned()].into());
     }
 
     #[test]

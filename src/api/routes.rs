@@ -116,6 +116,7 @@ pub(super) fn all() -> Vec<Route> {
         Post post "/v1/domains/{name}/transition" domains::transition => "Move a domain to another state", [], Some(Shape::Transition), 200 Domain;
         Get get "/v1/domains/{name}/ds" domains::ds => "What the domain's registrar is told", [], None, 200 Delegation;
         Get get "/v1/domains/{name}/zone" domains::zone => "The domain's zone as a master file", ["signed"], None, 200 MasterFile;
+        Get get "/v1/domains/{name}/mta-sts.txt" domains::mta_sts => "The MTA-STS policy file for the domain's web host", [], None, 200 Text;
         Get get "/v1/domains/{name}/rrsets/{owner}/{type}" rrsets::show => "An RRset of the domain", [], None, 200 Rrset;
         Put put "/v1/domains/{name}/rrsets/{owner}/{type}" rrsets::put => "Give the domain an RRset of its own", [], Some(Shape::Rrset), 200 Done;
         Delete delete "/v1/domains/{name}/rrsets/{owner}/{type}" rrsets::delete => "Take an RRset of its own from the domain", [], None, 200 Done;

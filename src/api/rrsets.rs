@@ -12,7 +12,7 @@ use super::steps::{Form, Steps, whole};
 use super::zones::internal;
 use crate::document::{Faults, Fields};
 use crate::engine::Op;
-use crate::wire::{Apex, Rdata, RelativeName, RelativeRdata, Rtype, Ttl};
+use crate::wire::{Apex, Name, Rdata, RelativeName, RelativeRdata, Rtype, Ttl};
 use crate::zone::RelativeRrset;
 
 /// What a `GET` of an RRset shows beside what is put.
@@ -112,12 +112,37 @@ pub(super) fn read_rrset(
     })
 }
 
+/// Reads an owner as a master file has it: absolute with a final dot, else relative to the domain.
+///
+/// # Errors
+///
+/// When it is no name, or one that is not in the domain; both are named.
+pub(super) fn read_owner(text: &str, apex: &Apex) -> Result<RelativeName, String> {
+    if !ends_with_dot(text) {
+        return RelativeName::parse(text).map_err(|error| error.to_string());
+    }
+    let name = Name::parse(text).map_err(|error| error.to_string())?;
+    let owner = name.relative_to(apex);
+    owner.ok_or_else(|| {
+        let apex = apex.to_api_text();
+        format!("the owner {text} ends with a dot, so it is a full name, and it is not in {apex}")
+    })
+}
+
+/// Returns whether a name is absolute: its last dot is no part of a label (RFC 1035, section 5.1).
+fn ends_with_dot(text: &str) -> bool {
+    text.strip_suffix('.').is_some_and(|labels| {
+        let backslashes = labels.bytes().rev().take_while(|octet| *octet == b'\\');
+        backslashes.count() % 2 == 0
+    })
+}
+
 /// Returns the owner and the type that the path names.
 fn key(call: &Call) -> Result<(RelativeName, Rtype), Problem> {
     let invalid =
-        |name: &str, error: String| Problem::new(Kind::Invalid, format!("{{{name}}}: {error}"));
-    let owner = RelativeName::parse(call.segment("owner"));
-    let owner = owner.map_err(|error| invalid("owner", error.to_string()))?;
+        |name: &str, error: String| Problem::new(Kind::Invalid, format!("{name}: {error}"));
+    let owner = read_owner(call.segment("owner"), &call.apex("name")?);
+    let owner = owner.map_err(|error| invalid("owner", error))?;
     let rtype = call.segment("type").parse();
     let rtype =
         rtype.map_err(|error: crate::wire::RtypeError| invalid("type", error.to_string()))?;
@@ -198,6 +223,23 @@ mod tests {
         assert_eq!(shown.json["records"], json!(["10 mx1.a.example."]));
         assert_eq!(shown.json["own"], false);
         assert_eq!(put.status, 409, "{put:?}");
+    }
+
+    #[test]
+    fn an_owner_with_a_final_dot_is_a_full_name() {
+        let apex = Apex::parse("a.example").unwrap();
+        let read = |text: &str| read_owner(text, &apex).map(|owner| owner.to_string());
+
+        assert_eq!(read("www.a.example."), Ok("www".to_owned()));
+        assert_eq!(read("A.Example."), Ok("@".to_owned()));
+        assert_eq!(read("www.a.example"), Ok("www.a.example".to_owned()));
+        assert_eq!(read(r"odd\."), Ok(r"odd\.".to_owned()));
+        let refused = read("www.b.example.").unwrap_err();
+        assert!(
+            refused.contains("www.b.example.") && refused.contains("not in a.example"),
+            "{refused}"
+        );
+        assert!(read(".").is_err());
     }
 
     #[test]

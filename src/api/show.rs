@@ -16,6 +16,22 @@ const DIGEST_TYPE: u8 = 2;
 /// Zone key and secure entry point: every key of ours signs the whole zone.
 const KEY_FLAGS: u16 = 257;
 
+/// What holds of a domain elsewhere in the world, and why this server cannot tell.
+const UNWATCHED: [(&str, &str); 3] = [
+    (
+        "Delegated",
+        "nothing watches the parent zone: whether it names our servers is not known",
+    ),
+    (
+        "Secured",
+        "nothing watches the parent zone: whether it has the DS record is not known",
+    ),
+    (
+        "MailReady",
+        "nothing watches the mail hosts: whether they take mail for the domain is not known",
+    ),
+];
+
 /// A DS record, as text for the registrar and as fields.
 #[derive(Serialize)]
 pub(super) struct DsDocument {
@@ -85,12 +101,17 @@ pub(super) fn domain(domain: &Domain, pool: Option<&PoolSettings>) -> Value {
     let rrsets = domain.extra.iter().map(|own| rrset(&domain.name, own));
     document["rrsets"] = rrsets.collect();
     document["next"] = pool.map_or(Value::Null, |settings| next(domain.state, settings));
-    document["conditions"] = json!([{
+    document["key_backed_up_at"] = Value::Null;
+    let published = json!({
         "type": "Published",
         "status": "true",
         "since": domain.since.to_string(),
         "message": "this node serves the zone",
-    }]);
+    });
+    let unwatched = UNWATCHED.into_iter().map(|(kind, message)| {
+        json!({"type": kind, "status": "unknown", "since": null, "message": message})
+    });
+    document["conditions"] = [published].into_iter().chain(unwatched).collect();
     document
 }
 

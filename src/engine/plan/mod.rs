@@ -14,7 +14,7 @@ mod pools;
 mod rrsets;
 mod zones;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) use draft::{DomainDraft, Draft, PoolDraft, ZoneDraft};
@@ -75,9 +75,17 @@ pub(super) fn plan(
     context: &mut Context<'_>,
 ) -> Result<Planned, Vec<OpError>> {
     let mut draft = Draft::new(facts, context.now, context.revision);
+    let mut not_added = BTreeSet::new();
     for (at, op) in change.ops.iter().enumerate() {
+        if matches!(op, Op::PutRrset { domain, .. } if not_added.contains(domain)) {
+            // That its domain is missing was said where the domain was refused.
+            continue;
+        }
         if let Err(refusal) = draft.step(at, op, change) {
             draft.refuse(at, refusal);
+            if let Op::AddDomain(add) = op {
+                not_added.insert(&add.name);
+            }
         }
     }
     draft.imply(context);
