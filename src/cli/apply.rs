@@ -5,13 +5,11 @@ use ureq::http::Method;
 
 use super::client::{Payload, with_query};
 use super::command::Apply;
-use super::failure::{Failure, FileFault, Refusal};
+use super::failure::{Failure, FileFault, Wrong, as_typed, counted};
 use super::manifest::Manifest;
-use super::output::cell;
+use super::output::{cell, summed};
+use super::pool::items;
 use super::run::Desk;
-
-/// How many domains are listed by name; the others are counted.
-const LISTED: usize = 20;
 
 /// Makes pools be what manifests say.
 ///
@@ -19,6 +17,19 @@ const LISTED: usize = 20;
 /// server, is shown at once, with file and line.
 pub(super) fn run(desk: &Desk, arguments: &Apply) -> Result<(), Failure> {
     let manifest = Manifest::read(&arguments.files)?;
+    if manifest.is_empty() {
+        if !manifest.faults().is_empty() {
+            return Err(Failure::Files(all_faults(&manifest, None)));
+        }
+        let files = arguments
+            .files
+            .iter()
+            .map(|file| file.display().to_string());
+        return Err(Failure::Usage(format!(
+            "no zone, no pool and no domain found in {}",
+            files.collect::<Vec<_>>().join(", ")
+        )));
+    }
     let planned = post(desk, &manifest, Call::DryRun);
     if !manifest.faults().is_empty() {
         return Err(Failure::Files(all_faults(&manifest, planned.err())));
@@ -75,8 +86,8 @@ fn post(desk: &Desk, manifest: &Manifest, call: Call) -> Result<Vec<u8>, Failure
 fn all_faults(manifest: &Manifest, refused: Option<Failure>) -> Vec<FileFault> {
     let mut faults = manifest.faults().to_vec();
     if let Some(Failure::Refused(refusal)) = refused {
-        for (pointer, detail) in &refusal.errors {
-            let fault = manifest.locate(pointer, detail);
+        for wrong in &refusal.errors {
+            let fault = manifest.locate(&wrong.pointer, &wrong.detail);
             let new = fault.filter(|fault| {
                 let same =
                     |known: &FileFault| (&known.file, known.line) == (&fault.file, fault.line);
@@ -92,20 +103,19 @@ fn all_faults(manifest: &Manifest, refused: Option<Failure>) -> Vec<FileFault> {
 
 /// Shows what the server found wrong where it was written.
 fn with_places(manifest: &Manifest, failure: Failure) -> Failure {
-    let Failure::Refused(refusal) = failure else {
+    let Failure::Refused(mut refusal) = failure else {
         return failure;
     };
-    let errors = refusal.errors.iter();
-    let places: Option<Vec<FileFault>> = errors
-        .map(|(pointer, detail)| manifest.locate(pointer, detail))
-        .collect();
-    match places {
-        Some(mut faults) if !faults.is_empty() => {
-            faults.sort();
-            Failure::Files(faults)
+    let (mut located, mut others) = (Vec::new(), Vec::new());
+    for wrong in refusal.errors {
+        match manifest.locate(&wrong.pointer, &wrong.detail) {
+            Some(fault) => located.push(fault),
+            None => others.push(wrong),
         }
-        _ => Failure::Refused(Refusal { ..refusal }),
     }
+    located.sort();
+    refusal.errors = located.into_iter().map(Wrong::from).chain(others).collect();
+    Failure::Refused(refusal)
 }
 
 /// Shows what the change will do.
@@ -120,12 +130,14 @@ fn show_plan(desk: &Desk, plan: &Value) -> Result<(), Failure> {
     }
     for warning in plan["warnings"].as_array().into_iter().flatten() {
         desk.output
-            .text(&format!("warning: {}", cell(Some(warning))))?;
+            .text(&format!("warning: {}", as_typed(&cell(Some(warning)))))?;
     }
-    let (touched, created) = (cell(plan.get("domains")), cell(plan.get("created")));
-    Ok(desk.output.text(&format!(
-        "{touched} existing domains are touched, {created} are created"
-    ))?)
+    let count = |key: &str| plan[key].as_u64().unwrap_or(0);
+    let touched = counted(count("domains"), "existing domain");
+    let created = counted(count("created"), "domain");
+    Ok(desk
+        .output
+        .text(&format!("touches {touched}, creates {created}"))?)
 }
 
 /// Makes a row of each effect; many of one kind that follow each other are one row.
@@ -133,12 +145,7 @@ fn grouped(effects: &[Value]) -> Vec<Vec<String>> {
     let alike = |a: &Value, b: &Value| (&a["op"], &a["what"]) == (&b["op"], &b["what"]);
     let groups = effects.chunk_by(alike);
     let rows = groups.map(|group| {
-        let subjects = group.iter().take(LISTED);
-        let subjects = subjects.map(|effect| cell(effect.get("subject")));
-        let mut subjects = subjects.collect::<Vec<_>>().join(", ");
-        if group.len() > LISTED {
-            subjects.push_str(&format!(" and {} more", group.len() - LISTED));
-        }
+        let subjects = summed(group.iter().map(|effect| cell(effect.get("subject"))));
         let first = &group[0];
         vec![cell(first.get("op")), subjects, cell(first.get("what"))]
     });
@@ -147,25 +154,28 @@ fn grouped(effects: &[Value]) -> Vec<Vec<String>> {
 
 /// Lists domains of the manifests' pools that no manifest names; nothing is done to them.
 fn show_unnamed(desk: &Desk, manifest: &Manifest) -> Result<(), Failure> {
+    let pools = desk.client.get_json("/v1/pools")?;
+    let pools = items(&pools)
+        .iter()
+        .filter_map(|pool| pool["name"].as_str());
+    let pools: Vec<&str> = pools.collect();
     for pool in manifest.pools() {
-        let (mut unnamed, mut count) = (Vec::new(), 0);
+        if !pools.contains(&pool) {
+            continue;
+        }
+        let mut unnamed = Vec::new();
         desk.each_domain(Some(pool.to_owned()), None, |domain| {
             let name = cell(domain.get("name"));
             if !manifest.names(&name) {
-                count += 1;
-                if unnamed.len() < LISTED {
-                    unnamed.push(name);
-                }
+                unnamed.push(name);
             }
         })?;
-        if count > 0 {
-            let rest = match count - unnamed.len() {
-                0 => String::new(),
-                rest => format!(" and {rest} more"),
-            };
-            let unnamed = unnamed.join(", ");
+        if !unnamed.is_empty() {
+            let count = counted(unnamed.len(), "domain");
+            let unnamed = summed(unnamed.into_iter());
             desk.output.text(&format!(
-                "the pool {pool} has {count} domains that no manifest names; they stay: {unnamed}{rest}"
+                "the pool {pool} has {count} that no manifest names: {unnamed}; nothing happens to \
+                 what is not named"
             ))?;
         }
     }
@@ -188,6 +198,6 @@ mod tests {
         let rows = grouped(&effects);
 
         assert_eq!(rows.len(), 2);
-        assert!(rows[0][1].starts_with("d0, d1, ") && rows[0][1].ends_with(" and 9980 more"));
+        assert_eq!(rows[0][1], "d0, d1 and 9998 more");
     }
 }

@@ -41,6 +41,15 @@ pub(super) enum Payload<'p> {
     MasterFile(&'p str),
 }
 
+/// An answer that is read while it comes.
+#[derive(Debug)]
+pub(super) struct Streamed<R> {
+    /// The header field that was asked for.
+    pub(super) header: Option<String>,
+    /// The body.
+    pub(super) body: R,
+}
+
 impl Client {
     /// Reads the token; nothing is sent yet.
     ///
@@ -115,15 +124,24 @@ impl Client {
         body.read_to_vec().map_err(|error| self.unreachable(&error))
     }
 
-    /// Asks for something that may be long and returns a reader of it.
+    /// Asks for something that may be long and returns a reader of it, with one header field.
     ///
     /// # Errors
     ///
     /// When the server cannot be reached, or refuses.
-    pub(super) fn stream(&self, path: &str) -> Result<impl Read + use<>, Failure> {
+    pub(super) fn stream(
+        &self,
+        path: &str,
+        header: &str,
+    ) -> Result<Streamed<impl Read + use<>>, Failure> {
         let response = self.call(Method::GET, path, Payload::Nothing)?;
+        let value = response.headers().get(header);
+        let header = value.and_then(|value| Some(value.to_str().ok()?.to_owned()));
         let body = response.into_body().into_with_config();
-        Ok(body.limit(u64::MAX).reader())
+        Ok(Streamed {
+            header,
+            body: body.limit(u64::MAX).reader(),
+        })
     }
 
     /// Sends a request and returns the answer if it is a good one.
@@ -171,12 +189,15 @@ impl Client {
     }
 }
 
-/// Finds the token: given, in the file that is named, or where `serve` writes it.
+/// Finds the token: given, in the file that is named, or where `serve` writes it; what is empty
+/// counts as absent.
 fn token(connection: &Connection) -> Result<Option<String>, Failure> {
-    if let Some(token) = &connection.token {
-        return Ok(Some(token.trim().to_owned()));
+    let given = connection.token.as_deref().map(str::trim);
+    if let Some(token) = given.filter(|token| !token.is_empty()) {
+        return Ok(Some(token.to_owned()));
     }
-    if let Some(file) = &connection.token_file {
+    let file = connection.token_file.as_deref();
+    if let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) {
         let text = fs::read_to_string(file).map_err(|error| {
             Failure::Usage(format!("the token file {}: {error}", file.display()))
         })?;

@@ -193,6 +193,9 @@ pub enum ZoneCommand {
     Delete {
         /// The zone.
         zone: String,
+        /// How many existing domains the change is meant to touch.
+        #[arg(long, value_name = "N")]
+        confirm: Option<u64>,
     },
 }
 
@@ -200,16 +203,7 @@ pub enum ZoneCommand {
 #[derive(Debug, Subcommand)]
 pub enum DomainCommand {
     /// Add domains to a pool.
-    Add {
-        /// The pool.
-        pool: String,
-        /// The domains.
-        #[arg(required_unless_present = "from_file", value_name = "NAME")]
-        names: Vec<String>,
-        /// A file with one domain a line; `#` begins a remark.
-        #[arg(long, conflicts_with = "names", value_name = "FILE")]
-        from_file: Option<PathBuf>,
-    },
+    Add(AddDomains),
     /// List domains.
     List {
         /// Only those of this pool.
@@ -249,6 +243,45 @@ pub enum DomainCommand {
         #[arg(long)]
         force: bool,
     },
+}
+
+/// Arguments of `domain add`.
+#[derive(Debug, Args)]
+pub struct AddDomains {
+    /// The pool.
+    pub pool: String,
+    /// The domains.
+    #[arg(required_unless_present = "from_file", value_name = "NAME")]
+    pub names: Vec<String>,
+    /// A file with one domain a line; `#` begins a remark. Up to 10 000 are added all or none.
+    #[arg(long, conflicts_with = "names", value_name = "FILE")]
+    pub from_file: Option<PathBuf>,
+    /// They were never delegated before, or were with `=false`; without it as the pool says.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub fresh: Option<bool>,
+    /// Where they are registered.
+    #[arg(long, value_name = "TEXT")]
+    pub registrar: Option<String>,
+    /// When their registration ends, like 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub expires_at: Option<String>,
+    /// A label of your own; may be given several times.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = read_label)]
+    pub labels: Vec<(String, String)>,
+}
+
+/// Reads a label.
+fn read_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("expected KEY=VALUE".to_owned()),
+    }
 }
 
 /// Arguments of a step in a domain's life.
@@ -317,6 +350,9 @@ mod tests {
             "zone set infra.example infra.zone",
             "domain add main a.example b.example",
             "domain add main --from-file names.txt",
+            "domain add main a.example --fresh --registrar r --label k=v --label x=",
+            "domain add main --fresh=false a.example --expires-at 2027-01-31T00:00:00Z",
+            "domain delete a.example --force",
             "domain activate a.example --force --reason tests",
             "record set a.example www TXT --ttl 60 -- -a b",
             "backup store.backup",

@@ -1,17 +1,17 @@
 //! `domain` and `record`: the domains of the pools.
 
 use std::fs;
-use std::path::Path;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::client::{Payload, path, with_query};
-use super::command::{DomainCommand, RecordCommand, Step};
-use super::failure::{Failure, FileFault};
-use super::names::{BATCH, Listed, parse_list};
-use super::output::cell;
+use super::command::{AddDomains, DomainCommand, RecordCommand, Step};
+use super::failure::{Failure, Refusal, counted};
+use super::names::{self, BATCH, Listed, parse_list};
+use super::output::{cell, inline};
 use super::pool::items;
 use super::run::Desk;
 use super::zone::show_ds;
@@ -21,24 +21,20 @@ use crate::wire::Place;
 const LONG: usize = 1_000;
 /// How many domains a page of a list has.
 const PAGE: usize = 1_000;
-/// How many names are sent at a time when their progress is shown.
-const SHOWN_BATCH: usize = 1_000;
+/// How often the progress bar moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Does a command about domains.
 pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
     match command {
-        DomainCommand::Add {
-            pool,
-            names,
-            from_file,
-        } => add(desk, &pool, names, from_file.as_deref()),
+        DomainCommand::Add(arguments) => add(desk, arguments),
         DomainCommand::List { pool, state } => list(desk, pool, state),
         DomainCommand::Show { name } => {
             let answer = desk.client.get(&path(&["v1", "domains", &name]))?;
             if desk.output.is_json() {
                 return Ok(desk.output.octets(&answer)?);
             }
-            Ok(desk.output.document(&desk.client.json(&answer)?)?)
+            show(desk, &desk.client.json(&answer)?)
         }
         DomainCommand::Ds { name } => show_ds(desk, &path(&["v1", "domains", &name, "ds"])),
         DomainCommand::Zone { name, signed } => {
@@ -97,36 +93,25 @@ fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
     desk.done(&answer, &format!("{} is {to}", step.name))
 }
 
-/// Adds domains, in as many calls as it takes.
-fn add(
-    desk: &Desk,
-    pool: &str,
-    names: Vec<String>,
-    from_file: Option<&Path>,
-) -> Result<(), Failure> {
-    let listed = match from_file {
-        Some(file) => {
-            let text = fs::read_to_string(file).map_err(|error| {
-                Failure::Usage(format!("cannot read {}: {error}", file.display()))
-            })?;
-            parse_list(&text, &file.display().to_string())
-        }
-        None => names.into_iter().map(typed).collect(),
-    };
+/// Adds domains: up to [`BATCH`] in one call, all or none; more in as many calls as it takes.
+fn add(desk: &Desk, arguments: AddDomains) -> Result<(), Failure> {
+    let listed = listed(&arguments)?;
+    let wrong = names::check(&listed);
+    if !wrong.is_empty() {
+        let refusal = Refusal::local("Names are wrong", wrong);
+        return Err(Failure::Refused(refusal));
+    }
     let bar = progress(listed.len());
-    // One call is all or none; small calls are for the progress that people watch.
-    let batch = if bar.is_hidden() { BATCH } else { SHOWN_BATCH };
     let (mut created, mut revision) = (0, Value::Null);
     let mut domains = Vec::new();
-    for batch in listed.chunks(batch) {
-        let names: Vec<&str> = batch.iter().map(|listed| listed.name.as_str()).collect();
-        let body = json!({"pool": pool, "names": names});
+    for (index, batch) in listed.chunks(BATCH).enumerate() {
+        let body = body(&arguments, batch);
         let sent = desk
             .client
             .send(Method::POST, "/v1/domains", Payload::Json(&body));
         let answer = sent.map_err(|failure| {
-            bar.abandon();
-            with_places(failure, batch, created)
+            bar.finish_and_clear();
+            broke_off(failure, batch, &listed[..index * BATCH])
         })?;
         let mut answer = desk.client.json(&answer)?;
         created += answer["created"].as_u64().unwrap_or(0);
@@ -145,16 +130,50 @@ fn add(
     let lines = records.flatten().map(|ds| cell(ds.get("text")));
     let lines: Vec<String> = lines.collect();
     desk.output.text(&lines.join("\n"))?;
-    let revision = cell(Some(&revision));
+    let (created, revision) = (counted(created, "domain"), cell(Some(&revision)));
     Ok(desk
         .output
-        .text(&format!("added {created} domains (revision {revision})"))?)
+        .text(&format!("added {created} (revision {revision})"))?)
+}
+
+/// Returns the names that are to be added.
+fn listed(arguments: &AddDomains) -> Result<Vec<Listed>, Failure> {
+    let Some(file) = &arguments.from_file else {
+        return Ok(arguments.names.iter().map(typed).collect());
+    };
+    let shown = file.display().to_string();
+    let text = fs::read_to_string(file)
+        .map_err(|error| Failure::Usage(format!("cannot read {shown}: {error}")))?;
+    let listed = parse_list(&text, &shown);
+    if listed.is_empty() {
+        return Err(Failure::Usage(format!("no names found in {shown}")));
+    }
+    Ok(listed)
+}
+
+/// Makes the document that adds a batch.
+fn body(arguments: &AddDomains, batch: &[Listed]) -> Value {
+    let names: Vec<&str> = batch.iter().map(|listed| listed.name.as_str()).collect();
+    let mut body = json!({"pool": arguments.pool, "names": names});
+    if let Some(fresh) = arguments.fresh {
+        body["fresh"] = json!(fresh);
+    }
+    if let Some(registrar) = &arguments.registrar {
+        body["registrar"] = json!(registrar);
+    }
+    if let Some(expires_at) = &arguments.expires_at {
+        body["expires_at"] = json!(expires_at);
+    }
+    for (key, value) in &arguments.labels {
+        body["labels"][key] = json!(value);
+    }
+    body
 }
 
 /// Wraps a name of the command line.
-fn typed(name: String) -> Listed {
+fn typed(name: &String) -> Listed {
     Listed {
-        name,
+        name: name.clone(),
         place: Place {
             file: None,
             line: 0,
@@ -162,40 +181,35 @@ fn typed(name: String) -> Listed {
     }
 }
 
-/// Shows faults of names that came from a file where they stand, and says what was done before.
-fn with_places(failure: Failure, batch: &[Listed], created: u64) -> Failure {
-    let Failure::Refused(mut refusal) = failure else {
-        return failure;
-    };
-    let mut faults = Vec::new();
-    for (pointer, detail) in &refusal.errors {
-        let index = pointer.strip_prefix("/names/").and_then(|i| i.parse().ok());
-        let listed = index.and_then(|index: usize| batch.get(index));
-        if let Some(Place {
-            file: Some(file),
-            line,
-        }) = listed.map(|listed| &listed.place)
-        {
-            faults.push(FileFault {
-                file: file.clone(),
-                line: *line,
-                detail: detail.clone(),
-            });
+/// Shows faults where the names were written, and says what was added before and how to go on.
+fn broke_off(failure: Failure, batch: &[Listed], before: &[Listed]) -> Failure {
+    let went_on = before.last().zip(batch.first()).map(|(last, next)| {
+        let (added, last, next) = (counted(before.len(), "domain"), last.shown(), next.shown());
+        format!("{added} up to {last} were added; to go on, add those from {next} on alone")
+    });
+    match failure {
+        Failure::Refused(mut refusal) => {
+            for wrong in &mut refusal.errors {
+                let index = wrong.pointer.strip_prefix("/names/");
+                let index = index.and_then(|index| index.parse::<usize>().ok());
+                if let Some(listed) = index.and_then(|index| batch.get(index)) {
+                    wrong.place = Some(listed.shown());
+                }
+            }
+            refusal.before = went_on;
+            Failure::Refused(refusal)
         }
+        Failure::Unreachable { api, reason } => Failure::Unreachable {
+            api,
+            reason: match went_on {
+                Some(went_on) => format!(
+                    "{reason}\n{went_on}, unless `domain list` shows that they came through"
+                ),
+                None => reason,
+            },
+        },
+        other => other,
     }
-    if created > 0 {
-        refusal
-            .detail
-            .push_str(&format!("; {created} domains before these were added"));
-    }
-    if faults.is_empty() || faults.len() < refusal.errors.len() || created > 0 {
-        refusal.errors.extend(faults.into_iter().map(|fault| {
-            let place = format!("{}:{}", fault.file, fault.line);
-            (place, fault.detail)
-        }));
-        return Failure::Refused(refusal);
-    }
-    Failure::Files(faults)
 }
 
 /// Makes a progress bar for long lists; hidden for short ones and where nobody looks.
@@ -204,11 +218,76 @@ fn progress(length: usize) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(length as u64);
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} domains, {eta} left");
-    if let Ok(style) = style {
+    let template = if length > BATCH {
+        "{spinner} {bar:40} {pos}/{len} domains, {eta} left"
+    } else {
+        // One call is all or none: there is no half of it to be shown.
+        "{spinner} adding {len} domains, {elapsed}"
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
+    bar.enable_steady_tick(TICK);
     bar
+}
+
+/// Shows what is known of a domain, what people look for first.
+fn show(desk: &Desk, domain: &Value) -> Result<(), Failure> {
+    let text = |key: &str| cell(domain.get(key));
+    let yes = |key: &str| match domain[key].as_bool() {
+        Some(true) => "yes".to_owned(),
+        _ => "no".to_owned(),
+    };
+    let mut facts = vec![
+        ("domain", text("name")),
+        (
+            "state",
+            format!("{} since {}", text("state"), text("since")),
+        ),
+        ("pool", text("pool")),
+        ("serial", text("serial")),
+        ("next step", next_step(&domain["next"])),
+    ];
+    let items = |key: &str| domain[key].as_array().into_iter().flatten();
+    facts.extend(items("ds").map(|ds| ("DS", cell(ds.get("text")))));
+    facts.extend(items("rrsets").flat_map(|rrset| {
+        let of = |key: &str| cell(rrset.get(key));
+        let head = format!("{} {} {}", of("owner"), of("ttl"), of("type"));
+        let records = rrset["records"].as_array().into_iter().flatten();
+        records.map(move |record| ("own record", format!("{head} {}", cell(Some(record)))))
+    }));
+    facts.extend(items("conditions").map(|condition| {
+        let of = |key: &str| cell(condition.get(key));
+        let (kind, status, message) = (of("type"), of("status"), of("message"));
+        ("condition", format!("{kind} {status}: {message}"))
+    }));
+    facts.extend([
+        ("signatures until", text("signatures_expire_at")),
+        ("fresh", yes("fresh")),
+        ("registrar", text("registrar")),
+        ("registered until", text("expires_at")),
+        ("labels", inline(&domain["labels"])),
+        ("revision", text("revision")),
+    ]);
+    Ok(desk.output.facts(&facts)?)
+}
+
+/// Says what a domain is on the way to, and what that waits for.
+fn next_step(next: &Value) -> String {
+    let Some(state) = next["state"].as_str() else {
+        return "-".to_owned();
+    };
+    let waits = next["waiting_for"].as_array().into_iter().flatten();
+    let waits: Vec<String> = waits.map(|rule| cell(rule.get("what"))).collect();
+    match (waits.as_slice(), next["not_before"].as_str()) {
+        ([], None) => format!("{state}, whenever you say so"),
+        ([], Some(moment)) => format!("{state}, not before {moment}"),
+        (waits, None) => format!("{state}, waits for: {}", waits.join("; ")),
+        (waits, Some(moment)) => {
+            let waits = waits.join("; ");
+            format!("{state}, not before {moment}, waits for: {waits}")
+        }
+    }
 }
 
 /// Lists domains, page after page.

@@ -1,9 +1,12 @@
 //! What goes wrong, how it is shown, and the exit code.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::document::Pointer;
 
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -13,10 +16,10 @@ pub(super) enum Failure {
     #[error("{0}")]
     Usage(String),
     /// Files say what cannot be.
-    #[error("{} problems; nothing was changed", .0.len())]
+    #[error("{}; nothing was changed", counted(.0.len(), "problem"))]
     Files(Vec<FileFault>),
     /// The server refused.
-    #[error("{0}")]
+    #[error("{}", .0.summary())]
     Refused(Refusal),
     /// Nobody answers.
     #[error("the server at {api} cannot be reached: {reason}")]
@@ -47,17 +50,68 @@ pub(super) struct FileFault {
 }
 
 /// What a server said when it refused (RFC 9457).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     /// The HTTP status.
     pub(super) status: u16,
+    /// What kind of refusal it is, in words.
+    pub(super) title: String,
     /// What is wrong, in words.
     pub(super) detail: String,
-    /// Each field that is wrong: its pointer and why.
-    pub(super) errors: Vec<(String, String)>,
-    /// How many existing domains the change touches, if it asks for that word.
-    pub(super) domains: Option<u64>,
+    /// Each field that is wrong.
+    pub(super) errors: Vec<Wrong>,
+    /// What was done all the same before this, and how to go on.
+    pub(super) before: Option<String>,
+    /// The problem document, for scripts.
+    document: Option<Value>,
+}
+
+/// A field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// Where it stands in the document that was sent (RFC 6901).
+    pub(super) pointer: String,
+    /// Where the user wrote it, if that is known better than from the pointer.
+    pub(super) place: Option<String>,
+    /// What was expected and what was found.
+    pub(super) detail: String,
+}
+
+impl From<FileFault> for Wrong {
+    fn from(fault: FileFault) -> Self {
+        Self {
+            pointer: String::new(),
+            place: Some(format!("{}:{}", fault.file, fault.line)),
+            detail: fault.detail,
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.place.clone();
+        match place.unwrap_or_else(|| typed(&self.pointer)).as_str() {
+            "" => f.write_str(&self.detail),
+            place => write!(f, "{place}: {}", self.detail),
+        }
+    }
+}
+
+/// Names a field as people type it; nothing where what is wrong with it says so itself.
+fn typed(pointer: &str) -> String {
+    let key = pointer.strip_prefix('/').unwrap_or(pointer);
+    let value = key.strip_prefix("records/").and_then(|n| n.parse().ok());
+    match key {
+        "" | "pool" | "name" | "to" => String::new(),
+        "reason" | "registrar" | "expires_at" | "fresh" | "ttl" | "state" | "after" | "limit" => {
+            format!("--{}", key.replace('_', "-"))
+        }
+        key if key.starts_with("labels") => "--label".to_owned(),
+        _ => value.map_or_else(
+            || Pointer::steps(pointer).collect::<Vec<_>>().join("."),
+            |index: usize| format!("value {}", index + 1),
+        ),
+    }
 }
 
 impl Refusal {
@@ -67,9 +121,11 @@ impl Refusal {
             let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
             return Self {
                 status,
+                title: "the server refused".to_owned(),
                 detail: format!("the server answered {status}: {text}"),
                 errors: Vec::new(),
-                domains: None,
+                before: None,
+                document: None,
             };
         };
         let text = |value: &Value, key: &str| {
@@ -77,21 +133,80 @@ impl Refusal {
             text.unwrap_or_default().to_owned()
         };
         let errors = problem.get("errors").and_then(Value::as_array);
-        let errors = errors.map_or_else(Vec::new, |errors| {
-            let errors = errors.iter();
-            errors
-                .map(|error| (text(error, "pointer"), text(error, "detail")))
-                .collect()
+        let errors = errors.into_iter().flatten().map(|error| Wrong {
+            pointer: text(error, "pointer"),
+            place: None,
+            detail: as_typed(&text(error, "detail")),
         });
-        let domains = problem.get("domains").and_then(Value::as_u64);
+        let errors = errors.collect();
         let title = problem.get("title").and_then(Value::as_str);
         let detail = problem.get("detail").and_then(Value::as_str).or(title);
         Self {
             status,
-            detail: detail.unwrap_or("the server gave no reason").to_owned(),
+            title: title.unwrap_or("the server refused").to_owned(),
+            detail: as_typed(detail.unwrap_or("the server gave no reason")),
             errors,
-            domains,
+            before: None,
+            document: Some(Value::Object(problem)),
         }
+    }
+
+    /// Makes a refusal of what was found before anything was sent.
+    pub(super) fn local(title: &str, errors: Vec<Wrong>) -> Self {
+        let named = errors
+            .iter()
+            .map(|wrong| json!({"place": wrong.place, "detail": wrong.detail}));
+        let named: Vec<Value> = named.collect();
+        let problems = counted(errors.len(), "problem");
+        let detail = format!("{problems}; nothing was changed");
+        Self {
+            status: 422,
+            title: title.to_owned(),
+            document: Some(json!({
+                "type": "about:blank", "title": title, "detail": detail, "errors": named,
+            })),
+            detail,
+            errors,
+            before: None,
+        }
+    }
+
+    /// Says in one line what is wrong.
+    fn summary(&self) -> String {
+        match self.errors.as_slice() {
+            [] => self.detail.clone(),
+            [only] => {
+                let pointed = format!("{}: ", only.pointer);
+                let said = self.detail.strip_prefix(&pointed).unwrap_or(&self.detail);
+                if said == only.detail || self.detail.starts_with(&only.detail) {
+                    return only.to_string();
+                }
+                let place = only.to_string();
+                let place = place.strip_suffix(&only.detail).unwrap_or_default();
+                self.detail.replace(&pointed, place)
+            }
+            several => {
+                let problems = counted(several.len(), "problem");
+                let rest = match self.before {
+                    Some(_) => "none of these was added",
+                    None => "nothing was changed",
+                };
+                format!("{}: {problems}; {rest}", self.title)
+            }
+        }
+    }
+}
+
+/// Says what the server wants to be told as the flag of it.
+pub(super) fn as_typed(detail: &str) -> String {
+    detail.replace("expect_domains=", "--confirm ")
+}
+
+/// Counts things: `1 problem`, `2 problems`.
+pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {thing}"),
+        count => format!("{count} {thing}s"),
     }
 }
 
@@ -102,6 +217,25 @@ impl Failure {
             Self::Files(_) | Self::Refused(_) | Self::Output(_) => ExitCode::from(1),
             Self::Usage(_) => ExitCode::from(2),
             Self::Unreachable { .. } => ExitCode::from(3),
+        }
+    }
+
+    /// Returns what scripts are told: the server's own problem document, or the same of files.
+    pub(super) fn document(&self) -> Option<Value> {
+        match self {
+            Self::Refused(refusal) => refusal.document.clone(),
+            Self::Files(faults) => {
+                let errors = faults.iter().map(
+                    |fault| json!({"file": fault.file, "line": fault.line, "detail": fault.detail}),
+                );
+                Some(json!({
+                    "type": "about:blank",
+                    "title": "Files are wrong",
+                    "detail": self.to_string(),
+                    "errors": errors.collect::<Vec<_>>(),
+                }))
+            }
+            Self::Usage(_) | Self::Unreachable { .. } | Self::Output(_) => None,
         }
     }
 
@@ -116,24 +250,26 @@ impl Failure {
                 list(to, faults.iter().map(ToString::to_string))?;
             }
             Self::Refused(refusal) if refusal.errors.len() > 1 => {
-                let errors = refusal.errors.iter();
-                let errors = errors.map(|(pointer, detail)| match pointer.as_str() {
-                    "" => detail.clone(),
-                    pointer => format!("{pointer}: {detail}"),
-                });
-                list(to, errors)?;
+                list(to, refusal.errors.iter().map(ToString::to_string))?;
             }
-            Self::Refused(refusal) => {
-                if refusal.status == 401 {
-                    writeln!(to, "hint: give --token, MXPOOL_TOKEN or MXPOOL_TOKEN_FILE")?;
-                }
-                if let Some(domains) = refusal.domains {
-                    writeln!(to, "hint: --confirm {domains} says that this is meant")?;
-                }
+            Self::Refused(refusal) if refusal.status == 401 => {
+                writeln!(to, "hint: give --token, MXPOOL_TOKEN or MXPOOL_TOKEN_FILE")?;
             }
-            Self::Usage(_) | Self::Unreachable { .. } | Self::Output(_) => {}
+            _ => {}
         }
-        writeln!(to, "error: {self}")
+        writeln!(to, "error: {self}")?;
+        match self.before() {
+            Some(before) => writeln!(to, "{before}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what was done all the same, and how to go on.
+    pub(super) fn before(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.before.as_deref(),
+            _ => None,
+        }
     }
 }
 
@@ -164,7 +300,7 @@ mod tests {
         let shown = String::from_utf8(shown).unwrap();
         assert_eq!(
             shown,
-            "/ttl: bad\n/caa/0: worse\nerror: /ttl: bad (and 1 more)\n"
+            "--ttl: bad\ncaa.0: worse\nerror: Fields are wrong: 2 problems; nothing was changed\n"
         );
     }
 
@@ -173,8 +309,26 @@ mod tests {
         let refusal = Refusal::read(502, b"<html>Bad gateway");
 
         assert_eq!(
-            refusal.to_string(),
+            refusal.summary(),
             "the server answered 502: <html>Bad gateway"
         );
+    }
+
+    #[test]
+    fn one_fault_is_one_line_in_the_users_words() {
+        let say = |body: &[u8]| Failure::Refused(Refusal::read(422, body)).to_string();
+
+        let field = say(br#"{"detail":"/records/0: bad","errors":[
+            {"pointer":"/records/0","detail":"bad"}]}"#);
+        let named = say(br#"{"detail":"there is no pool \"x\"","errors":[
+            {"pointer":"/pool","detail":"there is no pool \"x\""}]}"#);
+        let within = say(br#"{"detail":"the pool is in use: /ttl: wait","errors":[
+            {"pointer":"/ttl","detail":"wait"}]}"#);
+        let word = say(br#"{"detail":"12 are touched: say expect_domains=12 if that is meant"}"#);
+
+        assert_eq!(field, "value 1: bad");
+        assert_eq!(named, "there is no pool \"x\"");
+        assert_eq!(within, "the pool is in use: --ttl: wait");
+        assert_eq!(word, "12 are touched: say --confirm 12 if that is meant");
     }
 }

@@ -21,7 +21,7 @@ mod store;
 mod zone;
 
 pub use command::{
-    Apply, Cli, ClientCommand, Command, ConfigFile, Connection, DomainCommand, OutputForm,
-    PoolCommand, RecordCommand, Step, ZoneCommand,
+    AddDomains, Apply, Cli, ClientCommand, Command, ConfigFile, Connection, DomainCommand,
+    OutputForm, PoolCommand, RecordCommand, Step, ZoneCommand,
 };
 pub use run::run;

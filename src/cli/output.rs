@@ -1,11 +1,15 @@
 //! Answers on standard output: tables for people, the API's own words for scripts.
 
+use std::env;
 use std::io::{self, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use super::command::OutputForm;
+
+/// How many things of a list are all named.
+const FEW: usize = 3;
 
 /// Where answers are shown, and in which form.
 #[derive(Debug)]
@@ -14,14 +18,18 @@ pub(super) struct Output {
     form: OutputForm,
     /// Whether people look at it.
     terminal: bool,
+    /// Whether headings stand out: for people who did not set `NO_COLOR`.
+    colour: bool,
 }
 
 impl Output {
     /// Shows answers on standard output.
     pub(super) fn new(form: OutputForm) -> Self {
+        let terminal = io::stdout().is_terminal();
         Self {
             form,
-            terminal: io::stdout().is_terminal(),
+            terminal,
+            colour: terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }
 
@@ -68,15 +76,37 @@ impl Output {
         self.text(&self.compose(headings, rows))
     }
 
-    /// Shows a document as two columns: where, and what.
+    /// Shows facts, one a line behind its name; those that are not known are left away.
     ///
     /// # Errors
     ///
     /// When standard output cannot be written.
-    pub(super) fn document(&self, document: &Value) -> io::Result<()> {
-        let mut rows = Vec::new();
-        flatten("", document, &mut rows);
-        self.table(&[], rows)
+    pub(super) fn facts(&self, facts: &[(&str, String)]) -> io::Result<()> {
+        self.text(&self.compose_facts(facts))
+    }
+
+    /// Makes the text of facts; a name that comes again is written once.
+    fn compose_facts(&self, facts: &[(&str, String)]) -> String {
+        let known = facts
+            .iter()
+            .filter(|(_, what)| !["", "-"].contains(&what.as_str()));
+        let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        let mut previous = "";
+        let lines = known.map(|(name, what)| {
+            let shown = if *name == previous { "" } else { name };
+            previous = name;
+            format!("{}  {what}", self.bold(&format!("{shown:width$}")))
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Makes a text stand out where people look.
+    fn bold(&self, text: &str) -> String {
+        if self.colour {
+            format!("\u{1b}[1m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// Makes a table's text.
@@ -90,7 +120,14 @@ impl Output {
             ContentArrangement::Disabled
         });
         if !headings.is_empty() {
-            table.set_header(headings.to_vec());
+            table.set_header(headings.iter().map(|heading| {
+                let cell = Cell::new(heading);
+                if self.colour {
+                    cell.add_attribute(Attribute::Bold)
+                } else {
+                    cell
+                }
+            }));
         }
         table.add_rows(rows);
         let lines = table.lines().map(|line| line.trim_end().to_owned());
@@ -111,34 +148,37 @@ pub(super) fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// Turns a document into rows of a dotted key and a value.
-fn flatten(key: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
-    let below = |name: &str| match key {
-        "" => name.to_owned(),
-        key => format!("{key}.{name}"),
-    };
+/// Shows a value of any depth on one line: `key value, key value`.
+pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            for (name, member) in members {
-                flatten(&below(name), member, rows);
-            }
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object()) => {
-            for (index, item) in items.iter().enumerate() {
-                flatten(&below(&index.to_string()), item, rows);
-            }
+            let members = members.iter().filter(|(_, value)| !value.is_null());
+            let members = members.map(|(key, value)| format!("{key} {}", inline(value)));
+            members.collect::<Vec<_>>().join(", ")
         }
         Value::Array(items) => {
-            for item in items {
-                flatten(key, item, rows);
-            }
+            let items = items.iter().map(inline);
+            items.collect::<Vec<_>>().join(", ")
         }
-        Value::Null => {}
         Value::String(text) if text.starts_with("-----BEGIN ") => {
-            let shown = format!("PEM of {} octets", text.len());
-            rows.push(vec![key.to_owned(), shown]);
+            format!("PEM of {} octets", text.len())
         }
-        other => rows.push(vec![key.to_owned(), cell(Some(other))]),
+        Value::String(text) => text.trim_end().replace('\n', "; "),
+        other => cell(Some(other)),
+    }
+}
+
+/// Names the things of a list; of more than a few the first ones, and how many there are beside.
+pub(super) fn summed(mut names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = match names.len() {
+        0..=FEW => 0,
+        all => all - (FEW - 1),
+    };
+    let shown = names.len() - more;
+    let shown = names.by_ref().take(shown).collect::<Vec<_>>().join(", ");
+    match more {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 
@@ -153,6 +193,7 @@ mod tests {
         Output {
             form: OutputForm::Table,
             terminal: false,
+            colour: false,
         }
     }
 
@@ -170,13 +211,32 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_shown_by_dotted_keys() {
-        let document = json!({"ttl": "1h", "mail_host": [{"name": "mx1"}], "caa": ["a", "b"]});
+    fn facts_are_aligned_and_what_is_not_known_is_left_away() {
+        let facts = [
+            ("state", "active".to_owned()),
+            ("registrar", "-".to_owned()),
+            ("DS", "one".to_owned()),
+            ("DS", "two".to_owned()),
+        ];
 
-        let mut rows = Vec::new();
-        flatten("", &document, &mut rows);
+        let text = piped().compose_facts(&facts);
 
-        let rows: Vec<String> = rows.iter().map(|row| row.join("=")).collect();
-        assert_eq!(rows, ["caa=a", "caa=b", "mail_host.0.name=mx1", "ttl=1h"]);
+        assert_eq!(text, "state      active\nDS         one\n           two");
+    }
+
+    #[test]
+    fn a_document_is_shown_on_one_line() {
+        let document =
+            json!({"ttl": "1h", "host": [{"name": "mx1"}], "caa": ["a", "b"], "x": null});
+
+        assert_eq!(inline(&document), "caa a, b, host name mx1, ttl 1h");
+    }
+
+    #[test]
+    fn long_lists_are_summed_up() {
+        let names = |count: usize| summed((0..count).map(|n| format!("d{n}")));
+
+        assert_eq!(names(3), "d0, d1, d2");
+        assert_eq!(names(3_000), "d0, d1 and 2998 more");
     }
 }

@@ -5,8 +5,8 @@ use ureq::http::Method;
 
 use super::client::{Payload, path};
 use super::command::PoolCommand;
-use super::failure::Failure;
-use super::output::cell;
+use super::failure::{Failure, as_typed};
+use super::output::{cell, inline};
 use super::run::Desk;
 
 /// The states of a domain's life, in their order.
@@ -21,7 +21,7 @@ pub(super) fn run(desk: &Desk, command: PoolCommand) -> Result<(), Failure> {
             if desk.output.is_json() {
                 return Ok(desk.output.octets(&answer)?);
             }
-            Ok(desk.output.document(&desk.client.json(&answer)?)?)
+            show(desk, &desk.client.json(&answer)?)
         }
         PoolCommand::Delete { pool } => {
             let path = path(&["v1", "pools", &pool]);
@@ -29,6 +29,43 @@ pub(super) fn run(desk: &Desk, command: PoolCommand) -> Result<(), Failure> {
             desk.done(&answer, &format!("deleted the pool {pool}"))
         }
     }
+}
+
+/// Shows a pool: its domains and hosts first, then its other settings, a line each.
+fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
+    let counts = STATES.iter().filter_map(|state| {
+        let count = pool["counts"][state].as_u64().filter(|count| *count > 0)?;
+        Some(format!("{count} {state}"))
+    });
+    let counts: Vec<String> = counts.collect();
+    let counts = match counts.as_slice() {
+        [] => "none".to_owned(),
+        counts => counts.join(", "),
+    };
+    let mut facts = vec![
+        ("pool".to_owned(), cell(pool.get("name"))),
+        ("domains".to_owned(), counts),
+        ("revision".to_owned(), cell(pool.get("revision"))),
+        ("nameservers".to_owned(), inline(&pool["nameservers"])),
+    ];
+    for host in pool["mail_host"].as_array().into_iter().flatten() {
+        let name = cell(host.get("name"));
+        let mut rest = host.clone();
+        if let Some(members) = rest.as_object_mut() {
+            members.remove("name");
+            members.retain(|_, value| !matches!(value, Value::Array(items) if items.is_empty()));
+        }
+        facts.push(("mail host".to_owned(), format!("{name}: {}", inline(&rest))));
+    }
+    let shown = ["name", "counts", "revision", "nameservers", "mail_host"];
+    let members = pool.as_object().into_iter().flatten();
+    let others = members.filter(|(key, _)| !shown.contains(&key.as_str()));
+    facts.extend(others.map(|(key, value)| (key.replace('_', " "), inline(value))));
+    let facts: Vec<(&str, String)> = facts
+        .iter()
+        .map(|(name, what)| (name.as_str(), what.clone()))
+        .collect();
+    Ok(desk.output.facts(&facts)?)
 }
 
 /// Lists the pools with the number of their domains in each state.
@@ -63,7 +100,7 @@ impl Desk {
         let revision = cell(answer.get("revision"));
         for warning in answer["warnings"].as_array().into_iter().flatten() {
             self.output
-                .text(&format!("warning: {}", cell(Some(warning))))?;
+                .text(&format!("warning: {}", as_typed(&cell(Some(warning)))))?;
         }
         Ok(self
             .output

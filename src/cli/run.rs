@@ -1,6 +1,6 @@
 //! Does client commands.
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -26,10 +26,24 @@ pub fn run(command: ClientCommand, connection: &Connection) -> ExitCode {
     match try_run(command, connection) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Nobody is left to tell when standard error is closed.
-            let _ = failure.write(&mut io::stderr().lock());
+            // Nobody is left to tell when the outputs are closed.
+            let _ = tell(&failure, &Output::new(connection.output));
             failure.exit_code()
         }
+    }
+}
+
+/// Tells what went wrong: scripts get the problem document where answers go.
+fn tell(failure: &Failure, output: &Output) -> io::Result<()> {
+    let mut stderr = io::stderr().lock();
+    match failure.document().filter(|_| output.is_json()) {
+        Some(document) => {
+            output.text(&document.to_string())?;
+            failure
+                .before()
+                .map_or(Ok(()), |before| writeln!(stderr, "{before}"))
+        }
+        None => failure.write(&mut stderr),
     }
 }
 

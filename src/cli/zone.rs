@@ -5,7 +5,7 @@ use ureq::http::Method;
 use super::client::{Payload, path, with_query};
 use super::command::ZoneCommand;
 use super::failure::Failure;
-use super::manifest::read_master;
+use super::manifest::{Flat, read_master};
 use super::output::cell;
 use super::pool::items;
 use super::run::Desk;
@@ -39,22 +39,39 @@ pub(super) fn run(desk: &Desk, command: ZoneCommand) -> Result<(), Failure> {
             file,
             confirm,
         } => {
-            let text = read_master(&zone, &file)?;
+            let master = read_master(&zone, &file)?;
             let confirm = confirm.map(|domains| domains.to_string());
             let path = with_query(
                 path(&["v1", "zones", &zone]),
                 &[("expect_domains", confirm)],
             );
-            let payload = Payload::MasterFile(&text);
-            let answer = desk.client.send(Method::PUT, &path, payload)?;
+            let payload = Payload::MasterFile(&master.text);
+            let answer = desk.client.send(Method::PUT, &path, payload);
+            let answer = answer.map_err(|failure| with_places(failure, &master))?;
             desk.done(&answer, &format!("the zone {zone} is served"))
         }
-        ZoneCommand::Delete { zone } => {
-            let path = path(&["v1", "zones", &zone]);
+        ZoneCommand::Delete { zone, confirm } => {
+            let confirm = confirm.map(|domains| domains.to_string());
+            let path = with_query(
+                path(&["v1", "zones", &zone]),
+                &[("expect_domains", confirm)],
+            );
             let answer = desk.client.send(Method::DELETE, &path, Payload::Nothing)?;
             desk.done(&answer, &format!("deleted the zone {zone}"))
         }
     }
+}
+
+/// Shows what the server found wrong where it was written.
+fn with_places(mut failure: Failure, master: &Flat) -> Failure {
+    if let Failure::Refused(refusal) = &mut failure {
+        for wrong in &mut refusal.errors {
+            if let Some(fault) = master.locate(&wrong.detail) {
+                *wrong = fault.into();
+            }
+        }
+    }
+    failure
 }
 
 /// Shows DS, DNSKEY and CDS records, one a line, as a registrar's form wants them.

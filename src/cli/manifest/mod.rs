@@ -15,4 +15,4 @@ mod reader;
 mod zone;
 
 pub(super) use reader::Manifest;
-pub(super) use zone::read_master;
+pub(super) use zone::{Flat, read_master};

@@ -81,7 +81,7 @@ pub(super) fn at(place: &Place, detail: &str) -> FileFault {
 }
 
 /// Takes `line 12: ` off the start of a server's words about a master file.
-fn line_of(detail: &str) -> Option<(usize, &str)> {
+pub(super) fn line_of(detail: &str) -> Option<(usize, &str)> {
     let (line, rest) = detail.strip_prefix("line ")?.split_once(": ")?;
     Some((line.parse().ok()?, rest))
 }

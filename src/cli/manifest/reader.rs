@@ -71,6 +71,11 @@ impl Manifest {
         &self.faults
     }
 
+    /// Returns whether there is nothing to be done.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
     /// Returns the body of the API's call that makes it so.
     pub(crate) fn change(&self, dry_run: bool) -> Value {
         json!({"changes": self.steps, "dry_run": dry_run})

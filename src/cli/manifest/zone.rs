@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::document::Document;
 use super::folder::Folder;
-use super::origin::{Origin, at};
+use super::origin::{Origin, at, line_of};
 use crate::cli::failure::{Failure, FileFault};
 use crate::document::Pointer;
 use crate::wire::{Apex, Name, Place, Ttl, parse_master, write_master};
@@ -69,22 +69,31 @@ pub(super) fn read(
 /// # Errors
 ///
 /// When the file cannot be read, and everything that is wrong in it.
-pub(crate) fn read_master(zone: &str, file: &Path) -> Result<String, Failure> {
+pub(crate) fn read_master(zone: &str, file: &Path) -> Result<Flat, Failure> {
     let apex = Apex::parse_unicode(zone)
         .map_err(|error| Failure::Usage(format!("the zone's name: {error}")))?;
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))?;
     let shown = file.display().to_string();
     let flat = flatten(&text, &shown, apex.as_name(), &Folder::of(file));
-    flat.map(|flat| flat.text).map_err(Failure::Files)
+    flat.map_err(Failure::Files)
 }
 
 /// A master file with what it includes, one complete record a line.
-struct Flat {
+pub(crate) struct Flat {
     /// The text.
-    text: String,
+    pub(crate) text: String,
     /// Where each line was written.
     lines: Vec<Place>,
+}
+
+impl Flat {
+    /// Returns where what the server says of a line of the text was written.
+    pub(crate) fn locate(&self, detail: &str) -> Option<FileFault> {
+        let (line, rest) = line_of(detail)?;
+        let place = self.lines.get(line.checked_sub(1)?)?;
+        Some(at(place, rest))
+    }
 }
 
 /// Reads a master file and writes it again in one piece.
