@@ -26,7 +26,7 @@ const WAITING: usize = 4;
 /// that commits give up, so that one that stands still would make it grow without end.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The header field that names the sealing key.
-const SEALING_KEY: HeaderName = HeaderName::from_static("mxpool-sealing-key-id");
+pub(super) const SEALING_KEY: &str = "mxpool-sealing-key-id";
 
 /// Streams a consistent copy of the store; the key that opens it is named, never sent.
 ///
@@ -48,7 +48,7 @@ pub(super) async fn read(call: Call) -> Result<Response, Problem> {
     headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CONTENT_DISPOSITION, name);
     if let Some(id) = id.and_then(|id| HeaderValue::try_from(id).ok()) {
-        headers.insert(SEALING_KEY, id);
+        headers.insert(HeaderName::from_static(SEALING_KEY), id);
     }
     Ok(response)
 }

@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
+
+use super::domain::WaitingFor;
+use super::pool::Pool;
+use super::zone::Ds;
 
 /// Why a request is refused (RFC 9457); nothing of it took effect.
 #[derive(ToSchema)]
@@ -17,6 +23,16 @@ pub(super) struct Problem {
     detail: String,
     /// Each field that is wrong.
     errors: Vec<Fault>,
+    /// When the step can be taken at the earliest, if that is known and time is what it needs.
+    not_before: Option<String>,
+    /// What the step waits for.
+    waiting_for: Option<Vec<WaitingFor>>,
+    /// How many existing domains the change touches: what `expect_domains` must say.
+    domains: Option<u64>,
+    /// The line of a body that is no JSON.
+    line: Option<u64>,
+    /// The column of it.
+    column: Option<u64>,
 }
 
 /// A field that is wrong.
@@ -37,16 +53,71 @@ pub(super) struct Health {
     revision: Option<u64>,
 }
 
-/// Steps, all or none: `put_zone` {zone, records}, `put_pool` {pool, settings}, `add_domain` {pool,
-/// name or names, if_absent, …}, `put_rrset` {domain, owner, type, ttl, records}.
+/// Steps, all or none.
 #[derive(ToSchema)]
 pub(super) struct Changes {
-    /// The steps, each an object with `op`.
-    changes: Vec<BTreeMap<String, String>>,
+    /// The steps; at least one.
+    #[schema(min_items = 1)]
+    changes: Vec<Change>,
     /// Show the plan and change nothing.
     dry_run: Option<bool>,
     /// Why, for the audit log.
     reason: Option<String>,
+}
+
+/// One step of several; `op` says which.
+#[derive(ToSchema, Serialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub(super) enum Change {
+    /// Creates or replaces one of the operator's own zones.
+    PutZone {
+        /// The zone.
+        zone: String,
+        /// Its master file.
+        records: String,
+    },
+    /// Creates a pool or changes its settings.
+    PutPool {
+        /// The pool.
+        pool: String,
+        /// Its settings.
+        #[schema(value_type = Pool)]
+        settings: Value,
+    },
+    /// Adds domains: `name` or `names`.
+    AddDomain {
+        /// The pool.
+        pool: String,
+        /// One domain.
+        name: Option<String>,
+        /// Up to 10 000.
+        names: Option<Vec<String>>,
+        /// Those that are in the pool already stay as they are.
+        if_absent: Option<bool>,
+        /// Never delegated before.
+        fresh: Option<bool>,
+        /// Where they are registered.
+        registrar: Option<String>,
+        /// When their registration ends.
+        expires_at: Option<String>,
+        /// Labels of the operator's own.
+        labels: Option<BTreeMap<String, String>>,
+    },
+    /// Gives a domain an RRset of its own, or replaces it.
+    PutRrset {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+        /// The owner, relative to the domain, or a full name with a final dot.
+        owner: String,
+        /// The type.
+        r#type: String,
+        /// The TTL in seconds.
+        ttl: u32,
+        /// The data of each record, as in a master file.
+        records: Vec<String>,
+    },
 }
 
 /// What a change did, or would do.
@@ -64,6 +135,12 @@ pub(super) struct Plan {
     created: u64,
     /// What is doubtful, but not refused.
     warnings: Vec<String>,
+    /// The zone or pool that was put; absent for several changes.
+    name: Option<String>,
+    /// The serial that the zone is served with.
+    serial: Option<u32>,
+    /// What the zone's parent must be told.
+    ds: Option<Vec<Ds>>,
 }
 
 /// What a step does.
@@ -84,6 +161,8 @@ pub(super) struct Effect {
 pub(super) struct Done {
     /// The revision at which it holds.
     revision: u64,
+    /// The domain whose RRset was changed.
+    name: Option<String>,
 }
 
 /// A part of the audit log.
@@ -119,8 +198,8 @@ pub(super) struct AuditChange {
     op: String,
     /// To what.
     subject: String,
-    /// What stood there before.
-    before: Option<BTreeMap<String, String>>,
-    /// What stands there now.
-    after: Option<BTreeMap<String, String>>,
+    /// What stood there before: any JSON.
+    before: Value,
+    /// What stands there now: any JSON.
+    after: Value,
 }

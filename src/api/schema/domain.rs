@@ -49,6 +49,8 @@ pub(super) struct Domain {
     ds: Vec<Ds>,
     /// Its keys.
     keys: Vec<Key>,
+    /// When its keys were last in a backup, if that is known.
+    key_backed_up_at: Option<String>,
     /// RRsets of its own.
     rrsets: Option<Vec<Rrset>>,
     /// What holds of it.
@@ -167,6 +169,12 @@ pub(super) struct Transition {
 /// An RRset.
 #[derive(ToSchema)]
 pub(super) struct Rrset {
+    /// The domain; ignored in a `PUT`.
+    #[schema(read_only)]
+    name: Option<String>,
+    /// Whether it is the domain's own, or the pool's; ignored in a `PUT`.
+    #[schema(read_only)]
+    own: Option<bool>,
     /// The owner, relative to the domain; ignored in a `PUT`.
     #[schema(read_only)]
     owner: Option<String>,

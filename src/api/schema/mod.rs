@@ -9,7 +9,7 @@ mod domain;
 mod pool;
 mod zone;
 
-use utoipa::openapi::schema::{ComponentsBuilder, Schema};
+use utoipa::openapi::schema::{ComponentsBuilder, OneOfBuilder, Schema};
 use utoipa::openapi::{Content, Ref, RefOr};
 
 /// A body that a route reads or answers with.
@@ -41,7 +41,7 @@ pub(super) enum Shape {
     DomainPage,
     /// Domains to be added.
     AddDomains,
-    /// Domains that were added.
+    /// A domain that was added, or a batch of them.
     Added,
     /// What is said about a domain.
     PatchDomain,
@@ -85,7 +85,11 @@ impl Shape {
             Self::Domain => "Domain",
             Self::DomainPage => "DomainPage",
             Self::AddDomains => "AddDomains",
-            Self::Added => "Added",
+            Self::Added => {
+                let one = Ref::from_schema_name("Domain");
+                let batch = Ref::from_schema_name("Added");
+                return Content::new(Some(OneOfBuilder::new().item(one).item(batch)));
+            }
             Self::PatchDomain => "PatchDomain",
             Self::Transition => "Transition",
             Self::Rrset => "Rrset",
@@ -134,6 +138,7 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<domain::Transition>()
         .schema_from::<domain::Rrset>()
         .schema_from::<change::Changes>()
+        .schema_from::<change::Change>()
         .schema_from::<change::Plan>()
         .schema_from::<change::Effect>()
         .schema_from::<change::Done>()

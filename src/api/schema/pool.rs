@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A pool: the keys of a manifest's `[pool.<name>]`, and what a `GET` alone shows.
@@ -16,6 +17,12 @@ pub(super) struct Pool {
     /// The id of the MTA-STS policy; ignored in a `PUT`.
     #[schema(read_only)]
     mta_sts_id: Option<String>,
+    /// What its domains are on the way to; ignored in a `PUT`.
+    #[schema(read_only)]
+    plan: Value,
+    /// What is doubtful about it; ignored in a `PUT`.
+    #[schema(read_only)]
+    warnings: Option<Vec<String>>,
     /// The revision of its last change; ignored in a `PUT`.
     #[schema(read_only)]
     revision: Option<u64>,
@@ -74,8 +81,8 @@ pub(super) struct Pool {
 pub(super) struct MailHost {
     /// With a final dot a shared host, else one in each domain.
     name: String,
-    /// The MX preference.
-    preference: u16,
+    /// The MX preference; 10 without one.
+    preference: Option<u16>,
     /// Its addresses.
     addresses: Option<Vec<String>>,
     /// Certificates as PEM texts; TLSA 3 1 1 of each.
@@ -92,11 +99,11 @@ pub(super) struct MtaSts {
     /// `enforce`, `testing` or `none`.
     mode: String,
     /// How long senders keep it.
-    max_age: String,
+    max_age: Option<String>,
     /// These lines instead of one per host.
     patterns: Option<Vec<String>>,
     /// Where `mta-sts.<domain>` points.
-    addresses: Vec<String>,
+    addresses: Option<Vec<String>>,
 }
 
 /// Where reports go.
