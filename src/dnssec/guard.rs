@@ -7,12 +7,13 @@ use crate::clock::{Clock, Timestamp};
 /// Refuses to sign while the clock cannot be trusted: DNSSEC made time absolute (RFC 6781,
 /// section 4.4).
 ///
-/// Whoever signs asks it first, and tells it the moment of each signing that was persisted.
+/// Whoever signs asks it first, and tells it the moment of each signing that is begun. The latest of
+/// them is persisted with every signature, so that it is never behind one that is stored.
 #[derive(Debug)]
 pub struct ClockGuard {
     /// Both readings at the start of the run: from then on they must move together.
     start: (Timestamp, Duration),
-    /// The last persisted signing time, from before the run at first.
+    /// The latest moment of signing: the persisted one from before the run at first.
     last_signing: Option<Timestamp>,
 }
 
@@ -59,7 +60,7 @@ impl ClockGuard {
         }
     }
 
-    /// Notes that signatures of this moment were persisted.
+    /// Notes that signatures of this moment are made, before any of them is persisted.
     pub fn note_signing(&mut self, at: Timestamp) {
         self.last_signing = self.last_signing.max(Some(at));
     }
@@ -85,7 +86,7 @@ impl ClockGuard {
         Ok(now)
     }
 
-    /// Returns the last persisted signing time.
+    /// Returns the latest moment of signing, which is to be persisted with what was signed.
     pub fn last_signing(&self) -> Option<Timestamp> {
         self.last_signing
     }
