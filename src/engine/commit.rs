@@ -97,7 +97,7 @@ impl Writer {
         }
         match self.store(batch) {
             Ok(()) => self.done(round, now),
-            Err(error) if round.is_one_piece() => self.undone(round, &error, now),
+            Err(error) if round.is_one_piece() => self.undone(round, &error),
             Err(_) => {
                 // One large change may have found the disk full: the small ones may still fit.
                 for piece in round.pieces() {
@@ -105,7 +105,7 @@ impl Writer {
                     self.put_round(&mut batch, &piece, now);
                     match self.store(batch) {
                         Ok(()) => self.done(piece, now),
-                        Err(error) => self.undone(piece, &error, now),
+                        Err(error) => self.undone(piece, &error),
                     }
                 }
             }
@@ -360,7 +360,7 @@ impl Writer {
     }
 
     /// Answers what could not be stored; nothing of it is a fact or served.
-    fn undone(&mut self, round: Round, error: &StoreError, now: Timestamp) {
+    fn undone(&mut self, round: Round, error: &StoreError) {
         self.commits_fail = true;
         tracing::error!(%error, "a commit failed; what was served is served on");
         let refusal = || match error {
@@ -375,7 +375,8 @@ impl Writer {
         let renewed = round.renewed.into_iter().map(|prepared| prepared.apex);
         let renewed: Vec<Apex> = renewed.collect();
         if !renewed.is_empty() {
-            self.renewals.failed(renewed, now);
+            let reading = self.shared.clock.monotonic();
+            self.renewals.failed(renewed, reading);
         }
         // Keys that could not be removed now are found at the next start.
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::prepare::PrepareError;
 use crate::clock::Timestamp;
 use crate::dnssec::{Ds, SigningPolicy};
 use crate::lifecycle::LifecycleState;
@@ -158,6 +159,15 @@ impl Facts {
             ZoneKind::Operator(zone) => &zone.served,
             ZoneKind::Domain(domain) => &domain.served,
         })
+    }
+
+    /// Returns whether a preparation failed only because the zone was replaced meanwhile.
+    pub(super) fn overtook(&self, apex: &Apex, error: &PrepareError) -> bool {
+        let PrepareError::Overtaken { version } = error else {
+            return false;
+        };
+        // What is served and yet not stored is lost.
+        self.served(apex).map(|served| served.version) != Some(*version)
     }
 
     /// Returns how the zone of a name is signed.

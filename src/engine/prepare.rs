@@ -102,9 +102,13 @@ pub(super) struct Records {
 /// Why a zone could not be prepared.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PrepareError {
-    /// It was replaced meanwhile: whoever asked must look again.
-    #[error("the zone was replaced meanwhile")]
-    Overtaken,
+    /// What was served is not stored: it was replaced meanwhile and whoever asked must look again,
+    /// or it is lost, if the facts still name it.
+    #[error("the keys or signatures of version {version} are not stored")]
+    Overtaken {
+        /// The version that was looked for.
+        version: u64,
+    },
     /// What it says is no zone.
     #[error(transparent)]
     Zone(#[from] ZoneError),
@@ -186,7 +190,9 @@ impl Workshop {
             }
             Work::Renew(_) => {
                 let Some((zone, template)) = &previous else {
-                    return Err(PrepareError::Overtaken);
+                    return Err(PrepareError::Overtaken {
+                        version: task.version,
+                    });
                 };
                 (Arc::clone(template), renumbered(zone, task.serial))
             }
@@ -247,7 +253,9 @@ impl Workshop {
         let key = record::signed_zone_key(&task.apex, base.version);
         let stored: Option<SignedZoneRecord> = record::get(&*self.store, &key)?;
         // A version goes when a newer one is committed: so one was.
-        let stored = stored.ok_or(PrepareError::Overtaken)?;
+        let stored = stored.ok_or(PrepareError::Overtaken {
+            version: base.version,
+        })?;
         let zone = stored.into_zone(task.apex.clone());
         Ok(Some((zone, Arc::clone(&base.template))))
     }
@@ -255,7 +263,7 @@ impl Workshop {
     /// Unseals a zone's keys, or makes the key of a new zone.
     fn keys(&self, task: &ZoneTask, algorithm: Algorithm) -> Result<Keys, PrepareError> {
         let apex = &task.apex;
-        if task.base.is_none() {
+        let Some(base) = &task.base else {
             let (key, secret) = SigningKey::generate(algorithm, &[])?;
             let mut plain = Zeroizing::new(Vec::with_capacity(1 + secret.len()));
             plain.push(algorithm.number());
@@ -267,10 +275,12 @@ impl Workshop {
                     sealed: vec![ByteBuf::from(sealed)],
                 }),
             });
-        }
+        };
         let stored: Option<KeysRecord> = record::get(&*self.store, apex.as_wire())?;
         // Keys go with their zone only.
-        let stored = stored.ok_or(PrepareError::Overtaken)?;
+        let stored = stored.ok_or(PrepareError::Overtaken {
+            version: base.version,
+        })?;
         let keys = stored.sealed.iter().map(|sealed| {
             let plain = self.sealing.unseal(apex, sealed)?;
             let (&number, secret) = plain

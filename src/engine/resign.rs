@@ -1,6 +1,6 @@
 //! Signing again what is due, and what else the clock asks for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,11 @@ const IN_FLIGHT: usize = 256;
 /// How long events are kept.
 const EVENTS_KEPT: Duration = Duration::from_secs(90 * 86_400);
 
-/// How many old events go at a time.
-const EVENTS_SWEPT: usize = 256;
+/// How many old events go at a time: every second while more are left, so that they go faster than
+/// they come.
+const EVENTS_SWEPT: usize = 1024;
 
-/// How long re-signing rests after it failed.
+/// How long re-signing rests after it failed, by the clock that nobody sets.
 const REST: Duration = Duration::from_secs(60);
 
 /// How often zones that are late are complained about.
@@ -40,12 +41,19 @@ pub(super) struct Renewals {
     zones: HashSet<Apex>,
     /// Those that wait for the commit.
     pub(super) ready: Vec<Prepared>,
-    /// Until when re-signing rests, because it failed.
-    rests_until: Option<Timestamp>,
+    /// Until when all re-signing rests, because nothing could be signed or stored. This and what
+    /// follows are monotonic readings: a wall clock that was wrong for a while leaves no trace.
+    rests_until: Option<Duration>,
+    /// Until when single zones rest, because they could not be signed.
+    resting: HashMap<Apex, Duration>,
     /// When late zones were complained about.
-    complained: Option<Timestamp>,
+    complained: Option<Duration>,
     /// When pools' figures were counted.
-    counted: Option<Timestamp>,
+    counted: Option<Duration>,
+    /// When old events were looked for.
+    swept: Option<Duration>,
+    /// Whether more old events are left than were found.
+    more_events: bool,
     /// When the first signature of each pool expires, as last counted.
     pub(super) earliest: BTreeMap<Arc<str>, Timestamp>,
 }
@@ -56,8 +64,8 @@ impl Renewals {
         self.zones.is_empty() && self.ready.is_empty()
     }
 
-    /// Lets re-signing rest for a while.
-    fn rest(&mut self, now: Timestamp) {
+    /// Lets all re-signing rest for a while; `now` is a monotonic reading.
+    fn rest(&mut self, now: Duration) {
         self.rests_until = Some(now.saturating_add(REST));
     }
 
@@ -73,10 +81,16 @@ impl Renewals {
         }
     }
 
-    /// Notes that zones could not be stored.
-    pub(super) fn failed(&mut self, zones: impl IntoIterator<Item = Apex>, now: Timestamp) {
+    /// Notes that zones could not be stored; `now` is a monotonic reading.
+    pub(super) fn failed(&mut self, zones: impl IntoIterator<Item = Apex>, now: Duration) {
         self.done(zones);
         self.rest(now);
+    }
+
+    /// Notes that a zone could not be signed, and lets it alone rest: others have their turn.
+    fn rest_zone(&mut self, apex: Apex, now: Duration) {
+        self.zones.remove(&apex);
+        self.resting.insert(apex, now.saturating_add(REST));
     }
 }
 
@@ -84,12 +98,16 @@ impl Writer {
     /// Has zones that are due signed again, whole, some at a time.
     pub(super) fn renew_due(&mut self) {
         let wall = self.shared.clock.now();
-        self.look_after_pools(wall);
+        let reading = self.shared.clock.monotonic();
+        self.look_after_pools(wall, reading);
+        self.look_for_old_events(reading);
+        let rests_until = self.renewals.rests_until;
         if self.renewals.zones.len() > IN_FLIGHT - CHUNK
-            || self.renewals.rests_until.is_some_and(|until| wall < until)
+            || rests_until.is_some_and(|until| reading < until)
         {
             return;
         }
+        self.renewals.resting.retain(|_, until| reading < *until);
         let facts = Self::facts(&self.shared);
         let first = facts.due.first();
         if first.is_none_or(|(at, _)| *at > wall) {
@@ -99,13 +117,14 @@ impl Writer {
             Ok(now) => now,
             Err(error) => {
                 tracing::error!(%error, "zones are due to be signed again, but the clock is wrong");
-                self.renewals.rest(wall);
+                self.renewals.rest(reading);
                 return;
             }
         };
         let due = facts.due.iter().take_while(|(at, _)| *at <= now);
         let idle = due.filter(|(_, apex)| {
             !self.renewals.zones.contains(apex)
+                && !self.renewals.resting.contains_key(apex)
                 && !self.claims.contains_key(&Claim::Name(apex.clone()))
         });
         let room = IN_FLIGHT - self.renewals.zones.len();
@@ -142,14 +161,16 @@ impl Writer {
 
     /// Takes in zones that were signed again.
     pub(super) fn take_renewed(&mut self, zones: Vec<Result<Prepared, (Apex, PrepareError)>>) {
-        let now = self.shared.clock.now();
+        let reading = self.shared.clock.monotonic();
         for zone in zones {
             match zone {
                 Ok(prepared) => self.renewals.ready.push(prepared),
-                Err((apex, PrepareError::Overtaken)) => self.renewals.done([apex]),
+                Err((apex, error)) if Self::facts(&self.shared).overtook(&apex, &error) => {
+                    self.renewals.done([apex]);
+                }
                 Err((apex, error)) => {
                     tracing::error!(%apex, %error, "a zone could not be signed again");
-                    self.renewals.failed([apex], now);
+                    self.renewals.rest_zone(apex, reading);
                 }
             }
         }
@@ -157,37 +178,70 @@ impl Writer {
 
     /// Counts what is shown of pools once a minute, and complains about signatures that should
     /// have been renewed long ago (K11).
-    fn look_after_pools(&mut self, now: Timestamp) {
+    fn look_after_pools(&mut self, now: Timestamp, reading: Duration) {
         let counted = self.renewals.counted;
-        if counted.is_some_and(|at| now.since(at) < Duration::from_secs(60) && at <= now) {
+        if counted.is_some_and(|at| reading.saturating_sub(at) < Duration::from_secs(60)) {
             return;
         }
-        self.renewals.counted = Some(now);
+        self.renewals.counted = Some(reading);
         let facts = Self::facts(&self.shared);
-        self.old_events = self.events_before(now.saturating_sub(EVENTS_KEPT));
         self.renewals.earliest = facts.earliest_expirations();
-        self.renewals.complain(&facts, now);
+        self.renewals.complain(&facts, now, reading);
         drop(facts);
         self.show_figures();
     }
 }
 
 impl Writer {
+    /// Looks for events that are too old to be kept: once a minute, every second while more are
+    /// left.
+    fn look_for_old_events(&mut self, reading: Duration) {
+        let renewals = &mut self.renewals;
+        let patience = Duration::from_secs(if renewals.more_events { 1 } else { 60 });
+        let swept = renewals.swept;
+        if swept.is_some_and(|at| reading.saturating_sub(at) < patience)
+            || !self.old_events.is_empty()
+        {
+            return;
+        }
+        renewals.swept = Some(reading);
+        // By a clock that is a year ahead, every event would be too old.
+        let Ok(now) = self.guard.now(&*self.shared.clock) else {
+            return;
+        };
+        self.old_events = self.events_before(now.saturating_sub(EVENTS_KEPT));
+        self.renewals.more_events = self.old_events.len() >= EVENTS_SWEPT;
+    }
+
     /// Returns the keys of some events that are older than `moment`.
     fn events_before(&self, moment: Timestamp) -> Vec<Vec<u8>> {
         let mut old = Vec::new();
+        // Those that cannot be read since the last one that could.
+        let mut unreadable = Vec::new();
         let scanned = self.shared.store.scan(
             Space::Event,
             Bound::Unbounded,
             Direction::Ascending,
             &mut |key, value| {
-                // One that cannot be read is left for whoever asks for it.
-                let is_old = record::decode::<EventsRecord>(value).is_ok_and(|it| it.at < moment);
-                if !is_old || old.len() == EVENTS_SWEPT {
-                    return ControlFlow::Break(());
+                match record::decode::<EventsRecord>(value) {
+                    Ok(events) if events.at < moment => {
+                        // What was stored before an old one is older still.
+                        old.append(&mut unreadable);
+                        old.push(key.to_vec());
+                    }
+                    Ok(_) => return ControlFlow::Break(()),
+                    Err(error) => {
+                        tracing::debug!(%error, "an event cannot be read");
+                        if unreadable.len() < EVENTS_SWEPT {
+                            unreadable.push(key.to_vec());
+                        }
+                    }
                 }
-                old.push(key.to_vec());
-                ControlFlow::Continue(())
+                if old.len() < EVENTS_SWEPT {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
             },
         );
         if let Err(error) = scanned {
@@ -199,8 +253,9 @@ impl Writer {
 
 impl Renewals {
     /// Says which pools' signatures are about to expire.
-    fn complain(&mut self, facts: &Facts, now: Timestamp) {
-        if self.complained.is_some_and(|at| now.since(at) < COMPLAINT) {
+    fn complain(&mut self, facts: &Facts, now: Timestamp, reading: Duration) {
+        let complained = self.complained;
+        if complained.is_some_and(|at| reading.saturating_sub(at) < COMPLAINT) {
             return;
         }
         let pools = self.earliest.iter().filter_map(|(name, expiration)| {
@@ -218,7 +273,7 @@ impl Renewals {
             if left >= refresh / 2 {
                 continue;
             }
-            self.complained = Some(now);
+            self.complained = Some(reading);
             // With lifetimes of hours, as in tests, three days are never left.
             if left < PAGE.min(refresh / 4) {
                 tracing::error!(%whose, %expiration, "signatures expire, the zones fail then");

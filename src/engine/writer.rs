@@ -10,7 +10,7 @@ use super::handle::Shared;
 use super::idempotency::RememberedKeys;
 use super::job::{self, Answer, Call, Claim, Job, JobId, Made};
 use super::plan::{self, Context};
-use super::prepare::{PrepareError, Prepared};
+use super::prepare::Prepared;
 use super::resign::Renewals;
 use super::workers::{Chunk, ChunkDone, Urgency, Workers};
 use super::{Change, OpError, Outcome, Refusal};
@@ -296,6 +296,7 @@ impl Writer {
             return;
         };
         job.outstanding -= 1;
+        let facts = Self::facts(&self.shared);
         for zone in zones {
             match zone {
                 Ok(prepared) => {
@@ -314,7 +315,7 @@ impl Writer {
                         self.garbage.push_back((apex, served.version));
                     }
                 }
-                Err((_, PrepareError::Overtaken)) => {}
+                Err((apex, error)) if facts.overtook(&apex, &error) => {}
                 Err((apex, error)) => {
                     let refusal = if error.is_refusal() {
                         Refusal::Conflict(format!("{}: {error}", apex.to_api_text()))
@@ -327,6 +328,7 @@ impl Writer {
                 }
             }
         }
+        drop(facts);
         if job.outstanding > 0 {
             return;
         }

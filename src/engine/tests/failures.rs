@@ -1,6 +1,8 @@
 //! What fails leaves everything as it was.
 
-use super::house::{House, add, change, keyed};
+use serde_json::json;
+
+use super::house::{House, add, change, keyed, put_pool, settings};
 use crate::engine::{OpError, Refusal};
 use crate::store::Space;
 use crate::wire::{Rcode, Rtype};
@@ -126,4 +128,22 @@ fn a_disk_that_is_full_at_the_start_keeps_nothing_from_being_served() {
     house.store.set_full(false);
     house.done(add("b.example"));
     house.verify("b.example");
+}
+
+#[test]
+fn a_zone_whose_signatures_are_lost_is_not_changed() {
+    // The change was committed with the old zone under new facts.
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let mut loss = crate::store::Batch::new();
+    for key in house.store.keys(Space::SignedZone) {
+        loss.delete(Space::SignedZone, &key);
+    }
+    crate::store::Store::commit(&*house.store, &loss).unwrap();
+    let longer = settings(&[("ttl", json!("2h"))]);
+
+    let refusal = house.refused(put_pool("main", &longer));
+
+    assert!(matches!(refusal, Refusal::Internal(_)), "{refusal:?}");
+    assert_eq!(house.engine.view().revision(), 2);
 }

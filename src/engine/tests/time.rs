@@ -6,6 +6,8 @@ use serde_json::json;
 
 use super::house::{DAY, House, INFRA, START, add, apex, change, put_pool, put_zone, settings};
 use crate::engine::{AddDomain, Op, Refusal};
+use crate::store::record::{EventsRecord, growing_key};
+use crate::store::{Batch, Space, Store};
 use crate::wire::{Rcode, Rtype};
 
 #[test]
@@ -139,4 +141,83 @@ fn domains_that_go_with_their_pool_keep_no_place_among_those_that_are_due() {
 
     assert!(house.has("stays.example", Rtype::MX));
     house.verify("stays.example");
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_does_not_stop_renewals() {
+    // They rested until a minute after the wrong moment: for a year.
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let serial = house.serial("a.example");
+    house.clock.set_wall(START.saturating_add(400 * DAY));
+    house.engine.tick();
+    house.clock.set_wall(START);
+
+    house.clock.advance(12 * DAY);
+    house.engine.tick();
+
+    assert!(house.serial("a.example") > serial);
+    house.verify("a.example");
+}
+
+#[test]
+fn zones_that_cannot_be_signed_do_not_keep_others_from_being_renewed() {
+    // One stopped all for a minute, and as many as are signed at a time stopped them for good.
+    let house = House::with_pool();
+    let dnssec = json!({ "signature_lifetime": "20d", "signature_refresh": "15d" });
+    house.done(put_pool("short", &settings(&[("dnssec", dnssec)])));
+    let names: Vec<String> = (0..260)
+        .map(|number| format!("d{number}.example"))
+        .collect();
+    let join = |name: &String| match add(name) {
+        Op::AddDomain(add) => Op::AddDomain(AddDomain {
+            pool: "short".to_owned(),
+            ..add
+        }),
+        other => other,
+    };
+    house.done(change(names.iter().map(join).collect()));
+    house.done(add("stays.example"));
+    let serial = house.serial("stays.example");
+    let mut damage = Batch::new();
+    for name in &names {
+        damage.put(Space::Key, apex(name).as_wire(), vec![0]);
+    }
+    house.store.commit(&damage).unwrap();
+
+    house.clock.advance(16 * DAY);
+    house.engine.tick();
+
+    assert!(house.serial("stays.example") > serial);
+}
+
+#[test]
+fn old_events_go_however_many_there_are_and_whether_they_can_be_read() {
+    let house = House::with_pool();
+    let mut many = Batch::new();
+    many.put(Space::Event, &growing_key(0), vec![0]);
+    for number in 100..3000 {
+        let record = EventsRecord {
+            at: START,
+            events: Vec::new(),
+        };
+        many.put_record(&growing_key(number), &record);
+    }
+    many.put(Space::Event, &growing_key(2000), vec![0]);
+    let young = EventsRecord {
+        at: START.saturating_add(90 * DAY),
+        events: Vec::new(),
+    };
+    many.put_record(&growing_key(3000), &young);
+    house.store.commit(&many).unwrap();
+
+    house.clock.advance(91 * DAY);
+    for _ in 0..4 {
+        house.engine.tick();
+        house.clock.advance(Duration::from_secs(1));
+    }
+    house.engine.tick();
+
+    let left = house.store.keys(Space::Event);
+    assert_eq!(left, [growing_key(3000).to_vec()]);
 }
