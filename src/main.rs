@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use mxpool::cli::Cli;
 use mxpool::daemon;
 
 fn main() -> ExitCode {
-    daemon::run(Cli::parse())
+    daemon::run(Cli::read())
 }

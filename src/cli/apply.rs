@@ -5,7 +5,7 @@ use ureq::http::Method;
 
 use super::client::{Payload, with_query};
 use super::command::Apply;
-use super::failure::{Failure, FileFault, Wrong, as_typed, counted};
+use super::failure::{Failure, FileFault, Wrong, counted, warning as told};
 use super::manifest::Manifest;
 use super::output::{cell, summed};
 use super::pool::items;
@@ -129,8 +129,7 @@ fn show_plan(desk: &Desk, plan: &Value) -> Result<(), Failure> {
         desk.output.table(&["STEP", "OF", "WHAT"], rows)?;
     }
     for warning in plan["warnings"].as_array().into_iter().flatten() {
-        desk.output
-            .text(&format!("warning: {}", as_typed(&cell(Some(warning)))))?;
+        desk.output.text(&told(&cell(Some(warning))))?;
     }
     let count = |key: &str| plan[key].as_u64().unwrap_or(0);
     let touched = counted(count("domains"), "existing domain");

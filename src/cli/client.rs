@@ -9,7 +9,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::{Method, Request, Response};
 
-use super::command::Connection;
+use super::command::{Connection, DEFAULT_API};
 use super::failure::{Failure, Refusal};
 
 /// Where the token lies when nothing else is said: where `serve` writes it.
@@ -57,7 +57,11 @@ impl Client {
     ///
     /// When the API's address is no HTTP address, or a token file that was named cannot be read.
     pub(super) fn new(connection: &Connection) -> Result<Self, Failure> {
-        let api = connection.api.trim_end_matches('/').to_owned();
+        let api = match connection.api.trim_end_matches('/') {
+            // A variable that is set to nothing counts as absent.
+            "" => DEFAULT_API.to_owned(),
+            api => api.to_owned(),
+        };
         if !api.starts_with("http://") {
             return Err(Failure::Usage(format!(
                 "--api: expected an address like http://127.0.0.1:8053, found {:?}",

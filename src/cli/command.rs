@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
 #[derive(Debug, Parser)]
@@ -21,8 +22,45 @@ pub struct Cli {
     pub connection: Connection,
 }
 
+/// Where the API is when nothing else is said.
+pub(super) const DEFAULT_API: &str = "http://127.0.0.1:8053";
+/// The commands that ask no server: what says how to reach one is not shown in their help.
+const LOCAL: [&str; 6] = [
+    "serve",
+    "demo",
+    "check-config",
+    "restore",
+    "openapi",
+    "completions",
+];
+
+impl Cli {
+    /// Reads what was typed; exits where it is no command, or help is asked for.
+    pub fn read() -> Self {
+        let mut command = Self::tree();
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
+    /// Returns the tree of commands.
+    pub(super) fn tree() -> clap::Command {
+        let tree = Self::command();
+        // They stand in for the global ones, which may be typed in front of any command.
+        let connection = tree
+            .get_arguments()
+            .filter(|argument| argument.is_global_set());
+        let hidden: Vec<Arg> = connection
+            .map(|argument| argument.clone().hide(true))
+            .collect();
+        LOCAL.into_iter().fold(tree, |tree, local| {
+            tree.mut_subcommand(local, |command| command.args(&hidden))
+        })
+    }
+}
+
 /// How client commands reach the server and show what it says.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of commands that ask a server")]
 pub struct Connection {
     /// Where the server's API is.
     #[arg(
@@ -30,7 +68,7 @@ pub struct Connection {
         global = true,
         env = "MXPOOL_API",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8053"
+        default_value = DEFAULT_API
     )]
     pub api: String,
     /// The API token.
@@ -43,7 +81,14 @@ pub struct Connection {
     )]
     pub token: Option<String>,
     /// The file that holds the API token; without it data/admin.token, if it can be read.
-    #[arg(long, global = true, env = "MXPOOL_TOKEN_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "MXPOOL_TOKEN_FILE",
+        value_name = "FILE",
+        // Other than for a path, nothing is a value, too: it counts as absent.
+        value_parser = OsStringValueParser::new().map(PathBuf::from)
+    )]
     pub token_file: Option<PathBuf>,
     /// How answers are shown; JSON is exactly the API's.
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
@@ -312,8 +357,8 @@ pub enum RecordCommand {
         /// How long caches keep them, in seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
         ttl: u32,
-        /// The data of each record, as in a master file.
-        #[arg(required = true, value_name = "VALUE", allow_hyphen_values = true)]
+        /// The data of each record, as in a master file; behind `--` it may begin with a hyphen.
+        #[arg(required = true, value_name = "VALUE")]
         values: Vec<String>,
     },
     /// Take records of its own from a domain.
@@ -330,13 +375,59 @@ pub enum RecordCommand {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_tree_is_well_formed() {
-        Cli::command().debug_assert();
+        Cli::tree().debug_assert();
+    }
+
+    #[test]
+    fn how_to_reach_a_server_is_told_where_one_is_asked() {
+        let help = |path: &[&str]| {
+            let mut tree = Cli::tree();
+            tree.build();
+            let command = path.iter().fold(&mut tree, |command, name| {
+                command.find_subcommand_mut(name).unwrap()
+            });
+            command.render_long_help().to_string()
+        };
+
+        for local in LOCAL {
+            assert!(!help(&[local]).contains("--token"), "{local}");
+        }
+        assert!(help(&["domain", "add"]).contains("--token-file"));
+        assert!(help(&["apply"]).contains("--output"));
+    }
+
+    #[test]
+    fn the_server_may_be_named_in_front_of_the_command_or_behind() {
+        for line in [
+            "--api http://[::1]:1 --output json domain list",
+            "domain list --api http://[::1]:1 --output json",
+        ] {
+            let words = ["mxpool"].into_iter().chain(line.split(' '));
+            let matches = Cli::tree().try_get_matches_from(words).unwrap();
+            let cli = Cli::from_arg_matches(&matches).unwrap();
+
+            assert_eq!(cli.connection.api, "http://[::1]:1");
+            assert_eq!(cli.connection.output, OutputForm::Json);
+        }
+    }
+
+    #[test]
+    fn local_commands_are_read_without_a_server() {
+        for line in [
+            "demo",
+            "--output json openapi",
+            "openapi --output json --token-file x",
+            "restore a --config b",
+        ] {
+            let words = ["mxpool"].into_iter().chain(line.split(' '));
+            let matches = Cli::tree().try_get_matches_from(words).unwrap();
+
+            assert!(Cli::from_arg_matches(&matches).is_ok(), "{line}");
+        }
     }
 
     #[test]
@@ -355,6 +446,7 @@ mod tests {
             "domain delete a.example --force",
             "domain activate a.example --force --reason tests",
             "record set a.example www TXT --ttl 60 -- -a b",
+            "record set a.example www TXT a b --ttl 60 --output json",
             "backup store.backup",
             "restore store.backup --config mxpool.toml",
             "completions bash",

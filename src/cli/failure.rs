@@ -157,8 +157,13 @@ impl Refusal {
             .iter()
             .map(|wrong| json!({"place": wrong.place, "detail": wrong.detail}));
         let named: Vec<Value> = named.collect();
-        let problems = counted(errors.len(), "problem");
-        let detail = format!("{problems}; nothing was changed");
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            several => {
+                let problems = counted(several.len(), "problem");
+                format!("{problems}; nothing was changed")
+            }
+        };
         Self {
             status: 422,
             title: title.to_owned(),
@@ -198,8 +203,21 @@ impl Refusal {
 }
 
 /// Says what the server wants to be told as the flag of it.
-pub(super) fn as_typed(detail: &str) -> String {
+fn as_typed(detail: &str) -> String {
     detail.replace("expect_domains=", "--confirm ")
+}
+
+/// Says a warning of the server's in the words of manifests: `readiness.delegated`, no pointer.
+pub(super) fn warning(text: &str) -> String {
+    let text = as_typed(text);
+    let pointed = text.split_once(": /").and_then(|(who, rest)| {
+        let (pointer, what) = rest.split_once(": ")?;
+        Some(format!(
+            "warning: {who}: {}: {what}",
+            pointer.replace('/', ".")
+        ))
+    });
+    pointed.unwrap_or_else(|| format!("warning: {text}"))
 }
 
 /// Counts things: `1 problem`, `2 problems`.
@@ -315,6 +333,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_before_anything_is_sent_is_told_alike() {
+        let wrong = |name: &str| Wrong {
+            pointer: String::new(),
+            place: Some(name.to_owned()),
+            detail: "is no name".to_owned(),
+        };
+        let say = |errors| Failure::Refused(Refusal::local("Names are wrong", errors));
+
+        assert_eq!(say(vec![wrong("a..b")]).to_string(), "a..b: is no name");
+        let two = say(vec![wrong("a..b"), wrong("")]);
+        assert_eq!(
+            two.to_string(),
+            "Names are wrong: 2 problems; nothing was changed"
+        );
+        assert!(two.document().is_some(), "scripts are told, too");
+    }
+
+    #[test]
     fn one_fault_is_one_line_in_the_users_words() {
         let say = |body: &[u8]| Failure::Refused(Refusal::read(422, body)).to_string();
 
@@ -329,6 +365,10 @@ mod tests {
         assert_eq!(field, "value 1: bad");
         assert_eq!(named, "there is no pool \"x\"");
         assert_eq!(within, "the pool is in use: --ttl: wait");
+        assert_eq!(
+            warning("the pool main: /readiness/secured: no DANE yet"),
+            "warning: the pool main: readiness.secured: no DANE yet"
+        );
         assert_eq!(word, "12 are touched: say --confirm 12 if that is meant");
     }
 }

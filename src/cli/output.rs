@@ -152,7 +152,9 @@ pub(super) fn cell(value: Option<&Value>) -> String {
 pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::Object(members) => {
-            let members = members.iter().filter(|(_, value)| !value.is_null());
+            let empty =
+                |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            let members = members.iter().filter(|(_, value)| !empty(value));
             let members = members.map(|(key, value)| format!("{key} {}", inline(value)));
             members.collect::<Vec<_>>().join(", ")
         }
@@ -227,7 +229,7 @@ mod tests {
     #[test]
     fn a_document_is_shown_on_one_line() {
         let document =
-            json!({"ttl": "1h", "host": [{"name": "mx1"}], "caa": ["a", "b"], "x": null});
+            json!({"ttl": "1h", "host": [{"name": "mx1"}], "caa": ["a", "b"], "x": null, "y": []});
 
         assert_eq!(inline(&document), "caa a, b, host name mx1, ttl 1h");
     }

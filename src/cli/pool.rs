@@ -5,7 +5,7 @@ use ureq::http::Method;
 
 use super::client::{Payload, path};
 use super::command::PoolCommand;
-use super::failure::{Failure, as_typed};
+use super::failure::{Failure, warning as told};
 use super::output::{cell, inline};
 use super::run::Desk;
 
@@ -53,7 +53,6 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
         let mut rest = host.clone();
         if let Some(members) = rest.as_object_mut() {
             members.remove("name");
-            members.retain(|_, value| !matches!(value, Value::Array(items) if items.is_empty()));
         }
         facts.push(("mail host".to_owned(), format!("{name}: {}", inline(&rest))));
     }
@@ -99,8 +98,7 @@ impl Desk {
         let answer = self.client.json(answer)?;
         let revision = cell(answer.get("revision"));
         for warning in answer["warnings"].as_array().into_iter().flatten() {
-            self.output
-                .text(&format!("warning: {}", as_typed(&cell(Some(warning)))))?;
+            self.output.text(&told(&cell(Some(warning))))?;
         }
         Ok(self
             .output

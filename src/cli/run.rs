@@ -3,8 +3,6 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::CommandFactory;
-
 use super::client::Client;
 use super::command::{Cli, ClientCommand, Connection};
 use super::failure::Failure;
@@ -51,7 +49,7 @@ fn tell(failure: &Failure, output: &Output) -> io::Result<()> {
 fn try_run(command: ClientCommand, connection: &Connection) -> Result<(), Failure> {
     if let ClientCommand::Completions { shell } = command {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "mxpool", &mut script);
+        clap_complete::generate(shell, &mut Cli::tree(), "mxpool", &mut script);
         return Ok(Output::new(connection.output).octets(&script)?);
     }
     let desk = Desk {
