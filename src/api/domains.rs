@@ -181,6 +181,7 @@ pub(super) async fn transition(mut call: Call) -> Result<Response, Problem> {
         name: name.clone(),
         to,
         force,
+        if_match: call.if_match()?,
     };
     let wish = Wish {
         reason,

@@ -127,6 +127,8 @@ pub enum Op {
         to: LifecycleState,
         /// Whether timers and unknowns are skipped.
         force: bool,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
     },
 }
 

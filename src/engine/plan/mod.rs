@@ -127,7 +127,13 @@ impl Draft<'_> {
                 rtype,
                 if_match,
             } => self.delete_rrset(at, domain, owner, *rtype, *if_match),
-            Op::Transition { name, to, force } => {
+            Op::Transition {
+                name,
+                to,
+                force,
+                if_match,
+            } => {
+                self.check_domain_match(name, *if_match)?;
                 self.transition(at, name, *to, *force, change.reason.as_deref())
             }
         }

@@ -33,7 +33,28 @@ fn transition(name: &str, to: LifecycleState, force: bool) -> Op {
         name: apex(name),
         to,
         force,
+        if_match: None,
     }
+}
+
+#[test]
+fn a_transition_asks_for_the_revision_that_was_seen() {
+    let house = House::with_pool();
+    house.done(add("a.example"));
+    let wish = |revision| Op::Transition {
+        name: apex("a.example"),
+        to: LifecycleState::Active,
+        force: false,
+        if_match: Some(IfMatch::Revision(revision)),
+    };
+
+    let refusal = house.refused(wish(1));
+
+    assert!(
+        matches!(refusal, Refusal::PreconditionFailed { .. }),
+        "{refusal:?}"
+    );
+    house.done(wish(2));
 }
 
 #[test]
