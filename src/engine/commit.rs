@@ -1,9 +1,10 @@
 //! From prepared changes to durable, served facts.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::facts::{
     DomainFacts, Facts, PoolFacts, Served, SharedTemplate, ZoneFacts, ancestors, newest,
@@ -49,13 +50,17 @@ struct Round {
     forgotten: usize,
 }
 
+/// How long what nobody waits for rests after it could not be stored, and how often failures are
+/// complained about.
+const REST: Duration = Duration::from_secs(60);
+
 /// What a commit did to the published set.
 #[derive(Debug, Default)]
-struct Publication {
+pub(super) struct Publication {
     /// What is served from now on.
-    images: Vec<ZoneImage>,
+    pub(super) images: Vec<ZoneImage>,
     /// What is served no more.
-    withdrawn: Vec<Apex>,
+    pub(super) withdrawn: Vec<Apex>,
 }
 
 impl Writer {
@@ -73,6 +78,7 @@ impl Writer {
         if let Some(names) = &mut names {
             names.extend(renewed.iter().map(|renewed| renewed.apex.clone()));
         }
+        let reading = self.shared.clock.monotonic();
         let mut round = Round {
             renewed,
             jobs,
@@ -85,6 +91,10 @@ impl Writer {
         let ready = round.jobs.iter().copied().collect::<BTreeSet<_>>();
         // What is stored with its change needs not be stored ahead.
         round.ahead.retain(|(id, _)| !ready.contains(id));
+        if round.is_housework() && self.housework_rests(reading) {
+            self.stray_keys = round.stray_keys;
+            return;
+        }
         // First of all: a change of this round may use a key again that is forgotten now.
         let mut batch = Batch::new();
         round.forgotten = self.keys.sweep(&*self.shared.store, &mut batch, now);
@@ -103,6 +113,9 @@ impl Writer {
                 for piece in round.pieces() {
                     let mut batch = Batch::new();
                     self.put_round(&mut batch, &piece, now);
+                    if batch.is_empty() && piece.is_housework() {
+                        continue;
+                    }
                     match self.store(batch) {
                         Ok(()) => self.done(piece, now),
                         Err(error) => self.undone(piece, &error),
@@ -110,6 +123,12 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Returns whether what nobody waits for rests, as it could not be stored.
+    pub(super) fn housework_rests(&self, reading: Duration) -> bool {
+        self.housework_rests_until
+            .is_some_and(|until| reading < until)
     }
 
     /// Chooses the ready changes that can be committed together; the others wait for the next
@@ -168,7 +187,7 @@ impl Writer {
                 return Check::Refused(refusals);
             }
             self.garbage.extend(job.prune());
-            if !job.missing(now, None, &mut || 0).is_empty() || job.planned.waits_for_keys {
+            if !job.missing(now, &facts, &mut || 0).is_empty() || job.planned.waits_for_keys {
                 return Check::Lacks;
             }
         }
@@ -278,6 +297,9 @@ impl Writer {
     /// Makes facts of what is durable, serves it and answers.
     fn done(&mut self, round: Round, now: Timestamp) {
         self.commits_fail = false;
+        if round.garbage + round.forgotten > 0 {
+            self.housework_rests_until = None;
+        }
         self.holds_pages = true;
         let mut publication = Publication::default();
         let mut answers = Vec::new();
@@ -336,10 +358,13 @@ impl Writer {
         self.keys.forget(round.forgotten);
 
         // Served before it is answered: a query sent after the answer sees it.
-        for apex in &publication.withdrawn {
+        let (published, withdrawn) = publication.in_order();
+        for images in published {
+            self.publisher.publish(images);
+        }
+        for apex in &withdrawn {
             self.publisher.withdraw(apex);
         }
-        self.publisher.publish(publication.images);
         self.shared.metrics.published(revision);
         if !answers.is_empty() {
             self.show_figures();
@@ -362,7 +387,15 @@ impl Writer {
     /// Answers what could not be stored; nothing of it is a fact or served.
     fn undone(&mut self, round: Round, error: &StoreError) {
         self.commits_fail = true;
-        tracing::error!(%error, "a commit failed; what was served is served on");
+        let reading = self.shared.clock.monotonic();
+        if round.is_housework() {
+            self.housework_rests_until = Some(reading.saturating_add(REST));
+        }
+        let complained = self.complained;
+        if complained.is_none_or(|at| reading.saturating_sub(at) >= REST) {
+            self.complained = Some(reading);
+            tracing::error!(%error, "a commit failed; what was served is served on");
+        }
         let refusal = || match error {
             StoreError::Full { .. } => Refusal::StoreFull(error.to_string()),
             _ => Refusal::Internal(error.to_string()),
@@ -375,7 +408,6 @@ impl Writer {
         let renewed = round.renewed.into_iter().map(|prepared| prepared.apex);
         let renewed: Vec<Apex> = renewed.collect();
         if !renewed.is_empty() {
-            let reading = self.shared.clock.monotonic();
             self.renewals.failed(renewed, reading);
         }
         // Keys that could not be removed now are found at the next start.
@@ -392,7 +424,45 @@ enum Check {
     Refused(Vec<OpError>),
 }
 
+impl Publication {
+    /// Returns what to publish, group by group, and then what to withdraw, so that a parent's
+    /// delegation never leads to a zone that is not served: children come before their parents and
+    /// go after them.
+    pub(super) fn in_order(self) -> (Vec<Vec<ZoneImage>>, Vec<Apex>) {
+        let Self {
+            images,
+            mut withdrawn,
+        } = self;
+        if !withdrawn.is_empty() {
+            // A name that goes as one kind of zone and comes as the other is served throughout.
+            let served: HashSet<&[u8]> = images.iter().map(ZoneImage::apex_wire).collect();
+            withdrawn.retain(|apex| !served.contains(apex.as_wire()));
+        }
+        withdrawn.sort_by_key(|apex| depth(apex.as_wire()));
+        let mut groups: BTreeMap<Reverse<usize>, Vec<ZoneImage>> = BTreeMap::new();
+        for image in images {
+            let group = groups.entry(Reverse(depth(image.apex_wire())));
+            group.or_default().push(image);
+        }
+        (groups.into_values().collect(), withdrawn)
+    }
+}
+
+/// Returns the number of labels of a name in wire form.
+fn depth(wire: &[u8]) -> usize {
+    let lengths = std::iter::successors(wire.first().map(|_| 0_usize), |&at| {
+        let length = usize::from(*wire.get(at)?);
+        (length > 0).then_some(at + 1 + length)
+    });
+    lengths.count().saturating_sub(1)
+}
+
 impl Round {
+    /// Returns whether nobody waits for any of it.
+    fn is_housework(&self) -> bool {
+        self.jobs.is_empty() && self.ahead.is_empty() && self.renewed.is_empty()
+    }
+
     /// Returns whether nothing of it can be stored without the rest.
     fn is_one_piece(&self) -> bool {
         let pieces = self.jobs.len()
@@ -468,10 +538,10 @@ impl Job {
         replaced.collect()
     }
 
-    /// Returns the newest serial of the domains that go.
+    /// Returns the newest serial of the domains that go, but for those whose own is kept.
     fn gone_serial(&self, facts: &Facts) -> Option<Serial> {
         let domains = self.planned.domains.iter();
-        let gone = domains.filter(|(_, draft)| draft.is_none());
+        let gone = domains.filter(|(apex, draft)| draft.is_none() && !facts.keeps_serial(apex));
         let serials = gone.map(|(apex, _)| facts.domains.get(apex).map(|it| it.served.serial));
         serials.fold(None, newest)
     }
@@ -580,6 +650,7 @@ impl Job {
         }
         for (apex, draft) in std::mem::take(&mut self.planned.zones) {
             let Some(draft) = draft else {
+                facts.note_gone(&apex);
                 facts.remove_zone(&apex);
                 publication.withdrawn.push(apex);
                 continue;
@@ -775,6 +846,9 @@ pub(super) fn put_renewed_fact(batch: &mut Batch, facts: &Facts, prepared: &Prep
 
 /// Deletes all that is stored of a name.
 fn remove(batch: &mut Batch, space: Space, apex: &Apex, facts: &Facts) {
+    if let (true, Some(served)) = (facts.keeps_serial(apex), facts.served(apex)) {
+        meta::put_gone_zone(batch, apex, served.serial);
+    }
     batch.delete(space, apex.as_wire());
     batch.delete(Space::Key, apex.as_wire());
     if let Some(served) = facts.served(apex) {

@@ -31,6 +31,9 @@ pub(super) struct Facts {
     pub(super) due: BTreeSet<(Timestamp, Apex)>,
     /// The newest serial of all domains that are gone: who comes back begins above it.
     pub(super) gone_serial: Option<Serial>,
+    /// The last serial of each of the operator's zones that is gone. Each is kept on its own: what
+    /// a file says may be anything, and must not become the measure of all that come later.
+    pub(super) gone_zones: BTreeMap<Apex, Serial>,
 }
 
 /// What is known of a pool.
@@ -192,10 +195,30 @@ impl Facts {
         self.schedule(apex, earliest);
     }
 
-    /// Notes the serial of a domain that is about to go.
+    /// Notes the serial of a zone that is about to go.
     pub(super) fn note_gone(&mut self, apex: &Apex) {
-        let serial = self.domains.get(apex).map(|domain| domain.served.serial);
-        self.gone_serial = newest(self.gone_serial, serial);
+        let Some(serial) = self.served(apex).map(|served| served.serial) else {
+            return;
+        };
+        if self.keeps_serial(apex) {
+            self.gone_zones.insert(apex.clone(), serial);
+        } else {
+            self.gone_serial = newest(self.gone_serial, Some(serial));
+        }
+    }
+
+    /// Returns whether a name's last serial is kept on its own when it goes: it is or was one of
+    /// the operator's zones.
+    pub(super) fn keeps_serial(&self, apex: &Apex) -> bool {
+        self.zones.contains_key(apex) || self.gone_zones.contains_key(apex)
+    }
+
+    /// Returns the serial above which a name's next zone begins, if anything was served under it or
+    /// may have been.
+    pub(super) fn last_serial(&self, apex: &Apex) -> Option<Serial> {
+        let served = self.served(apex).map(|served| served.serial);
+        let gone = || self.gone_zones.get(apex).copied();
+        served.or_else(gone).or(self.gone_serial)
     }
 
     /// Drops a domain.

@@ -120,11 +120,11 @@ impl Job {
     }
 
     /// Returns the zones that the plan wants and that are not prepared, as tasks; `version` gives
-    /// each a version of its own. `gone` is the newest serial of the domains that are gone.
+    /// each a version of its own. Serials follow those that `facts` know.
     pub(super) fn missing(
         &self,
         now: Timestamp,
-        gone: Option<Serial>,
+        facts: &Facts,
         version: &mut impl FnMut() -> u64,
     ) -> Vec<ZoneTask> {
         let domains = self.planned.domains.iter().filter_map(|(apex, draft)| {
@@ -142,7 +142,14 @@ impl Job {
             .map(|(apex, inputs, served)| ZoneTask {
                 apex: apex.clone(),
                 version: version(),
-                serial: serial(apex, inputs, served.map(|served| served.serial), gone, now),
+                serial: serial(
+                    apex,
+                    inputs,
+                    served
+                        .map(|served| served.serial)
+                        .or_else(|| facts.last_serial(apex)),
+                    now,
+                ),
                 base: served.cloned(),
                 work: Work::Make(inputs.clone()),
             })
@@ -163,17 +170,9 @@ impl Job {
     }
 }
 
-/// Returns the serial of a zone's next version: it only grows, even if its domain was `gone`.
-fn serial(
-    apex: &Apex,
-    inputs: &ZoneInputs,
-    served: Option<Serial>,
-    gone: Option<Serial>,
-    now: Timestamp,
-) -> Serial {
+/// Returns the serial of a zone's next version: it only grows, even if the zone was gone.
+fn serial(apex: &Apex, inputs: &ZoneInputs, above: Option<Serial>, now: Timestamp) -> Serial {
     let date = now.date_number();
-    let gone = gone.filter(|_| matches!(inputs.material, Material::Domain { .. }));
-    let above = served.or(gone);
     let next = above.map_or_else(|| Serial::first(date), |above| above.next(date));
     let Material::Operator { soa, .. } = &inputs.material else {
         return next;

@@ -172,6 +172,8 @@ pub(super) fn start(
         held: VecDeque::new(),
         old_events: Vec::new(),
         commits_fail: false,
+        housework_rests_until: None,
+        complained: None,
         holds_pages: false,
         tickers: Vec::new(),
     };
@@ -222,6 +224,7 @@ fn load(
     let mut loaded = Loaded::default();
     loaded.facts.revision = meta::REVISION.get(store)?.unwrap_or(0);
     loaded.facts.gone_serial = meta::GONE_SERIAL.get(store)?;
+    loaded.facts.gone_zones = meta::gone_zones(store)?;
     each::<TemplateRecord>(store, |key, record| {
         let shared = SharedTemplate::new(record.0);
         if shared.id.0[..] != *key {
@@ -319,7 +322,7 @@ fn pool_facts(
     templates: &HashMap<TemplateId, Arc<SharedTemplate>>,
 ) -> Result<PoolFacts, String> {
     let document = serde_json::from_str(&record.settings).map_err(|error| error.to_string())?;
-    let settings = PoolSettings::from_document(&document).map_err(|faults| {
+    let settings = PoolSettings::from_stored(&document).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         faults.join("; ")
     })?;

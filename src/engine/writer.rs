@@ -91,6 +91,10 @@ pub(super) struct Writer {
     pub(super) old_events: Vec<Vec<u8>>,
     /// Whether the last commit failed.
     pub(super) commits_fail: bool,
+    /// Until when what nobody waits for rests, because it could not be stored; a monotonic reading.
+    pub(super) housework_rests_until: Option<Duration>,
+    /// When a failed commit was complained about; a monotonic reading.
+    pub(super) complained: Option<Duration>,
     /// Whether something was stored since the store was last told to give back memory.
     pub(super) holds_pages: bool,
     /// Who waits for nothing to be due.
@@ -103,7 +107,8 @@ impl Writer {
         loop {
             // Old versions are removed a piece at a time, so that changes come in between; while
             // nothing can be stored, not over and over again.
-            let sweeps = !self.garbage.is_empty() && !self.commits_fail;
+            let rests = self.housework_rests(self.shared.clock.monotonic());
+            let sweeps = !self.garbage.is_empty() && !self.commits_fail && !rests;
             let patience = if self.ready.is_empty() && !sweeps {
                 TICK
             } else {
@@ -242,10 +247,10 @@ impl Writer {
             Ok(now) => now,
             Err(error) => {
                 // Without signatures to make, the clock does not matter.
-                if job
-                    .missing(Timestamp::from_secs(0), None, &mut || 0)
-                    .is_empty()
-                {
+                let facts = Self::facts(&self.shared);
+                let missing = job.missing(Timestamp::from_secs(0), &facts, &mut || 0);
+                drop(facts);
+                if missing.is_empty() {
                     return self.ready.push_back(id);
                 }
                 return self.fail(id, OpError::whole(Refusal::Clock(error.to_string())));
@@ -256,8 +261,7 @@ impl Writer {
             *last_version += 1;
             *last_version
         };
-        let gone = Self::facts(&self.shared).gone_serial;
-        let tasks = job.missing(now, gone, &mut version);
+        let tasks = job.missing(now, &Self::facts(&self.shared), &mut version);
         if tasks.is_empty() {
             return self.ready.push_back(id);
         }

@@ -1,8 +1,8 @@
 //! What a pool says of its mail domains, and the records and policy that follow from it.
 //!
 //! [`PoolSettings`] is a manifest's `[pool.x]` table. It is made by
-//! [`PoolSettings::from_document`] alone, which refuses, with place and reason, whatever would
-//! break mail; [`render()`] turns it into the template that all domains of the pool share, and
+//! [`PoolSettings::from_document`], which refuses, with place and reason, whatever would break mail
+//! (what is stored already comes by [`PoolSettings::from_stored`]); [`render()`] turns it into the template that all domains of the pool share, and
 //! [`mta_sts_file`] into a domain's MTA-STS policy. What concerns several pools or the operator's
 //! own zones is judged by [`check_pools`], and what they must serve for a pool comes from
 //! [`host_rrsets`]. [`classify_change`] says how each changed setting takes effect.

@@ -10,8 +10,8 @@ use crate::wire::{Algorithm, Rdata, Ttl};
 
 /// What a pool says of its domains: every key of a manifest's `[pool.x]` table.
 ///
-/// Made by [`PoolSettings::from_document`] alone, which refuses what would break mail; so settings
-/// that exist can be rendered.
+/// Made by [`PoolSettings::from_document`], which refuses what would break mail, so that settings can
+/// be rendered; or by [`PoolSettings::from_stored`], out of what an earlier release let pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
     /// The name servers, in the order written; the first one is the SOA's MNAME.

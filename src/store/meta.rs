@@ -1,17 +1,20 @@
-//! The few facts about the store as a whole, each under a fixed key of [`Space::Meta`].
+//! The few facts about the store as a whole, each under a fixed key of [`Space::Meta`], and the
+//! serials of zones that are gone.
 //!
-//! Each is a [`MetaKey`] that knows the type of its value, which is stored like a record: one
+//! Each fixed key is a [`MetaKey`] that knows the type of its value, which is stored like a record: one
 //! version octet and the postcard form.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::ops::{Bound, ControlFlow};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::record::{self, RecordError};
-use super::{Batch, Space, Store, StoreError};
+use super::{Batch, Direction, Space, Store, StoreError};
 use crate::clock::Timestamp;
-use crate::wire::Serial;
+use crate::wire::{Apex, Name, Serial};
 
 /// Which sealing key opens the stored keys: its printable id, never the key.
 pub const SEALING_KEY_ID: MetaKey<String> = MetaKey::new("sealing_key_id");
@@ -33,6 +36,60 @@ pub const RESTORED: MetaKey<Restored> = MetaKey::new("restored");
 
 /// Says that a backup is being read in: the store is not whole.
 pub const RESTORING: MetaKey<Restored> = MetaKey::new("restoring");
+
+/// What stands in front of the apex of one of the operator's zones that is gone; the last serial is
+/// stored there.
+const GONE_ZONE: &[u8] = b"gone_zone/";
+
+/// Lets a batch say which serial one of the operator's zones had at last.
+pub fn put_gone_zone(batch: &mut Batch, apex: &Apex, serial: Serial) {
+    let key = [GONE_ZONE, apex.as_wire()].concat();
+    let version = MetaKey::<Serial>::VERSION;
+    batch.put(Space::Meta, &key, record::encode_form(version, &serial));
+}
+
+/// Returns which serials the operator's zones that are gone had at last.
+///
+/// # Errors
+///
+/// When the store cannot be read or a value is not readable.
+pub fn gone_zones(store: &dyn Store) -> Result<BTreeMap<Apex, Serial>, StoreError> {
+    let mut zones = BTreeMap::new();
+    let mut failure = None;
+    store.scan(
+        Space::Meta,
+        Bound::Included(GONE_ZONE),
+        Direction::Ascending,
+        &mut |key, value| {
+            let Some(wire) = key.strip_prefix(GONE_ZONE) else {
+                return ControlFlow::Break(());
+            };
+            match gone_zone(wire, value) {
+                Ok((apex, serial)) => {
+                    zones.insert(apex, serial);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failure = Some(error.at(key));
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    )?;
+    failure.map_or(Ok(zones), Err)
+}
+
+/// Reads the name and the last serial of a zone that is gone.
+fn gone_zone(wire: &[u8], value: &[u8]) -> Result<(Apex, Serial), RecordError> {
+    let damaged = |reason: String| RecordError::Damaged {
+        space: Space::Meta,
+        reason,
+    };
+    let name = Name::from_wire(wire).map_err(|error| damaged(error.to_string()))?;
+    let apex = Apex::new(name).map_err(|error| damaged(error.to_string()))?;
+    let serial = record::decode_form(Space::Meta, MetaKey::<Serial>::VERSION, value)?;
+    Ok((apex, serial))
+}
 
 /// Where a store came from that a backup filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

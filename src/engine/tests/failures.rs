@@ -1,8 +1,11 @@
 //! What fails leaves everything as it was.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use serde_json::json;
 
-use super::house::{House, add, change, keyed, put_pool, settings};
+use super::house::{DAY, House, add, change, keyed, put_pool, settings};
 use crate::engine::{OpError, Refusal};
 use crate::store::Space;
 use crate::wire::{Rcode, Rtype};
@@ -146,4 +149,25 @@ fn a_zone_whose_signatures_are_lost_is_not_changed() {
 
     assert!(matches!(refusal, Refusal::Internal(_)), "{refusal:?}");
     assert_eq!(house.engine.view().revision(), 2);
+}
+
+#[test]
+fn what_nobody_waits_for_rests_a_minute_when_it_cannot_be_stored() {
+    // It was tried, and complained about, every second.
+    let house = House::with_pool();
+    house.done(keyed(change(vec![add("a.example")]), "k", 1));
+    house.clock.advance(2 * DAY);
+    house.store.set_full(true);
+    let before = house.store.attempts.load(Ordering::SeqCst);
+
+    for _ in 0..5 {
+        house.engine.tick();
+    }
+
+    let attempts = house.store.attempts.load(Ordering::SeqCst) - before;
+    assert_eq!(attempts, 1);
+    house.store.set_full(false);
+    house.clock.advance(Duration::from_secs(60));
+    house.engine.tick();
+    assert_eq!(house.store.keys(Space::Idempotency), Vec::<Vec<u8>>::new());
 }

@@ -42,6 +42,8 @@ pub(super) struct Fragile {
     breaks: AtomicBool,
     /// How many commits were made.
     pub(super) commits: AtomicUsize,
+    /// How often a commit was tried.
+    pub(super) attempts: AtomicUsize,
 }
 
 impl Fragile {
@@ -53,6 +55,7 @@ impl Fragile {
             room: AtomicUsize::new(usize::MAX),
             breaks: AtomicBool::new(false),
             commits: AtomicUsize::new(0),
+            attempts: AtomicUsize::new(0),
         })
     }
 
@@ -87,6 +90,7 @@ impl Fragile {
 impl Store for Fragile {
     fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
         assert!(!self.breaks.load(Ordering::SeqCst), "the store was told to");
+        self.attempts.fetch_add(1, Ordering::SeqCst);
         let too_large = batch.octets() > self.room.load(Ordering::SeqCst);
         if self.full.load(Ordering::SeqCst) || too_large {
             return Err(StoreError::Full {

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::house::{House, INFRA, add, apex, change, put_pool, put_zone, shared_settings};
+use crate::engine::commit::Publication;
 use crate::engine::{Op, Refusal};
 use crate::wire::{Rcode, Rtype};
+use crate::zone::{Layouts, ZoneImage};
 
 /// Builds a house with the zone `infra.test` and a pool whose host lies in it.
 fn house_with_zone() -> House {
@@ -171,4 +173,76 @@ fn a_domain_with_the_name_of_a_zone_is_refused() {
     let refusal = house.refused(add("infra.test"));
 
     assert!(matches!(refusal, Refusal::Conflict(_)), "{refusal:?}");
+}
+
+#[test]
+fn a_zone_that_comes_back_begins_above_its_last_serial_and_alone_does_so() {
+    let house = House::with_pool();
+    let higher = INFRA.replace(" 1 14400", " 2030010100 14400");
+    house.done(put_zone("own.test", &higher));
+    house.done(Op::DeleteZone {
+        apex: apex("own.test"),
+        if_match: None,
+    });
+    let house = house.restarted();
+
+    house.done(put_zone("own.test", INFRA));
+    house.done(put_zone("other.test", INFRA));
+    house.done(add("a.example"));
+
+    assert_eq!(house.serial("own.test"), 2_030_010_101);
+    assert_eq!(house.serial("other.test"), 2_026_112_400);
+    assert_eq!(house.serial("a.example"), 2_026_112_400);
+}
+
+#[test]
+fn a_domain_in_place_of_a_zone_goes_on_above_its_serial_and_keeps_it_to_itself() {
+    let house = House::with_pool();
+    let higher = INFRA.replace(" 1 14400", " 2030010100 14400");
+    house.done(put_zone("own.test", &higher));
+    house.done(change(vec![
+        Op::DeleteZone {
+            apex: apex("own.test"),
+            if_match: None,
+        },
+        add("own.test"),
+    ]));
+    assert_eq!(house.serial("own.test"), 2_030_010_101);
+    house.verify("own.test");
+
+    house.done(Op::DeleteDomain {
+        name: apex("own.test"),
+        force: true,
+        if_match: None,
+    });
+    house.done(add("a.example"));
+    house.done(add("own.test"));
+
+    assert_eq!(house.serial("a.example"), 2_026_112_400);
+    assert_eq!(house.serial("own.test"), 2_030_010_102);
+}
+
+#[test]
+fn children_are_served_before_their_parents_and_go_after_them() {
+    let house = house_with_zone();
+    let names = ["infra.test", "a.infra.test", "b.a.infra.test"];
+    house.done(put_zone(names[1], INFRA));
+    house.done(put_zone(names[2], INFRA));
+    let layouts = Layouts::default();
+    let image = |zone: &str| {
+        let (signed, template) = house.engine.signed_zone(&apex(zone)).unwrap().unwrap();
+        ZoneImage::compose(&signed, &template, &layouts).unwrap()
+    };
+    let publication = Publication {
+        images: vec![image(names[0]), image(names[2]), image(names[1])],
+        withdrawn: vec![apex("c.d.test"), apex(names[1]), apex("d.test")],
+    };
+
+    let (published, withdrawn) = publication.in_order();
+
+    let published = published.iter().flatten();
+    let published: Vec<&[u8]> = published.map(ZoneImage::apex_wire).collect();
+    let wanted = [apex(names[2]), apex(names[1]), apex(names[0])];
+    assert_eq!(published, wanted.each_ref().map(|apex| apex.as_wire()));
+    assert_eq!(withdrawn, [apex("d.test"), apex("c.d.test")]);
 }

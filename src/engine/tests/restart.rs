@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::house::{
     Fragile, House, INFRA, START, add, apex, change, put_pool, put_zone, shared_settings,
 };
 use crate::clock::{Clock, ManualClock};
 use crate::dnssec::SealingKey;
 use crate::engine::{Engine, EngineConfig, StartError};
+use crate::mail::PoolSettings;
 use crate::metrics::Metrics;
 use crate::store::meta::{self, Restored};
+use crate::store::record::{self, PoolRecord};
 use crate::store::{Batch, Space, Store};
 use crate::wire::Rtype;
 use crate::zone::zone_set;
@@ -149,4 +153,22 @@ fn a_restored_store_comes_up_with_raised_serials_and_revision() {
     // Once only.
     let house = house.restarted();
     assert_eq!(house.serial("a.example"), serial + 1_000_000);
+}
+
+#[test]
+fn settings_that_would_be_refused_today_are_served_on() {
+    // Each start checked them anew, and called a store damaged that an older release had filled.
+    let house = furnished();
+    let octets = house.store.get(Space::Pool, b"main").unwrap().unwrap();
+    let mut pool: PoolRecord = record::decode(&octets).unwrap();
+    let refused = shared_settings(&[("nameservers", json!(["ns1.a.test.", "ns1.a.test."]))]);
+    assert!(PoolSettings::from_document(&refused).is_err());
+    pool.settings = refused.to_string();
+    let mut batch = Batch::new();
+    batch.put_record(b"main", &pool);
+    house.store.commit(&batch).unwrap();
+
+    let house = house.restarted();
+
+    assert!(house.has("a.example", Rtype::MX));
 }
