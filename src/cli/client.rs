@@ -181,7 +181,8 @@ impl Client {
         }
         let body = response.body_mut().with_config().limit(ANSWER_LIMIT);
         let body = body.read_to_vec().unwrap_or_default();
-        Err(Failure::Refused(Refusal::read(status.as_u16(), &body)))
+        let refusal = Refusal::read(status.as_u16(), &body);
+        Err(Failure::Refused(Box::new(refusal)))
     }
 
     /// Says that the server cannot be reached.

@@ -99,7 +99,7 @@ fn add(desk: &Desk, arguments: AddDomains) -> Result<(), Failure> {
     let wrong = names::check(&listed);
     if !wrong.is_empty() {
         let refusal = Refusal::local("Names are wrong", wrong);
-        return Err(Failure::Refused(refusal));
+        return Err(Failure::Refused(Box::new(refusal)));
     }
     let bar = progress(listed.len());
     let (mut created, mut revision) = (0, Value::Null);
@@ -139,7 +139,7 @@ fn add(desk: &Desk, arguments: AddDomains) -> Result<(), Failure> {
 /// Returns the names that are to be added.
 fn listed(arguments: &AddDomains) -> Result<Vec<Listed>, Failure> {
     let Some(file) = &arguments.from_file else {
-        return Ok(arguments.names.iter().map(typed).collect());
+        return Ok(arguments.names.iter().map(|name| typed(name)).collect());
     };
     let shown = file.display().to_string();
     let text = fs::read_to_string(file)
@@ -171,9 +171,9 @@ fn body(arguments: &AddDomains, batch: &[Listed]) -> Value {
 }
 
 /// Wraps a name of the command line.
-fn typed(name: &String) -> Listed {
+fn typed(name: &str) -> Listed {
     Listed {
-        name: name.clone(),
+        name: name.to_owned(),
         place: Place {
             file: None,
             line: 0,

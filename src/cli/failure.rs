@@ -20,7 +20,7 @@ pub(super) enum Failure {
     Files(Vec<FileFault>),
     /// The server refused.
     #[error("{}", .0.summary())]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// Nobody answers.
     #[error("the server at {api} cannot be reached: {reason}")]
     Unreachable {
@@ -312,7 +312,7 @@ mod tests {
             "errors":[{"pointer":"/ttl","detail":"bad"},{"pointer":"/caa/0","detail":"worse"}]}"#;
 
         let mut shown = Vec::new();
-        let failure = Failure::Refused(Refusal::read(422, body));
+        let failure = Failure::Refused(Box::new(Refusal::read(422, body)));
         failure.write(&mut shown).unwrap();
 
         let shown = String::from_utf8(shown).unwrap();
@@ -339,7 +339,7 @@ mod tests {
             place: Some(name.to_owned()),
             detail: "is no name".to_owned(),
         };
-        let say = |errors| Failure::Refused(Refusal::local("Names are wrong", errors));
+        let say = |errors| Failure::Refused(Box::new(Refusal::local("Names are wrong", errors)));
 
         assert_eq!(say(vec![wrong("a..b")]).to_string(), "a..b: is no name");
         let two = say(vec![wrong("a..b"), wrong("")]);
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn one_fault_is_one_line_in_the_users_words() {
-        let say = |body: &[u8]| Failure::Refused(Refusal::read(422, body)).to_string();
+        let say = |body: &[u8]| Failure::Refused(Box::new(Refusal::read(422, body))).to_string();
 
         let field = say(br#"{"detail":"/records/0: bad","errors":[
             {"pointer":"/records/0","detail":"bad"}]}"#);
