@@ -59,14 +59,20 @@ pub(super) fn check_dmarc(text: &str) -> Result<(), String> {
     if !printable(text) {
         return Err("expected printable ASCII in a DMARC record (RFC 9989)".to_owned());
     }
-    let mut policy = None;
+    let mut seen: Vec<String> = Vec::new();
     for tag in text.split(';').map(str::trim).filter(|tag| !tag.is_empty()) {
         let Some((name, value)) = tag.split_once('=') else {
             return Err(format!(
                 "expected DMARC tags like \"p=reject\", found {tag:?}"
             ));
         };
-        match name.trim() {
+        let name = name.trim().to_ascii_lowercase();
+        if seen.contains(&name) {
+            return Err(format!(
+                "expected each DMARC tag once, found {name:?} again (RFC 9989)"
+            ));
+        }
+        match name.as_str() {
             "v" => {
                 return Err(
                     "expected DMARC tags without the version, which is put in front, found \
@@ -84,7 +90,13 @@ pub(super) fn check_dmarc(text: &str) -> Result<(), String> {
                     "expected none, quarantine or reject, found {tag:?} (RFC 9989)"
                 ));
             }
-            "p" => policy = Some(value),
+            "p" if !seen.is_empty() => {
+                return Err(format!(
+                    "expected the policy p in front of all other DMARC tags, found it behind \
+                     {seen:?}: many receivers skip a record without p right behind its version (RFC \
+                     7489, section 6.3)"
+                ));
+            }
             "adkim" | "aspf" if !matches!(value.trim(), "r" | "s") => {
                 return Err(format!(
                     "expected r (relaxed) or s (strict), found {tag:?} (RFC 9989)"
@@ -93,8 +105,9 @@ pub(super) fn check_dmarc(text: &str) -> Result<(), String> {
             // Unknown tags are ignored by receivers.
             _ => {}
         }
+        seen.push(name);
     }
-    if policy.is_none() {
+    if !seen.iter().any(|name| name == "p") {
         return Err(format!(
             "expected a DMARC policy p=none, p=quarantine or p=reject, found {text:?} (RFC 9989)"
         ));
@@ -166,6 +179,10 @@ mod tests {
             "p=reject; rua=mailto:a@b.example",
             "p=reject; aspf=x",
             "reject",
+            // Receivers look for p right behind the version, and none takes a tag twice.
+            "adkim=s; p=reject",
+            "p=reject; p=none",
+            "p=reject; sp=none; SP=reject",
         ] {
             assert!(check_dmarc(wrong).is_err(), "{wrong}");
         }
