@@ -264,6 +264,17 @@ impl Import<'_> {
                 "a CNAME stands alone, found {others} beside it (RFC 2181, section 10.1)"
             ));
         }
+        let says_none = |record: &MasterRecord| {
+            let names = record.rdata.names(Rtype::MX);
+            names.iter().any(Name::is_root)
+        };
+        if rtype == Rtype::MX && count > 1 && types[&rtype].iter().any(says_none) {
+            return Some(
+                "the MX to the root says that the name takes no mail, found others beside it (RFC \
+                 7505, section 3)"
+                    .to_owned(),
+            );
+        }
         let octets = message_octets(&types[&rtype]);
         if octets > MAX_RRSET {
             return Some(format!(
@@ -425,6 +436,10 @@ mod tests {
             (
                 "w DS 1 13 2 00",
                 "z:4: w.burner.example. DS: a DS needs a delegation",
+            ),
+            (
+                "w MX 0 .\nw MX 10 ns",
+                "z:5: w.burner.example. MX: the MX to the root",
             ),
             ("* NS a", "z:4: *.burner.example. NS: NS at a wildcard"),
             (
