@@ -4,7 +4,7 @@ use super::check::APEX_ADDRESS;
 use super::settings::PoolSettings;
 use super::{TlsaRecord, extra};
 use crate::document::Fault;
-use crate::wire::{Apex, Name, Rtype};
+use crate::wire::{Apex, Name, RelativeName, Rtype};
 use crate::zone::RelativeRrset;
 
 /// Who holds a name already.
@@ -83,6 +83,66 @@ pub fn check_own_rrset(settings: &PoolSettings, rrset: &RelativeRrset) -> Vec<St
     reasons
 }
 
+/// Says why an RRset cannot be one of a domain's own beside those that its pool renders: it is one
+/// of them, would hide one of them, or adds to a host that the pool answers for.
+pub fn clash_with_pool(
+    settings: &PoolSettings,
+    rendered: &[RelativeRrset],
+    owner: &RelativeName,
+    rtype: Rtype,
+) -> Option<String> {
+    let find = |hit: &dyn Fn(&RelativeRrset) -> bool| rendered.iter().find(|rrset| hit(rrset));
+    if find(&|rrset| rrset.owner == *owner && rrset.rtype == rtype).is_some() {
+        return Some("the pool has the same RRset".to_owned());
+    }
+    let (hidden, rule) = match rtype {
+        // Another server speaks for the name and all below it.
+        Rtype::NS | Rtype::DS => (
+            find(&|rrset| rrset.owner == *owner || rrset.owner.is_below(owner)),
+            "RFC 1034, section 4.2.1",
+        ),
+        Rtype::DNAME => (
+            find(&|rrset| rrset.owner.is_below(owner)),
+            "RFC 6672, section 2.4",
+        ),
+        Rtype::CNAME => (
+            find(&|rrset| rrset.owner == *owner),
+            "RFC 2181, section 10.1",
+        ),
+        _ => (None, ""),
+    };
+    if let Some(RelativeRrset { owner, rtype, .. }) = hidden {
+        return Some(format!("it would hide the pool's {owner} {rtype} ({rule})"));
+    }
+    let is_address = |rtype| matches!(rtype, Rtype::A | Rtype::AAAA);
+    let host = match rtype {
+        _ if is_address(rtype) => settings.host_at(|host| host == owner),
+        Rtype::TLSA => settings.host_at(|host| host == owner || owner.is_below(host)),
+        _ => None,
+    }?;
+    let answers = |rrset: &RelativeRrset| rrset.owner == host && is_address(rrset.rtype);
+    find(&answers).map(|_| {
+        format!(
+            "the pool answers for the host {host}: an address or key moves there by its pool alone, \
+             step by step (plan N)"
+        )
+    })
+}
+
+impl PoolSettings {
+    /// Returns the mail host, name server or policy host in each domain of which `is` holds.
+    pub(super) fn host_at(&self, is: impl Fn(&RelativeName) -> bool) -> Option<RelativeName> {
+        let policy_host = RelativeName::parse("mta-sts").ok();
+        let policy_host = policy_host.filter(|_| self.mta_sts.is_some());
+        let hosts = self.mail_hosts.iter().map(|host| &host.name);
+        let named = hosts.chain(&self.nameservers);
+        let mut inside = named.filter_map(|name| name.as_in_domain().cloned());
+        inside
+            .find(|host| is(host))
+            .or_else(|| policy_host.filter(is))
+    }
+}
+
 /// Says why TLSA cannot be a domain's own.
 fn check_tlsa(rrset: &RelativeRrset) -> Option<String> {
     let mut labels = rrset.owner.labels();
@@ -106,8 +166,9 @@ fn check_tlsa(rrset: &RelativeRrset) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::render;
     use crate::mail::sample;
-    use crate::wire::{Rdata, RelativeName, RelativeRdata, Ttl};
+    use crate::wire::{Rdata, RelativeRdata, Ttl};
 
     #[test]
     fn a_domain_that_holds_a_shared_host_is_refused() {
@@ -127,6 +188,42 @@ mod tests {
                 .contains("mx1.infra-a.example of the pool main lies inside"),
             "{fault}"
         );
+    }
+
+    #[test]
+    fn an_rrset_that_hides_or_adds_to_what_the_pool_says_is_none_of_a_domains_own() {
+        let settings = sample::settings(&sample::in_domain());
+        let template = render(&settings, Some("1")).unwrap();
+        let clash = |owner: &str, rtype: Rtype| {
+            let owner = RelativeName::parse(owner).unwrap();
+            clash_with_pool(&settings, template.rrsets(), &owner, rtype)
+        };
+
+        for (owner, rtype) in [
+            ("mx1", Rtype::A),
+            ("mx1", Rtype::AAAA),
+            ("mx1", Rtype::NS),
+            ("mx1", Rtype::DS),
+            ("mx1", Rtype::CNAME),
+            ("mx1", Rtype::DNAME),
+            ("@", Rtype::DNAME),
+            ("_domainkey", Rtype::NS),
+            ("_tcp.mx1", Rtype::DNAME),
+            ("_465._tcp.mx1", Rtype::TLSA),
+            ("mta-sts", Rtype::AAAA),
+        ] {
+            assert!(clash(owner, rtype).is_some(), "{owner} {rtype}");
+        }
+        for (owner, rtype) in [
+            ("sub", Rtype::NS),
+            ("sub", Rtype::DNAME),
+            ("www", Rtype::AAAA),
+            ("_443._tcp.www", Rtype::TLSA),
+            ("x.mx1", Rtype::A),
+            ("@", Rtype::AAAA),
+        ] {
+            assert_eq!(clash(owner, rtype), None, "{owner} {rtype}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod write;
 
 pub use certificate::{Certificate, CertificateError};
 pub use change::{Effect, SettingChange, classify_change};
-pub use hosted::{Holder, Hosted, check_domain, check_own_rrset};
+pub use hosted::{Holder, Hosted, check_domain, check_own_rrset, clash_with_pool};
 pub use mailbox::{Mailbox, MailboxError};
 pub use mta_sts::{MtaSts, MtaStsMode, MxPattern, mta_sts_file, policy_id, policy_text};
 pub use name::{PoolNameError, check_pool_name};

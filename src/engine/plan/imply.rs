@@ -134,7 +134,7 @@ impl Draft<'_> {
             };
             if let Some(clash) = clash(recipe, domain.extra()) {
                 let name = name.to_api_text();
-                let why = format!("{name} has {clash} of its own, which the pool would have, too");
+                let why = format!("{name} has {clash}");
                 self.refuse(*at, Refusal::Conflict(why));
             } else if !same && !self.domains.contains_key(name) {
                 let draft = DomainDraft::of(domain, *at);
@@ -156,7 +156,7 @@ impl Draft<'_> {
                     return None;
                 }
                 if let Some(clash) = clash(recipe, draft.extra()) {
-                    let why = format!("the RRset {clash} belongs to the pool {}", draft.pool);
+                    let why = format!("{} has {clash}", name.to_api_text());
                     clashes.push((draft.op, Refusal::Conflict(why)));
                 }
                 Some(ZoneInputs {
@@ -300,14 +300,12 @@ fn soa(records: &[RelativeRrset]) -> Option<&RelativeRrset> {
     records.find(|rrset| rrset.rtype == Rtype::SOA && rrset.owner.is_apex())
 }
 
-/// Returns an RRset that both a pool and a domain of it have.
+/// Says which RRset of a domain's own cannot stand beside those of its pool, and why.
 fn clash(recipe: &Recipe, extra: &[RelativeRrset]) -> Option<String> {
-    let rrsets = recipe.template.template.rrsets();
-    let twin = extra.iter().find(|own| {
-        let key = (&own.owner, own.rtype);
-        rrsets
-            .binary_search_by(|rrset| (&rrset.owner, rrset.rtype).cmp(&key))
-            .is_ok()
-    })?;
-    Some(format!("{} {}", twin.owner, twin.rtype))
+    let rendered = recipe.template.template.rrsets();
+    extra.iter().find_map(|own| {
+        let RelativeRrset { owner, rtype, .. } = own;
+        let why = mail::clash_with_pool(&recipe.settings, rendered, owner, *rtype)?;
+        Some(format!("{owner} {rtype} of its own: {why}"))
+    })
 }

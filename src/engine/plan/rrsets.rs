@@ -122,7 +122,12 @@ impl Draft<'_> {
         }
         let settings = self.settings(&draft.pool);
         let reasons = settings.map(|settings| mail::check_own_rrset(settings, rrset));
-        let reasons = reasons.unwrap_or_default();
+        let mut reasons = reasons.unwrap_or_default();
+        let recipe = self.recipe(&draft.pool);
+        reasons.extend(recipe.and_then(|recipe| {
+            let rendered = recipe.template.template.rrsets();
+            mail::clash_with_pool(&recipe.settings, rendered, &rrset.owner, rrset.rtype)
+        }));
         if reasons.is_empty() {
             return Ok(());
         }
