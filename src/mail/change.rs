@@ -1,9 +1,13 @@
 //! How each changed setting of a pool takes effect.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use super::extra;
+use super::render::placeholder;
 use super::settings::{Drain, MailHost, Outbound, PoolSettings, Retire, Secured};
 use crate::clock::Span;
+use crate::wire::{RelativeName, Rtype};
 
 /// How one changed setting of a pool takes effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,6 +198,13 @@ impl Changes {
         let (ready, other) = (&old.readiness, &new.readiness);
         self.value("/readiness/delegated", ready.delegated, other.delegated);
         self.value::<Secured>("/readiness/secured", ready.secured, other.secured);
+        let waits_less = match (ready.secured, other.secured) {
+            (Secured::Within(old), Secured::Within(new)) => new < old,
+            (old, new) => old != new && new != Secured::Yes && old != Secured::No,
+        };
+        if waits_less {
+            self.ask();
+        }
         self.value("/readiness/mail_ready", ready.mail_ready, other.mail_ready);
     }
 
@@ -208,7 +219,7 @@ impl Changes {
             self.at_once("/reports", "reports go to other addresses");
         }
         if old.extra != new.extra {
-            self.at_once("/extra/records", "other extra records");
+            self.extra(old, new);
         }
         match (old.subdomains, new.subdomains) {
             (false, true) => self.at_once("/subdomains", "\"*\" gets the MX"),
@@ -219,6 +230,35 @@ impl Changes {
                 "mail to names below the domains ends like that of a retired domain",
             ),
             _ => {}
+        }
+    }
+
+    /// Compares the extra records: those at a host that stays are its addresses.
+    fn extra(&mut self, old: &PoolSettings, new: &PoolSettings) {
+        let host = |settings: &PoolSettings, owner: &RelativeName| {
+            settings.host_at(|host| host == owner).is_some()
+        };
+        let addresses = |settings: &PoolSettings| {
+            let records = extra::parse(settings).unwrap_or_default().into_iter();
+            let at_hosts = records.filter_map(|record| {
+                let owner = record.owner.relative_to(&placeholder())?;
+                let is_address = matches!(record.rtype, Rtype::A | Rtype::AAAA | Rtype::CNAME);
+                // A host that joins or is withdrawn is compared as one.
+                let stays = host(old, &owner) && host(new, &owner);
+                (is_address && stays).then_some((owner, record.rtype, record.rdata))
+            });
+            at_hosts.collect::<BTreeSet<_>>()
+        };
+        let (before, after) = (addresses(old), addresses(new));
+        match before.symmetric_difference(&after).next() {
+            None => self.at_once("/extra/records", "other extra records"),
+            Some((owner, rtype, _)) => self.waits(
+                "/extra/records",
+                format!("the host {owner} has another {rtype} among the extra records"),
+                "plan N",
+                "caches lead to the old address and to the old key, so the new one stands beside \
+                 it first",
+            ),
         }
     }
 
@@ -451,10 +491,15 @@ mod tests {
             ("/quarantine", json!("1d")),
             ("/timing", json!({ "guard": "1m" })),
             ("/max_active_age", json!("14d")),
+            ("/readiness", json!({ "secured": "6h" })),
         ] {
             let asks = at_once(sample::document(), pointer, value);
             assert!(asks, "{pointer}");
         }
+        let secured = |wait: &str| json!({ "secured": wait });
+        let six_hours = || sample::with(sample::document(), "/readiness", secured("6h"));
+        assert!(at_once(six_hours(), "/readiness", secured("1h")));
+        assert!(!at_once(six_hours(), "/readiness", secured("7h")));
         assert!(!at_once(sample::document(), "/drain", json!("forever")));
     }
 
@@ -495,6 +540,37 @@ mod tests {
         refused(sends(), "/mail_host/1/spare", json!(false), "M4");
         refused(sends(), "/outbound", Value::Null, "R4");
         refused(sends(), "/outbound/dkim", json!({}), "R4");
+    }
+
+    #[test]
+    fn addresses_of_hosts_among_the_extra_records_are_those_of_hosts() {
+        let extra = |lines: &str| json!({ "records": lines });
+        let server = sample::with(sample::document(), "/nameservers/0", json!("ns1"));
+        let server = sample::with(
+            server,
+            "/extra",
+            extra("ns1 A 192.0.2.53\nwww A 192.0.2.80\n"),
+        );
+        let other = |lines: &str| (server.clone(), "/extra", extra(lines));
+
+        for lines in [
+            "ns1 A 192.0.2.54\nwww A 192.0.2.80\n",
+            "ns1 A 192.0.2.53\nns1 A 192.0.2.54\n",
+            "ns1 A 192.0.2.53\nns1 AAAA 2001:db8::53\n",
+        ] {
+            let (document, pointer, value) = other(lines);
+            refused(document, pointer, value, "plan N");
+        }
+        let (document, pointer, value) = other("ns1 A 192.0.2.53\nwww A 192.0.2.81\n");
+        at_once(document, pointer, value);
+        // The sample's policy host has an IPv4 address among its settings, and gets another here.
+        let document = sample::without(sample::in_domain(), "/extra");
+        refused(
+            document,
+            "/extra",
+            extra("mta-sts AAAA 2001:db8::80\n"),
+            "plan N",
+        );
     }
 
     #[test]
