@@ -1,6 +1,6 @@
 //! What works but should be thought over.
 
-use super::settings::{MailHost, PoolSettings, Secured};
+use super::settings::{MailHost, PoolSettings, Retire, Secured};
 use super::{Certificate, MtaStsMode, Target, render};
 use crate::clock::Timestamp;
 use crate::document::Fault;
@@ -15,6 +15,7 @@ impl PoolSettings {
         self.warn_of_hosts(now, &mut warnings);
         self.warn_of_times(&mut warnings);
         self.warn_of_readiness(&mut warnings);
+        self.warn_of_what_rests(&mut warnings);
         self.warn_of_texts(&mut warnings);
         warnings
     }
@@ -176,6 +177,27 @@ impl PoolSettings {
         }
     }
 
+    /// Warns of settings that nothing follows yet.
+    fn warn_of_what_rests(&self, warnings: &mut Vec<Fault>) {
+        let mut warn = |pointer: &str, detail: &str| {
+            let detail = format!("is stored and shown; {detail}");
+            warnings.push(Fault::new(pointer, detail));
+        };
+        if self.life.retire == Retire::Auto {
+            warn("/retire", "no domain retires by itself yet");
+        }
+        if self.life.max_active_age.is_some() {
+            warn("/max_active_age", "no domain rotates by its age yet");
+        }
+        if let Secured::Within(_) = self.readiness.secured {
+            warn(
+                "/readiness/secured",
+                "a domain waits for its DS as with \"yes\", however long, as nothing counts the \
+                 time yet",
+            );
+        }
+    }
+
     /// Warns of texts that protect less than they could.
     fn warn_of_texts(&self, warnings: &mut Vec<Fault>) {
         let Some(outbound) = &self.outbound else {
@@ -256,6 +278,13 @@ mod tests {
                 json!({ "secured": "no" }),
                 "/readiness/secured",
             ),
+            (
+                "/readiness",
+                json!({ "secured": "6h" }),
+                "/readiness/secured",
+            ),
+            ("/retire", json!("auto"), "/retire"),
+            ("/max_active_age", json!("14d"), "/max_active_age"),
             (
                 "/outbound",
                 json!({ "spf": "v=spf1 ?all" }),
