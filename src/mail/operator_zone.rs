@@ -190,7 +190,7 @@ pub fn derive_into(
                 ),
             ));
         }
-        faults.extend(hidden(written, wanted.keys()));
+        faults.extend(hidden(zone, written, wanted.keys()));
     }
     if faults.is_empty() {
         Ok(wanted.into_values().collect())
@@ -199,24 +199,44 @@ pub fn derive_into(
     }
 }
 
-/// Says which derived RRset would never be served because of a DNAME that the operator wrote.
+/// Says which derived RRset would never be served because of a DNAME or a delegation that the
+/// operator wrote.
 fn hidden<'k>(
+    zone: OperatorZone<'_>,
     written: &RelativeRrset,
     mut derived: impl Iterator<Item = &'k (RelativeName, Rtype)>,
 ) -> Option<Fault> {
-    if written.rtype != Rtype::DNAME {
-        return None;
-    }
-    let dname = &written.owner;
-    // At a delegation, the DNAME belongs to the zone below (RFC 6672, section 2.3).
-    let (owner, rtype) = derived.find(|(owner, rtype)| {
-        owner.is_below(dname) || owner == dname && *rtype == Rtype::NS && !dname.is_apex()
-    })?;
+    let at = &written.owner;
+    let (what, rule, (owner, rtype)) = match written.rtype {
+        // At a delegation, the DNAME belongs to the zone below (RFC 6672, section 2.3).
+        Rtype::DNAME => {
+            let hidden = derived.find(|(owner, rtype)| {
+                owner.is_below(at) || owner == at && *rtype == Rtype::NS && !at.is_apex()
+            })?;
+            ("DNAME", "RFC 6672, sections 2.3 and 2.4", hidden)
+        }
+        Rtype::NS if !at.is_apex() => {
+            let rdatas = written.rdatas.iter();
+            let servers = rdatas.filter_map(|rdata| rdata.under(Rtype::NS, zone.apex).ok());
+            let servers: Vec<Name> = servers.flat_map(|rdata| rdata.names(Rtype::NS)).collect();
+            // The addresses of the delegation's own servers are served with it.
+            let is_glue = |owner: &RelativeName| {
+                let full = owner.under(zone.apex);
+                full.is_ok_and(|name| servers.contains(&name))
+            };
+            let hidden = derived.find(|(owner, rtype)| match *rtype {
+                Rtype::A | Rtype::AAAA => !is_glue(owner) && (owner == at || owner.is_below(at)),
+                Rtype::NS | Rtype::DS => owner.is_below(at),
+                _ => owner == at || owner.is_below(at),
+            })?;
+            ("delegation", "RFC 1034, section 4.2.1", hidden)
+        }
+        _ => return None,
+    };
     Some(Fault::new(
         "/records",
         format!(
-            "{dname} is a DNAME, which would hide the {owner} {rtype} that pools derive (RFC 6672, \
-             sections 2.3 and 2.4)"
+            "{at} is a {what}, which would hide the {owner} {rtype} that pools derive ({rule})"
         ),
     ))
 }
@@ -252,8 +272,8 @@ fn differs(zone: OperatorZone<'_>, written: &RelativeRrset, derived: &RelativeRr
     )
 }
 
-/// Finds what in an operator's zone would break mail: TLSA at a wildcard, and TLSA for port 25 that
-/// no sender can use. Pointers are those of a zone's document.
+/// Finds what in an operator's zone would break mail: TLSA at a wildcard or with a digest of a wrong
+/// length, and TLSA for port 25 that no sender can use. Pointers are those of a zone's document.
 pub fn check_zone(zone: OperatorZone<'_>) -> Vec<Fault> {
     let tlsa = zone
         .rrsets
@@ -271,12 +291,18 @@ pub fn check_zone(zone: OperatorZone<'_>) -> Vec<Fault> {
             );
         }
         let mut labels = rrset.owner.labels();
-        if (labels.next(), labels.next()) != (Some(b"_25"), Some(b"_tcp")) {
-            continue;
-        }
+        let is_mail = (labels.next(), labels.next()) == (Some(b"_25"), Some(b"_tcp"));
         for rdata in &rrset.rdatas {
-            let checked = rdata.under(Rtype::TLSA, zone.apex).ok();
-            if let Some(Err(error)) = checked.map(|rdata| TlsaRecord::from_rdata(&rdata)) {
+            let Ok(rdata) = rdata.under(Rtype::TLSA, zone.apex) else {
+                continue;
+            };
+            // Other services may use what port 25 cannot; only lengths must be right.
+            let error = if is_mail {
+                TlsaRecord::from_rdata(&rdata).err()
+            } else {
+                TlsaRecord::wrong_digest(&rdata)
+            };
+            if let Some(error) = error {
                 note(error.to_string());
             }
         }
@@ -371,6 +397,8 @@ pub(super) mod tests {
             let found = refused(&format!("_25._tcp.mx1 TLSA {wrong} {digest}\n"));
             assert_eq!(found.len(), 1, "{wrong}: {found:?}");
         }
+        let found = refused("_465._tcp.mx1 TLSA 3 1 1 8c8c\n");
+        assert!(found[0].contains("32 octets"), "{found:?}");
         let found = refused(&format!("*.mx TLSA 3 1 1 {digest}\n"));
         assert!(found[0].contains("wildcard"), "{found:?}");
     }
@@ -420,6 +448,21 @@ pub(super) mod tests {
         for owner in ["x.burner.sub", "other"] {
             derive(&format!("{owner} DNAME elsewhere.test.\n"), &derived).unwrap();
         }
+    }
+
+    #[test]
+    fn rfc1034_4_2_1_a_delegation_that_hides_what_pools_derive_is_refused() {
+        // It was accepted, and address and TLSA of the host were served nowhere.
+        let derived = host_rrsets(&sample::settings(&sample::document()));
+        let faults = derive("mx1 NS ns1.elsewhere.test.\n", &derived).unwrap_err();
+        assert!(faults[0].detail.contains("mx1 A"), "{faults:?}");
+
+        let apex = Apex::parse("burner.sub.infra-a.example").unwrap();
+        let settings = sample::settings(&sample::document());
+        let derived = delegation_rrsets(&settings, &apex, Vec::new());
+        let faults = derive("sub NS ns1.elsewhere.test.\n", &derived).unwrap_err();
+        assert!(faults[0].detail.contains("burner.sub NS"), "{faults:?}");
+        derive("other NS ns1.elsewhere.test.\n", &derived).unwrap();
     }
 
     #[test]
