@@ -246,7 +246,7 @@ fn ordered(records: &[Record]) -> Vec<Record> {
 
 impl Meaning {
     /// Takes what counts of a reply.
-    fn of(query: &Query, reply: &Reply) -> Self {
+    fn of(reply: &Reply) -> Self {
         let mut meaning = Self {
             rcode: reply.rcode(),
             aa: reply.aa(),
@@ -261,7 +261,7 @@ impl Meaning {
             authority: ordered(&reply.authority),
             glue: ordered(&reply.additional),
         };
-        meaning.explain(query);
+        meaning.explain();
         meaning
     }
 
@@ -314,7 +314,7 @@ impl Meaning {
     }
 
     /// Takes out what servers may do as they like; each line names the text that leaves it open.
-    fn explain(&mut self, query: &Query) {
+    fn explain(&mut self) {
         let referral = !self.aa && self.answer.is_empty() && self.rcode == 0;
         // A truncated reply is asked again: what else is in it does not count (RFC 2181, section 9).
         if self.tc {
@@ -429,7 +429,7 @@ fn nsd_and_knot_answer_as_we_do() {
     for _ in 0..count {
         let query = question(&mut random, &peers.names);
         let our_reply = ask(peers.mxpool.dns, &query);
-        let ours = Meaning::of(&query, &our_reply);
+        let ours = Meaning::of(&our_reply);
         *kinds.entry(ours.rcode).or_default() += 1;
         for (peer, address) in [("nsd", peers.nsd), ("knot", peers.knot)] {
             let their_reply = ask(address, &query);
@@ -445,7 +445,7 @@ fn nsd_and_knot_answer_as_we_do() {
                 assert_eq!(our_reply.rcode(), their_reply.rcode(), "{query:?}");
                 continue;
             }
-            let theirs = Meaning::of(&query, &their_reply);
+            let theirs = Meaning::of(&their_reply);
             if ours == theirs {
                 continue;
             }
