@@ -283,3 +283,41 @@ impl Renewals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::facts::{Served, SharedTemplate, ZoneFacts};
+    use crate::wire::Serial;
+    use crate::zone::Template;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_537_800);
+
+    #[test]
+    fn a_clock_that_was_ahead_does_not_silence_complaints_for_as_long() {
+        let mut facts = Facts::default();
+        let zone = ZoneFacts {
+            revision: 1,
+            records: Arc::default(),
+            content: Arc::default(),
+            served: Served {
+                version: 1,
+                serial: Serial::new(1),
+                earliest_expiration: NOW.saturating_add(COMPLAINT),
+                ds: Box::default(),
+                template: SharedTemplate::new(Template::new(Vec::new()).unwrap()),
+            },
+        };
+        facts.put_zone(Apex::parse("infra.test").unwrap(), zone);
+        let mut renewals = Renewals::default();
+        let ahead = NOW.saturating_add(400 * Duration::from_secs(86_400));
+        renewals.complain(&facts, ahead, Duration::ZERO);
+        assert_eq!(renewals.complained, Some(Duration::ZERO));
+
+        let almost = COMPLAINT.saturating_sub(Duration::from_secs(1));
+        renewals.complain(&facts, NOW, almost);
+        assert_eq!(renewals.complained, Some(Duration::ZERO));
+        renewals.complain(&facts, NOW, COMPLAINT);
+        assert_eq!(renewals.complained, Some(COMPLAINT));
+    }
+}
