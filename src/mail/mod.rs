@@ -40,8 +40,10 @@ pub use hosted::{Holder, Hosted, check_domain, check_own_rrset, clash_with_pool}
 pub use mailbox::{Mailbox, MailboxError};
 pub use mta_sts::{MtaSts, MtaStsMode, MxPattern, mta_sts_file, policy_id, policy_text};
 pub use name::{PoolNameError, check_pool_name};
-pub use operator_zone::{OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets};
-pub use pools::{PoolFault, check_pools};
+pub use operator_zone::{
+    OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets, zone_delegation,
+};
+pub use pools::{PoolFault, check_exchanges, check_pools, moved_hosts};
 pub use render::render;
 pub use report_uris::{ReportUriError, ReportUris};
 pub use settings::{

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::render::{host_records, render, report_permissions};
 use super::{PoolSettings, TlsaRecord};
 use crate::document::Fault;
-use crate::wire::{Apex, Name, Rdata, RelativeName, Rtype};
+use crate::wire::{Apex, Name, Rdata, RelativeName, Rtype, Ttl};
 use crate::zone::{RelativeRrset, Rrset};
 
 /// What the operator wrote into one of its own zones.
@@ -58,6 +58,31 @@ impl OperatorZone<'_> {
             }
             owner = parent;
         }
+    }
+}
+
+impl OperatorZone<'_> {
+    /// Returns owner and target of every MX that stands in the zone, but for those that say that
+    /// there is no mail (RFC 7505).
+    pub(super) fn exchanges(&self) -> Vec<(&RelativeName, Name)> {
+        let rrsets = self.rrsets.iter().filter(|rrset| rrset.rtype == Rtype::MX);
+        let records = rrsets.flat_map(|rrset| {
+            let rdatas = rrset.rdatas.iter();
+            let rdatas = rdatas.filter_map(|rdata| rdata.under(Rtype::MX, self.apex).ok());
+            let names = rdatas.flat_map(|rdata| rdata.names(Rtype::MX));
+            names.map(|name| (&rrset.owner, name))
+        });
+        records.filter(|(_, name)| !name.is_root()).collect()
+    }
+
+    /// Returns whether a wildcard with an address stands above `name`, so that it may have one.
+    pub(super) fn has_wildcard_above(&self, name: &Name) -> bool {
+        self.rrsets.iter().any(|rrset| {
+            let is_address = matches!(rrset.rtype, Rtype::A | Rtype::AAAA);
+            let above = rrset.owner.parent().filter(|_| rrset.owner.is_wildcard());
+            let above = above.and_then(|above| above.under(self.apex).ok());
+            is_address && above.is_some_and(|above| name.is_below(&above))
+        })
     }
 }
 
@@ -117,6 +142,26 @@ pub fn delegation_rrsets(settings: &PoolSettings, apex: &Apex, ds: Vec<Rdata>) -
     rrsets
 }
 
+/// Returns what one of the operator's zones needs in the one above it: its NS, its DS, and the
+/// addresses of name servers inside it that it says itself.
+pub fn zone_delegation(zone: OperatorZone<'_>, ds: Vec<Rdata>, ds_ttl: Ttl) -> Vec<Rrset> {
+    let full = zone
+        .rrsets
+        .iter()
+        .filter_map(|rrset| rrset.under(zone.apex).ok());
+    let full: Vec<Rrset> = full.collect();
+    let apex = zone.apex.as_name();
+    let is_server = |rrset: &&Rrset| rrset.owner() == apex && rrset.rtype() == Rtype::NS;
+    let servers = full.iter().find(is_server);
+    let rdatas = servers.map_or(&[][..], Rrset::rdatas).iter();
+    let names: Vec<Name> = rdatas.flat_map(|rdata| rdata.names(Rtype::NS)).collect();
+    let glue = full.iter().filter(|rrset| {
+        matches!(rrset.rtype(), Rtype::A | Rtype::AAAA) && names.contains(rrset.owner())
+    });
+    let ds = Rrset::new(apex.clone(), Rtype::DS, ds_ttl, ds);
+    servers.into_iter().chain(glue).cloned().chain(ds).collect()
+}
+
 /// Returns the addresses of a domain's name servers that lie inside it; without them in the parent,
 /// nobody would find them (RFC 1034, section 4.2.1).
 fn glue(settings: &PoolSettings, apex: &Apex) -> Vec<Rrset> {
@@ -141,7 +186,8 @@ fn glue(settings: &PoolSettings, apex: &Apex) -> Vec<Rrset> {
 /// Picks of `derived` what an operator's zone must be given: what lies in it (and in no zone of
 /// `zones` below it), and is not there already.
 ///
-/// Pools that share a host say the same of it; of their TTLs the lowest holds. What the operator
+/// `delegations` are those of the operator's zones right below it, relative to it: they stand in
+/// both zones. Pools that share a host say the same of it; of their TTLs the lowest holds. What the operator
 /// wrote with the same data stays as written, with its TTL.
 ///
 /// # Errors
@@ -152,12 +198,12 @@ pub fn derive_into(
     zone: OperatorZone<'_>,
     zones: &[&Apex],
     derived: &[Rrset],
+    delegations: &[RelativeRrset],
 ) -> Result<Vec<RelativeRrset>, Vec<Fault>> {
     let mut wanted: BTreeMap<(RelativeName, Rtype), RelativeRrset> = BTreeMap::new();
-    for rrset in derived.iter().filter(|rrset| lies_in(zone, zones, rrset)) {
-        let Some(relative) = RelativeRrset::relative_to(rrset, zone.apex) else {
-            continue;
-        };
+    let inside = derived.iter().filter(|rrset| lies_in(zone, zones, rrset));
+    let inside = inside.filter_map(|rrset| RelativeRrset::relative_to(rrset, zone.apex));
+    for relative in inside.chain(delegations.iter().cloned()) {
         let same = wanted.entry((relative.owner.clone(), relative.rtype));
         let known = same.or_insert_with(|| relative.clone());
         known.ttl = known.ttl.min(relative.ttl);
@@ -173,6 +219,7 @@ pub fn derive_into(
         let key = (written.owner.clone(), written.rtype);
         let mut sorted = written.rdatas.clone();
         sorted.sort_unstable();
+        let before = faults.len();
         if let Some(rrset) = wanted.get(&key) {
             if rrset.rdatas == sorted {
                 wanted.remove(&key);
@@ -190,7 +237,9 @@ pub fn derive_into(
                 ),
             ));
         }
-        faults.extend(hidden(zone, written, wanted.keys()));
+        if faults.len() == before {
+            faults.extend(hidden(zone, written, wanted.keys()));
+        }
     }
     if faults.is_empty() {
         Ok(wanted.into_values().collect())
@@ -325,7 +374,7 @@ pub(super) mod tests {
         let head =
             "@ SOA ns1.example. hostmaster.example. 1 14400 3600 1209600 900\n@ NS ns1.example.\n";
         let text = format!("{head}{lines}");
-        let ttl = crate::wire::Ttl::from_secs(3_600);
+        let ttl = Ttl::from_secs(3_600);
         let records = crate::wire::parse_master(&text, None, &apex, ttl, &crate::wire::NoIncludes);
         ZoneData::from_master(&apex, records.unwrap()).unwrap()
     }
@@ -411,7 +460,7 @@ pub(super) mod tests {
             rrsets: &data.rrsets,
         };
         let other = Apex::parse("mail.infra-a.example").unwrap();
-        let given = derive_into(zone, &[&data.apex, &other], derived)?;
+        let given = derive_into(zone, &[&data.apex, &other], derived, &[])?;
         let named = given
             .iter()
             .map(|r| format!("{} {} {}", r.owner, r.ttl, r.rtype));

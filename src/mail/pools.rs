@@ -1,12 +1,12 @@
 //! What pools, zones and domains forbid each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::hosted::{Holder, Hosted};
 use super::operator_zone::{HostInZone, OperatorZone, closest};
 use super::settings::{MailHost, PoolSettings};
 use crate::document::{Fault, Pointer};
-use crate::wire::Name;
+use crate::wire::{Apex, Name};
 
 /// What is wrong with a pool beside others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,84 @@ pub fn check_pools(
         }
     }
     faults
+}
+
+/// Finds MX in the operator's zones that lead to a host in a zone served here which has no address
+/// there, neither written nor derived from pools, or is an alias (I2); with the zone of each.
+pub fn check_exchanges<'z>(
+    pools: &[(&str, &PoolSettings)],
+    zones: &[OperatorZone<'z>],
+    hosted: &dyn Hosted,
+) -> Vec<(&'z Apex, Fault)> {
+    let owned = owned_hosts(pools);
+    let mut faults = Vec::new();
+    for zone in zones {
+        for (owner, target) in zone.exchanges() {
+            // A pool's domain says itself where its names lead.
+            let Some(closest) =
+                closest(zones, &target).filter(|_| !lies_in_domain(&target, hosted))
+            else {
+                continue;
+            };
+            let is_owned = owned.get(&target).is_some_and(|owners| {
+                let mut owners = owners.iter();
+                owners.any(|owner| !owner.host.addresses.is_empty())
+            });
+            let reason = match closest.host(&target) {
+                HostInZone::Addressed | HostInZone::Delegated => continue,
+                HostInZone::Alias => "is an alias (RFC 2181, section 10.3)",
+                HostInZone::Unaddressed if is_owned || closest.has_wildcard_above(&target) => {
+                    continue;
+                }
+                HostInZone::Unaddressed => "has no address (RFC 5321, section 5.1)",
+            };
+            let (target, apex) = (target.to_api_text(), closest.apex.to_api_text());
+            let detail = format!("{owner} MX leads to {target}, which {reason} in the zone {apex}");
+            faults.push((zone.apex, Fault::new("/records", detail)));
+        }
+    }
+    faults
+}
+
+/// Returns whether a name lies in a domain of a pool.
+fn lies_in_domain(name: &Name, hosted: &dyn Hosted) -> bool {
+    let mut ancestor = Some(name.clone());
+    while let Some(name) = ancestor {
+        if let Some(Holder::Domain { .. }) = hosted.holder(&name) {
+            return true;
+        }
+        ancestor = name.parent();
+    }
+    false
+}
+
+/// Finds shared hosts whose addresses change or that lose a TLSA record in what all pools together
+/// say of them, with what that is in words.
+///
+/// A pool that only names a host relies on what another says of it; so does each domain of either.
+pub fn moved_hosts<'s>(
+    before: &[(&'s str, &'s PoolSettings)],
+    after: &[(&'s str, &'s PoolSettings)],
+) -> Vec<(&'s Name, &'static str)> {
+    let (before, after) = (owned_hosts(before), owned_hosts(after));
+    let moved = before.into_iter().filter_map(|(name, old)| {
+        let new = after.get(name).map_or(&[][..], Vec::as_slice);
+        let addresses = |owned: &[Owned<'_>]| {
+            let hosts = owned.iter().flat_map(|owned| &owned.host.addresses);
+            hosts.copied().collect::<BTreeSet<_>>()
+        };
+        let tlsa = |owned: &[Owned<'_>]| {
+            let hosts = owned.iter().flat_map(|owned| owned.host.tlsa_records());
+            hosts.collect::<BTreeSet<_>>()
+        };
+        let known = addresses(&old);
+        if !known.is_empty() && known != addresses(new) {
+            return Some((name, "has other addresses (plan N)"));
+        }
+        let kept = tlsa(&old).is_subset(&tlsa(new));
+        (!kept).then_some((name, "loses a TLSA record (D12)"))
+    });
+    moved.collect()
 }
 
 /// A shared host or name server that a pool names.
@@ -292,6 +370,77 @@ mod tests {
             pointers(&faults, "expected the TLSA"),
             ["/pool/b/mail_host/0"]
         );
+    }
+
+    #[test]
+    fn rfc5321_5_1_an_exchange_in_a_zone_served_here_needs_an_address() {
+        let pool = sample::settings(&sample::document());
+        let check = |lines: &str| {
+            let data = [
+                zone("infra-a.example", lines),
+                zone("mail.test", "in A 192.0.2.1\n"),
+            ];
+            let zones = data.each_ref().map(|data| OperatorZone {
+                apex: &data.apex,
+                rrsets: &data.rrsets,
+            });
+            let faults = check_exchanges(&[("a", &pool)], &zones, &Domains(&["burner.mail.test"]));
+            let details = faults.into_iter().map(|(_, fault)| fault.detail);
+            details.collect::<Vec<_>>()
+        };
+
+        for (lines, words) in [
+            (
+                "@ MX 10 mx9\n",
+                "@ MX leads to mx9.infra-a.example, which has no address",
+            ),
+            (
+                "w MX 10 mx9\nmx9 CNAME mx1\n",
+                "w MX leads to mx9.infra-a.example, which is an alias",
+            ),
+            ("@ MX 10 out.mail.test.\n", "in the zone mail.test"),
+        ] {
+            let found = check(lines);
+            assert_eq!(found.len(), 1, "{lines}: {found:?}");
+            assert!(found[0].contains(words), "{found:?}");
+        }
+        for lines in [
+            // The pool derives its address.
+            "@ MX 10 mx1\n",
+            "@ MX 10 mx9\nmx9 AAAA 2001:db8::1\n",
+            "@ MX 10 in.mail.test.\n",
+            "@ MX 10 mx.elsewhere.test.\n",
+            "@ MX 0 .\n",
+            "@ MX 10 a.mx\n*.mx A 192.0.2.1\n",
+            "@ MX 10 mx.sub\nsub NS ns.elsewhere.test.\n",
+            "@ MX 10 mx1.burner.mail.test.\n",
+        ] {
+            assert_eq!(check(lines), [""; 0], "{lines}");
+        }
+    }
+
+    #[test]
+    fn a_host_moves_when_all_pools_together_say_something_else_of_it() {
+        let full = sample::settings(&sample::document());
+        let names = json!([{ "name": "mx1.infra-a.example." }]);
+        let names = sample::settings(&sample::with(sample::document(), "/mail_host", names));
+        let one = json!([sample::TLSA[0]]);
+        let one = sample::settings(&sample::with(sample::document(), "/mail_host/0/tlsa", one));
+        let moved = |before: &[(&str, &PoolSettings)], after: &[(&str, &PoolSettings)]| {
+            let moved = moved_hosts(before, after);
+            moved
+                .iter()
+                .map(|(_, what)| *what)
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+
+        assert!(moved(&[("a", &full), ("b", &names)], &[("b", &names)]).contains("addresses"));
+        assert!(moved(&[("a", &full)], &[("a", &names)]).contains("addresses"));
+        assert!(moved(&[("a", &full)], &[("a", &one)]).contains("TLSA"));
+        assert_eq!(moved(&[("a", &full), ("b", &full)], &[("b", &full)]), "");
+        assert_eq!(moved(&[("a", &names)], &[("a", &full)]), "");
+        assert_eq!(moved(&[("a", &one)], &[("a", &full)]), "");
     }
 
     #[test]

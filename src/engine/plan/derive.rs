@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::draft::{Draft, below};
+use crate::dnssec::SigningPolicy;
 use crate::engine::Refusal;
 use crate::mail::{self, OperatorZone};
 use crate::wire::{Apex, Rtype};
@@ -42,11 +43,19 @@ pub(super) fn content(
         return Ok(Content::WaitsForKeys);
     };
     derived.extend(delegations);
+    let Some(zones_below) = zone_delegations(draft, apex, context) else {
+        return Ok(Content::WaitsForKeys);
+    };
 
     let zones = draft.zone_names();
     let zones: Vec<&Apex> = zones.iter().collect();
     let rrsets = records.as_slice();
-    let derived = mail::derive_into(OperatorZone { apex, rrsets }, &zones, &derived);
+    let derived = mail::derive_into(
+        OperatorZone { apex, rrsets },
+        &zones,
+        &derived,
+        &zones_below,
+    );
     let derived = derived.map_err(|faults| {
         let faults = faults.into_iter();
         let conflicts = faults
@@ -87,6 +96,43 @@ fn delegations(draft: &Draft<'_>, apex: &Apex, context: &Context<'_>) -> Option<
         rrsets.extend(settings.map_or_else(Vec::new, |settings| {
             mail::delegation_rrsets(settings, name, ds)
         }));
+    }
+    Some(rrsets)
+}
+
+/// Derives the delegations of the operator's own zones whose closest zone above is `apex`; `None` if
+/// keys of new ones are not made yet.
+///
+/// Without them a zone put between another and its domains would take their delegations out of the
+/// chain of trust.
+fn zone_delegations(
+    draft: &Draft<'_>,
+    apex: &Apex,
+    context: &Context<'_>,
+) -> Option<Vec<RelativeRrset>> {
+    let mut rrsets = Vec::new();
+    for below in draft.zone_names() {
+        if draft.zone_above(&below).as_ref() != Some(apex) {
+            continue;
+        }
+        let facts = draft.facts.zones.get(&below);
+        let (records, served) = match draft.zones.get(&below) {
+            Some(zone) => {
+                let zone = zone.as_ref()?;
+                let made = || context.prepared.made_from(&below, zone.inputs.as_ref()?);
+                (&zone.records, zone.served.as_ref().or_else(made))
+            }
+            None => (&facts?.records, facts.map(|zone| &zone.served)),
+        };
+        let ds = served?.ds.iter().map(|ds| ds.rdata()).collect();
+        let zone = OperatorZone {
+            apex: &below,
+            rrsets: records,
+        };
+        let ttl = SigningPolicy::default().dnskey_ttl();
+        let delegation = mail::zone_delegation(zone, ds, ttl);
+        let delegation = delegation.iter();
+        rrsets.extend(delegation.filter_map(|rrset| RelativeRrset::relative_to(rrset, apex)));
     }
     Some(rrsets)
 }

@@ -10,7 +10,7 @@ use crate::document::Fault;
 use crate::engine::Refusal;
 use crate::engine::facts::{Adoption, Facts, Recipe, SharedTemplate, ZoneFacts};
 use crate::engine::prepare::{Material, ZoneInputs};
-use crate::mail::{self, OperatorZone, PoolFault};
+use crate::mail::{self, OperatorZone, PoolFault, PoolSettings};
 use crate::wire::{Apex, Name, Rtype, Serial};
 use crate::zone::RelativeRrset;
 
@@ -194,7 +194,7 @@ impl Draft<'_> {
             .into_iter()
             .map(|(apex, rrsets)| OperatorZone { apex, rrsets })
             .collect();
-        let mut refusals = Vec::new();
+        let mut refusals = self.moved_hosts();
         for PoolFault { pool, fault } in mail::check_pools(&self.all_settings(), &zones, self) {
             let draft = self.pools.get(pool.as_str()).and_then(Option::as_ref);
             match draft {
@@ -206,11 +206,21 @@ impl Draft<'_> {
                 }
             }
         }
+        for (apex, fault) in mail::check_exchanges(&self.all_settings(), &zones, self) {
+            match self.zones.get(apex).and_then(Option::as_ref) {
+                Some(draft) => refusals.push((draft.op, Refusal::Invalid(vec![fault]))),
+                None => {
+                    let why = format!("the zone {}: {fault}", apex.to_api_text());
+                    refusals.push((self.first_step(), Refusal::Conflict(why)));
+                }
+            }
+        }
         for zone in &zones {
             let Some(Some(draft)) = self.zones.get(zone.apex) else {
                 continue;
             };
-            let faults = mail::check_zone(*zone);
+            let mut faults = mail::check_zone(*zone);
+            faults.extend(long_lived(zone.rrsets, &SigningPolicy::default()));
             if !faults.is_empty() {
                 refusals.push((draft.op, Refusal::Invalid(faults)));
             }
@@ -218,6 +228,53 @@ impl Draft<'_> {
         for (at, refusal) in refusals {
             self.refuse(at, refusal);
         }
+    }
+
+    /// Refuses that a shared host in use moves through a pool without domains: a host is in use when
+    /// any pool that names it has domains.
+    fn moved_hosts(&self) -> Vec<(usize, Refusal)> {
+        let facts = self.facts.pools.iter();
+        let before = facts.clone();
+        let before = before.map(|(name, pool)| (&**name, &*pool.recipe.settings));
+        let before: Vec<(&str, &PoolSettings)> = before.collect();
+        let in_use: Vec<(&str, &PoolSettings)> = facts
+            .filter(|(_, pool)| pool.counts.iter().any(|count| *count > 0))
+            .map(|(name, pool)| (&**name, &*pool.recipe.settings))
+            .collect();
+        let names = |settings: &PoolSettings, host: &Name| {
+            let mut hosts = settings.mail_hosts().iter();
+            hosts.any(|other| other.name.as_shared() == Some(host))
+        };
+        let mut refusals = Vec::new();
+        for (host, what) in mail::moved_hosts(&before, &self.all_settings()) {
+            let Some((user, _)) = in_use.iter().find(|(_, settings)| names(settings, host)) else {
+                continue;
+            };
+            let drafts = self.pools.iter().filter(|(name, _)| {
+                let old = self.facts.pools.get(*name);
+                old.is_some_and(|old| names(&old.recipe.settings, host))
+            });
+            let drafts: Vec<_> = drafts.collect();
+            // A changed pool with domains of its own was told already.
+            if drafts.iter().any(|(name, draft)| {
+                draft.is_some() && in_use.iter().any(|(user, _)| name.as_ref() == *user)
+            }) {
+                continue;
+            }
+            let at = drafts
+                .iter()
+                .find_map(|(_, draft)| Some(draft.as_ref()?.op));
+            let why = format!(
+                "the mail host {} {what}, and the pool {user}, which names it, has domains; this \
+                 release cannot walk that wait yet",
+                host.to_api_text()
+            );
+            refusals.push((
+                at.unwrap_or_else(|| self.first_step()),
+                Refusal::Conflict(why),
+            ));
+        }
+        refusals
     }
 
     /// Returns the first step that changes a pool, a zone or a domain.
@@ -236,7 +293,8 @@ impl Draft<'_> {
             let touched = self.domains.keys();
             touched.filter_map(|name| self.zone_above(name)).collect()
         };
-        for apex in concerned {
+        // A zone comes behind those above it, which are given its keys.
+        for apex in concerned.into_iter().rev() {
             let at = self.step_for_zone(&apex);
             match derive::content(self, &apex, context) {
                 Ok(derive::Content::Whole(content)) => self.make_zone(&apex, at, content),
@@ -300,12 +358,23 @@ fn soa(records: &[RelativeRrset]) -> Option<&RelativeRrset> {
     records.find(|rrset| rrset.rtype == Rtype::SOA && rrset.owner.is_apex())
 }
 
+/// Names the RRsets that would outlive their signatures in caches (K9).
+pub(super) fn long_lived(rrsets: &[RelativeRrset], signing: &SigningPolicy) -> Vec<Fault> {
+    let faults = rrsets.iter().filter_map(|rrset| {
+        let error = signing.check_ttl(rrset.ttl).err()?;
+        let detail = format!("{} {}: {error}", rrset.owner, rrset.rtype);
+        Some(Fault::new("/records", detail))
+    });
+    faults.collect()
+}
+
 /// Says which RRset of a domain's own cannot stand beside those of its pool, and why.
 fn clash(recipe: &Recipe, extra: &[RelativeRrset]) -> Option<String> {
     let rendered = recipe.template.template.rrsets();
     extra.iter().find_map(|own| {
         let RelativeRrset { owner, rtype, .. } = own;
-        let why = mail::clash_with_pool(&recipe.settings, rendered, owner, *rtype)?;
-        Some(format!("{owner} {rtype} of its own: {why}"))
+        let why = mail::clash_with_pool(&recipe.settings, rendered, owner, *rtype);
+        let why = why.or_else(|| Some(recipe.signing.check_ttl(own.ttl).err()?.to_string()));
+        Some(format!("{owner} {rtype} of its own: {}", why?))
     })
 }

@@ -120,6 +120,13 @@ impl Draft<'_> {
                 "expected at least one record, found none",
             )]));
         }
+        if let Some(recipe) = self.recipe(&draft.pool)
+            && let Err(error) = recipe.signing.check_ttl(rrset.ttl)
+        {
+            let RelativeRrset { owner, rtype, .. } = rrset;
+            let why = format!("{owner} {rtype}: {error}");
+            return Err(Refusal::Invalid(vec![Fault::new("/ttl", why)]));
+        }
         let settings = self.settings(&draft.pool);
         let reasons = settings.map(|settings| mail::check_own_rrset(settings, rrset));
         let mut reasons = reasons.unwrap_or_default();

@@ -277,6 +277,21 @@ fn records_that_the_pool_owns_are_refused() {
 }
 
 #[test]
+fn a_ttl_beyond_the_life_of_signatures_is_refused_by_name() {
+    let house = House::with_pool();
+    house.done(add("burner.example"));
+    let mut long = txt("www", "x");
+    long.ttl = Ttl::from_secs(864_000);
+
+    let refusal = house.refused(put_rrset("burner.example", long));
+
+    let Refusal::Invalid(faults) = &refusal else {
+        panic!("{refusal:?}");
+    };
+    assert!(faults[0].detail.starts_with("www TXT: "), "{faults:?}");
+}
+
+#[test]
 fn a_record_that_makes_no_zone_is_refused_and_the_domain_served_on() {
     let house = House::with_pool();
     house.done(add("burner.example"));

@@ -246,3 +246,97 @@ fn children_are_served_before_their_parents_and_go_after_them() {
     assert_eq!(published, wanted.each_ref().map(|apex| apex.as_wire()));
     assert_eq!(withdrawn, [apex("d.test"), apex("c.d.test")]);
 }
+
+#[test]
+fn a_zone_between_another_and_its_domains_is_delegated_with_its_ds() {
+    // The domain's delegation moved into the new zone, which the outer one did not delegate.
+    let house = house_with_zone();
+    house.done(add("burner.sub.infra.test"));
+
+    house.done(put_zone("sub.infra.test", INFRA));
+
+    for name in ["sub.infra.test", "burner.sub.infra.test"] {
+        let (rcode, answers, _) = house.ask(name, Rtype::DS);
+        assert_eq!((rcode, answers), (Rcode::NOERROR, 2), "{name}");
+    }
+    house.verify("infra.test");
+    house.verify("sub.infra.test");
+
+    let other = house.refused(put_zone(
+        "infra.test",
+        &format!("{INFRA}sub NS ns9.elsewhere.test.\n"),
+    ));
+    assert!(matches!(other, Refusal::Conflict(_)), "{other:?}");
+}
+
+#[test]
+fn zones_below_each_other_and_a_domain_come_in_one_change() {
+    let house = House::new();
+
+    house.done(change(vec![
+        put_zone("infra.test", INFRA),
+        put_zone("sub.infra.test", INFRA),
+        put_pool("main", &shared_settings(&[])),
+        add("burner.sub.infra.test"),
+    ]));
+
+    for name in ["sub.infra.test", "burner.sub.infra.test"] {
+        let (rcode, answers, _) = house.ask(name, Rtype::DS);
+        assert_eq!((rcode, answers), (Rcode::NOERROR, 2), "{name}");
+    }
+}
+
+#[test]
+fn a_host_in_use_does_not_move_through_a_pool_without_domains() {
+    // Only the changed pool's own domains counted, and it has none.
+    let house = house_with_zone();
+    let names = json!([{ "name": "mx1.infra.test." }]);
+    house.done(put_pool("users", &shared_settings(&[("mail_host", names)])));
+    let moved = json!([{ "name": "mx1.infra.test.", "addresses": ["192.0.2.26"] }]);
+    let moved = || put_pool("main", &shared_settings(&[("mail_host", moved.clone())]));
+    let mut member = add("burner.example");
+    if let Op::AddDomain(add) = &mut member {
+        add.pool = "users".to_owned();
+    }
+    house.done(member);
+
+    let put = house.refused(moved());
+    // The zone keeps the address, but the TLSA would go.
+    let address = format!("{INFRA}mx1 A 192.0.2.25\n");
+    house.done(put_zone("infra.test", &address));
+    let delete = house.refused(Op::DeletePool {
+        name: "main".to_owned(),
+        if_match: None,
+    });
+
+    for refusal in [put, delete] {
+        let Refusal::Conflict(why) = &refusal else {
+            panic!("{refusal:?}");
+        };
+        assert!(why.contains("mx1.infra.test"), "{why}");
+    }
+    house.done(Op::DeleteDomain {
+        name: apex("burner.example"),
+        force: true,
+        if_match: None,
+    });
+    house.done(put_zone("infra.test", INFRA));
+    house.done(moved());
+}
+
+#[test]
+fn an_exchange_without_an_address_and_a_ttl_beyond_signatures_are_refused_by_name() {
+    let house = house_with_zone();
+    for (line, words) in [
+        ("@ MX 10 mx9\n", "@ MX leads to mx9.infra.test"),
+        ("w 864000 A 192.0.2.1\n", "w A: expected TTLs"),
+    ] {
+        let refusal = house.refused(put_zone("infra.test", &format!("{INFRA}{line}")));
+
+        let Refusal::Invalid(faults) = &refusal else {
+            panic!("{refusal:?}");
+        };
+        assert!(faults[0].detail.contains(words), "{faults:?}");
+    }
+    house.done(put_zone("infra.test", &format!("{INFRA}@ MX 10 mx1\n")));
+}
