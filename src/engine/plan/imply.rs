@@ -255,10 +255,16 @@ impl Draft<'_> {
                 old.is_some_and(|old| names(&old.recipe.settings, host))
             });
             let drafts: Vec<_> = drafts.collect();
-            // A changed pool with domains of its own was told already.
-            if drafts.iter().any(|(name, draft)| {
-                draft.is_some() && in_use.iter().any(|(user, _)| name.as_ref() == *user)
-            }) {
+            // A pool with domains that moves the host itself was told already.
+            let told = drafts.iter().any(|(name, draft)| {
+                let user = in_use.iter().find(|(user, _)| name.as_ref() == *user);
+                let (Some(user), Some(draft)) = (user, draft) else {
+                    return false;
+                };
+                let itself = mail::moved_hosts(&[*user], &[(user.0, &*draft.settings)]);
+                itself.iter().any(|(moved, _)| *moved == host)
+            });
+            if told {
                 continue;
             }
             let at = drafts

@@ -301,6 +301,11 @@ fn a_host_in_use_does_not_move_through_a_pool_without_domains() {
     house.done(member);
 
     let put = house.refused(moved());
+    let other = shared_settings(&[
+        ("mail_host", json!([{ "name": "mx1.infra.test." }])),
+        ("hostmaster", json!("other@infra.test")),
+    ]);
+    let both = house.refused(change(vec![put_pool("users", &other), moved()]));
     // The zone keeps the address, but the TLSA would go.
     let address = format!("{INFRA}mx1 A 192.0.2.25\n");
     house.done(put_zone("infra.test", &address));
@@ -309,7 +314,7 @@ fn a_host_in_use_does_not_move_through_a_pool_without_domains() {
         if_match: None,
     });
 
-    for refusal in [put, delete] {
+    for refusal in [put, both, delete] {
         let Refusal::Conflict(why) = &refusal else {
             panic!("{refusal:?}");
         };
