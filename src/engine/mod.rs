@@ -26,6 +26,7 @@ mod job;
 mod load;
 mod plan;
 mod prepare;
+mod records;
 mod resign;
 mod restored;
 #[cfg(test)]

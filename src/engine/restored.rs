@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::commit::put_renewed_fact;
 use super::facts::Served;
 use super::load::{Loaded, StartError};
 use super::prepare::{Prepared, Work, Workshop, ZoneTask};
+use super::records::put_renewed_fact;
 use crate::clock::Timestamp;
 use crate::store::meta::{self, Restored};
 use crate::store::{Batch, Space, record};

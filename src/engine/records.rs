@@ -1,0 +1,382 @@
+//! What a change makes of facts: the records that are stored, and the facts that stand then.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::commit::Publication;
+use super::describe;
+use super::facts::{DomainFacts, Facts, PoolFacts, Served, ZoneFacts, ancestors, newest};
+use super::idempotency::RememberedKeys;
+use super::job::Job;
+use super::plan::{DomainDraft, PoolDraft, ZoneDraft};
+use super::prepare::{Material, Prepared, written_serial};
+use crate::clock::Timestamp;
+use crate::lifecycle::LifecycleState;
+use crate::store::record::{
+    self, AuditChange, AuditRecord, DomainRecord, DsFact, Event, EventsRecord, OperatorZoneRecord,
+    PolicyAdoption, PoolRecord, TemplateRecord, ZoneFact,
+};
+use crate::store::{Batch, Space, meta};
+use crate::wire::{Apex, Serial};
+
+impl Job {
+    /// Returns whether the change makes a revision.
+    pub(super) fn changes_intent(&self) -> bool {
+        !self.planned.plan.effects.is_empty()
+    }
+
+    /// Returns whether the plan is what it would be if other changes had been made of `names`
+    /// before, and of nothing else.
+    ///
+    /// So it is while it only adds domains: what they are made from is their pool's, and what stands
+    /// against a name are others above and below it. The name itself is claimed.
+    pub(super) fn stands_beside(&self, names: &BTreeSet<Apex>) -> bool {
+        let planned = &self.planned;
+        let only_adds = planned.plan.existing_domains == 0;
+        only_adds && !planned.structural && !planned.waits_for_keys && !self.overlaps(names)
+    }
+
+    /// Returns whether the change is about names that are, lie above or lie below one of `names`.
+    pub(super) fn overlaps(&self, names: &BTreeSet<Apex>) -> bool {
+        // One that lies above another has it below: so the fewer are looked up among the more.
+        let ours = &self.planned.domains;
+        if names.len() < ours.len() {
+            names.iter().any(|name| {
+                let next = ours.range::<Apex, _>(behind(name)).next();
+                let next = next.map(|(next, _)| next);
+                is_related(name, next, |other| ours.contains_key(other))
+            })
+        } else {
+            ours.keys().any(|name| {
+                let next = names.range::<Apex, _>(behind(name)).next();
+                is_related(name, next, |other| names.contains(other))
+            })
+        }
+    }
+
+    /// Returns the versions that nothing names once the change is a fact.
+    pub(super) fn outdated(&self) -> Vec<(Apex, u64)> {
+        let made = self.made.0.values();
+        let replaced = made.filter_map(|made| Some((made.apex.clone(), made.replaces?)));
+        replaced.collect()
+    }
+
+    /// Returns the newest serial of the domains that go, but for those whose own is kept.
+    pub(super) fn gone_serial(&self, facts: &Facts) -> Option<Serial> {
+        let domains = self.planned.domains.iter();
+        let gone = domains.filter(|(apex, draft)| draft.is_none() && !facts.keeps_serial(apex));
+        let serials = gone.map(|(apex, _)| facts.domains.get(apex).map(|it| it.served.serial));
+        serials.fold(None, newest)
+    }
+
+    /// Adds all that the change stores to a batch.
+    pub(super) fn put(&self, batch: &mut Batch, facts: &Facts, revision: u64, now: Timestamp) {
+        for (name, draft) in &self.planned.pools {
+            match draft {
+                Some(draft) => {
+                    let record = draft.record(revision);
+                    batch.put_record(name.as_bytes(), &record);
+                    if let Some(recipe) = &draft.recipe {
+                        let template = TemplateRecord((*recipe.template.template).clone());
+                        batch.put_record(&recipe.template.id.0, &template);
+                    }
+                }
+                None => batch.delete(Space::Pool, name.as_bytes()),
+            }
+        }
+        for (apex, draft) in &self.planned.zones {
+            match draft {
+                Some(draft) => {
+                    if let Some(served) = self.served(apex, draft.served.as_ref()) {
+                        let record = draft.record(apex, revision, &served);
+                        batch.put_record(apex.as_wire(), &record);
+                    }
+                }
+                None => remove(batch, Space::Zone, apex, facts),
+            }
+        }
+        for (apex, draft) in &self.planned.domains {
+            match draft {
+                Some(draft) => {
+                    if let Some(served) = self.served(apex, draft.served.as_ref()) {
+                        let facts = draft.facts(revision, served);
+                        batch.put_record(apex.as_wire(), &domain_record(&facts));
+                    }
+                }
+                None => remove(batch, Space::Domain, apex, facts),
+            }
+        }
+        for prepared in self.made.0.values() {
+            prepared.put(batch);
+        }
+        let changes_intent = self.changes_intent();
+        if let Some(id) = &self.change.id {
+            RememberedKeys::store(batch, id, now, (revision, changes_intent));
+        }
+        if changes_intent {
+            let key = record::growing_key(revision);
+            batch.put_record(&key, &self.audit(facts, revision, now));
+            batch.put_record(&key, &self.events(now));
+        }
+    }
+
+    /// Returns the zone as it will be served.
+    fn served(&self, apex: &Apex, now: Option<&Served>) -> Option<Served> {
+        let made = self.made.0.get(apex).map(|made| &made.served);
+        made.or(now).cloned()
+    }
+
+    /// Returns what the audit log says of the change.
+    fn audit(&self, facts: &Facts, revision: u64, at: Timestamp) -> AuditRecord {
+        let effects = self.planned.plan.effects.iter();
+        let changes = effects.map(|effect| AuditChange {
+            op: effect.kind.to_owned(),
+            subject: effect.subject.clone(),
+            before: describe::before(facts, &self.change.ops[effect.op]),
+            after: describe::after(&self.planned, &self.change.ops[effect.op]),
+        });
+        AuditRecord {
+            at,
+            revision,
+            actor: self.change.actor.0.clone(),
+            reason: self.change.reason.clone(),
+            changes: changes.collect(),
+        }
+    }
+
+    /// Returns what happened.
+    fn events(&self, at: Timestamp) -> EventsRecord {
+        let effects = self.planned.plan.effects.iter();
+        let events = effects.map(|effect| Event {
+            kind: effect.kind.to_owned(),
+            subject: effect.subject.clone(),
+        });
+        EventsRecord {
+            at,
+            events: events.collect(),
+        }
+    }
+
+    /// Makes facts of the change.
+    pub(super) fn apply(&mut self, facts: &mut Facts, publication: &mut Publication) {
+        let revision = facts.revision;
+        let mut made = std::mem::take(&mut self.made.0);
+        let mut gone = Vec::new();
+        for (name, draft) in std::mem::take(&mut self.planned.pools) {
+            let Some(draft) = draft else {
+                gone.push(name);
+                continue;
+            };
+            if let Some(pool) = draft.into_facts(revision) {
+                facts.put_pool(&name, pool);
+            }
+        }
+        for (apex, draft) in std::mem::take(&mut self.planned.zones) {
+            let Some(draft) = draft else {
+                facts.note_gone(&apex);
+                facts.remove_zone(&apex);
+                publication.withdrawn.push(apex);
+                continue;
+            };
+            let old = facts.zones.get(&apex).map(|zone| Arc::clone(&zone.content));
+            let prepared = made.remove(&apex);
+            if let Some(zone) = draft.into_facts(revision, old, prepared, publication) {
+                facts.put_zone(apex, zone);
+            }
+        }
+        for (apex, draft) in std::mem::take(&mut self.planned.domains) {
+            let Some(draft) = draft else {
+                facts.note_gone(&apex);
+                facts.remove_domain(&apex);
+                publication.withdrawn.push(apex);
+                continue;
+            };
+            let served = match made.remove(&apex) {
+                Some(prepared) => {
+                    publication.images.push(prepared.image);
+                    Some(prepared.served)
+                }
+                None => draft.served.clone(),
+            };
+            if let Some(served) = served {
+                facts.put_domain(apex, draft.facts(revision, served));
+            }
+        }
+        // After their domains: when those were due follows from how their pool is signed.
+        for name in gone {
+            facts.pools.remove(&name);
+        }
+    }
+}
+
+/// Returns the bounds of what lies behind a name in canonical order.
+fn behind(name: &Apex) -> (Bound<&Apex>, Bound<&Apex>) {
+    (Bound::Excluded(name), Bound::Unbounded)
+}
+
+/// Returns whether a sorted set has a name, one above or one below it; `next` is the first one
+/// behind the name.
+fn is_related(name: &Apex, next: Option<&Apex>, has: impl Fn(&Apex) -> bool) -> bool {
+    has(name)
+        || next.is_some_and(|next| next.is_below(name))
+        || ancestors(name).any(|above| has(&above))
+}
+
+impl Prepared {
+    /// Adds the signed zone, and keys that are new, to a batch; nothing if it is stored already.
+    pub(super) fn put(&self, batch: &mut Batch) {
+        let Some(records) = &self.records else {
+            return;
+        };
+        let key = record::signed_zone_key(&self.apex, self.served.version);
+        batch.put(Space::SignedZone, &key, records.zone.clone());
+        if let Some(keys) = &records.keys {
+            batch.put(Space::Key, self.apex.as_wire(), keys.clone());
+        }
+    }
+}
+
+impl PoolDraft {
+    /// Returns what is stored of the pool.
+    fn record(&self, revision: u64) -> PoolRecord {
+        let template = self.recipe.as_ref().map(|recipe| recipe.template.id);
+        PoolRecord {
+            revision,
+            settings: self.settings.to_document().to_string(),
+            template: template.expect("a plan that renders no template is refused"),
+            policy: self.policy.as_ref().map(|policy| PolicyAdoption {
+                revision: policy.revision,
+                text: policy.text.clone(),
+            }),
+        }
+    }
+
+    /// Returns what is known of the pool from now on.
+    fn into_facts(self, revision: u64) -> Option<PoolFacts> {
+        Some(PoolFacts {
+            revision,
+            recipe: self.recipe?,
+            policy: self.policy,
+            counts: [0; LifecycleState::ALL.len()],
+        })
+    }
+}
+
+impl ZoneDraft {
+    /// Returns what is stored of the zone.
+    fn record(&self, apex: &Apex, revision: u64, served: &Served) -> OperatorZoneRecord {
+        let soa = self
+            .records
+            .iter()
+            .find(|rrset| rrset.rtype == crate::wire::Rtype::SOA && rrset.owner.is_apex());
+        let written = soa.and_then(|soa| written_serial(soa, apex));
+        OperatorZoneRecord {
+            revision: self.revision.unwrap_or(revision),
+            records: self.records.to_vec(),
+            written_serial: written.unwrap_or(Serial::new(0)),
+            zone: zone_fact(served),
+        }
+    }
+
+    /// Returns what is known of the zone from now on.
+    fn into_facts(
+        self,
+        revision: u64,
+        old: Option<Arc<Vec<crate::zone::RelativeRrset>>>,
+        prepared: Option<Prepared>,
+        publication: &mut Publication,
+    ) -> Option<ZoneFacts> {
+        let content = match self.inputs.map(|inputs| inputs.material) {
+            Some(Material::Operator { content, .. }) => content,
+            Some(Material::Domain { .. }) | None => old?,
+        };
+        let served = match prepared {
+            Some(prepared) => {
+                publication.images.push(prepared.image);
+                prepared.served
+            }
+            None => self.served?,
+        };
+        Some(ZoneFacts {
+            revision: self.revision.unwrap_or(revision),
+            records: self.records,
+            content,
+            served,
+        })
+    }
+}
+
+impl DomainDraft {
+    /// Returns what is known of the domain from now on.
+    fn facts(&self, revision: u64, served: Served) -> DomainFacts {
+        DomainFacts {
+            pool: Arc::clone(&self.pool),
+            state: self.state,
+            fresh: self.fresh,
+            since: self.since,
+            revision: self.revision.unwrap_or(revision),
+            rare: self.rare.clone(),
+            served,
+        }
+    }
+}
+
+/// Returns what is stored of a domain.
+pub(super) fn domain_record(domain: &DomainFacts) -> DomainRecord {
+    let rare = domain.rare.as_deref().cloned().unwrap_or_default();
+    DomainRecord {
+        pool: domain.pool.to_string(),
+        state: domain.state,
+        since: domain.since,
+        revision: domain.revision,
+        fresh: domain.fresh,
+        registrar: rare.registrar,
+        expires_at: rare.expires_at,
+        labels: rare.labels,
+        extra: rare.extra,
+        zone: zone_fact(&domain.served),
+    }
+}
+
+/// Returns what is stored of which signed zone serves a name.
+pub(super) fn zone_fact(served: &Served) -> ZoneFact {
+    let ds = served.ds.iter().map(|ds| DsFact {
+        key_tag: ds.key_tag,
+        algorithm: ds.algorithm,
+        digest: ds.digest,
+    });
+    ZoneFact {
+        version: served.version,
+        serial: served.serial,
+        earliest_expiration: served.earliest_expiration,
+        ds: ds.collect(),
+    }
+}
+
+/// Stores that a name is served by a zone that was signed again.
+pub(super) fn put_renewed_fact(batch: &mut Batch, facts: &Facts, prepared: &Prepared) {
+    let apex = &prepared.apex;
+    if let Some(domain) = facts.domains.get(apex) {
+        let mut domain = domain.clone();
+        domain.served = prepared.served.clone();
+        batch.put_record(apex.as_wire(), &domain_record(&domain));
+    } else if let Some(zone) = facts.zones.get(apex) {
+        let draft = ZoneDraft::of(zone, 0);
+        let record = draft.record(apex, zone.revision, &prepared.served);
+        batch.put_record(apex.as_wire(), &record);
+    }
+}
+
+/// Deletes all that is stored of a name.
+fn remove(batch: &mut Batch, space: Space, apex: &Apex, facts: &Facts) {
+    if let (true, Some(served)) = (facts.keeps_serial(apex), facts.served(apex)) {
+        meta::put_gone_zone(batch, apex, served.serial);
+    }
+    batch.delete(space, apex.as_wire());
+    batch.delete(Space::Key, apex.as_wire());
+    if let Some(served) = facts.served(apex) {
+        let key = record::signed_zone_key(apex, served.version);
+        batch.delete(Space::SignedZone, &key);
+    }
+}
