@@ -9,14 +9,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ring::digest::{Context, SHA256};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::body;
 use super::edge::Api;
 use super::params::Params;
 use super::problem::{Kind, Problem};
-use super::steps::Steps;
-use crate::engine::{Actor, Change, ChangeId, IfMatch, Outcome};
+use super::steps::{Form, Steps};
+use crate::engine::{Actor, Change, ChangeId, IfMatch, Op, Outcome};
 use crate::wire::Apex;
 
 /// One request, with all that a handler asks of it.
@@ -209,6 +209,17 @@ impl Call {
         };
         let outcome = self.api.engine.change(change).await;
         outcome.map_err(|errors| places.problem(errors))
+    }
+
+    /// Asks the engine to remove something; the answer is the revision alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Call::change`].
+    pub(super) async fn delete(&self, op: Op, wish: Wish) -> Result<Response, Problem> {
+        let outcome = self.change(Steps::one(op, Form::Plain), wish).await?;
+        let revision = json!({"revision": outcome.revision});
+        Ok(json(StatusCode::OK, &revision))
     }
 
     /// Returns whether the client has what it asks for already.

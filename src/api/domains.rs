@@ -155,11 +155,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, Problem> {
         expect_domains,
         ..Wish::default()
     };
-    let outcome = call.change(Steps::one(op, Form::Plain), wish).await?;
-    Ok(answer(
-        StatusCode::OK,
-        &json!({"revision": outcome.revision}),
-    ))
+    call.delete(op, wish).await
 }
 
 /// Moves a domain to another state of its life.

@@ -78,13 +78,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, Problem> {
         name: call.segment("pool").to_owned(),
         if_match: call.if_match()?,
     };
-    let outcome = call
-        .change(Steps::one(op, Form::Plain), Wish::default())
-        .await?;
-    Ok(answer(
-        StatusCode::OK,
-        &json!({"revision": outcome.revision}),
-    ))
+    call.delete(op, Wish::default()).await
 }
 
 #[cfg(test)]

@@ -122,11 +122,7 @@ pub(super) async fn delete(call: Call) -> Result<Response, Problem> {
         expect_domains,
         ..Wish::default()
     };
-    let outcome = call.change(Steps::one(op, Form::Plain), wish).await?;
-    Ok(answer(
-        StatusCode::OK,
-        &json!({"revision": outcome.revision}),
-    ))
+    call.delete(op, wish).await
 }
 
 /// Reads a master file that came through the API; nothing can be included.
