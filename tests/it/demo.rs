@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::dns::{MX, Query, TLSA, TXT, udp};
 use crate::process::{Mxpool, Program, free_port, http, run};
+use crate::resolver::delv;
 
 /// The demo on ports of its own.
 struct Demo {
@@ -84,40 +85,25 @@ fn the_demo_serves_a_pool_that_validates_and_comes_back_the_same() {
     };
     let before = look(&demo);
 
-    for name in &names {
-        let ds = get(&demo.api, &token, &format!("/v1/domains/{name}/ds")).unwrap();
-        let text = ds["ds"][0]["text"]
+    let server = ([127, 0, 0, 1], demo.dns).into();
+    let validate = |kind: &str, zone: &str, questions: &[(&str, &str)]| {
+        let ds = get(&demo.api, &token, &format!("/v1/{kind}/{zone}/ds")).unwrap();
+        let ds = ds["ds"][0]["text"]
             .as_str()
-            .unwrap_or_else(|| panic!("{ds}"))
-            .to_owned();
-        let fields: Vec<&str> = text.split_whitespace().collect();
-        let at = fields.iter().position(|field| *field == "DS").unwrap();
-        let anchor = format!(
-            "trust-anchors {{ \"{name}\" static-ds {} {} {} \"{}\"; }};\n",
-            fields[at + 1],
-            fields[at + 2],
-            fields[at + 3],
-            fields[at + 4..].concat()
-        );
-        let file = folder.path().join("anchors");
-        std::fs::write(&file, anchor).unwrap();
-        for (prefix, rtype) in [("", "MX"), ("_mta-sts.", "TXT")] {
-            let mut delv = Command::new("delv");
-            delv.arg("-a").arg(&file).arg(format!("+root={name}"));
-            delv.args([
-                "@127.0.0.1",
-                "-p",
-                &demo.dns.to_string(),
-                &format!("{prefix}{name}"),
-                rtype,
-            ]);
-            let (_, printed) = run(&mut delv);
+            .unwrap_or_else(|| panic!("{ds}"));
+        for (prefix, qtype) in questions {
+            let qname = format!("{prefix}{zone}");
+            let printed = delv(folder.path(), server, zone, ds, &qname, qtype);
             assert!(
                 printed.contains("fully validated"),
-                "{name} {rtype}: {printed}"
+                "{qname} {qtype}: {printed}"
             );
         }
+    };
+    for name in &names {
+        validate("domains", name, &[("", "MX"), ("_mta-sts.", "TXT")]);
     }
+    validate("zones", "infra.example", &[("_25._tcp.mx1.", "TLSA")]);
     demo.program.stop();
     let again = Demo::start(folder.path());
     assert_eq!(look(&again), before, "the same keys, domains and revision");

@@ -92,7 +92,7 @@ fn flags(dig: &str) -> Vec<&str> {
 }
 
 /// Runs delv against the server with one trust anchor.
-fn delv(
+pub(crate) fn delv(
     folder: &Path,
     server: SocketAddr,
     zone: &str,
