@@ -9,6 +9,7 @@ mod demo;
 mod differential;
 mod dns;
 mod lab;
+mod lossless;
 mod master;
 mod operations;
 mod process;

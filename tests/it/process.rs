@@ -124,11 +124,16 @@ impl Mxpool {
 
     /// Starts a server in `folder`.
     pub(crate) fn try_start(folder: &Path) -> Result<Self, String> {
-        let (dns, api) = (free_port(), free_port());
+        Self::try_start_at(folder, ([127, 0, 0, 1], free_port()).into(), "")
+    }
+
+    /// Starts a server that answers DNS at an address, with more sections in its configuration.
+    pub(crate) fn try_start_at(folder: &Path, dns: SocketAddr, more: &str) -> Result<Self, String> {
+        let api = free_port();
         let config = folder.join("mxpool.toml");
         let text = format!(
-            "[dns]\nlisten = [\"127.0.0.1:{dns}\"]\n[api]\nlisten = \"127.0.0.1:{api}\"\n\
-             [store]\npath = {:?}\n[keys]\npath = {:?}\n",
+            "[dns]\nlisten = [\"{dns}\"]\n[api]\nlisten = \"127.0.0.1:{api}\"\n\
+             [store]\npath = {:?}\n[keys]\npath = {:?}\n{more}",
             folder.join("data"),
             folder.join("keys"),
         );
@@ -139,7 +144,6 @@ impl Mxpool {
             .arg(&config)
             .current_dir(folder);
         let mut program = Program::start(&mut command);
-        let dns: SocketAddr = ([127, 0, 0, 1], dns).into();
         let api = format!("http://127.0.0.1:{api}");
         let ready = format!("{api}/readyz");
         program.wait_until(|| {
@@ -159,6 +163,11 @@ impl Mxpool {
     /// Returns the program.
     pub(crate) fn program(&mut self) -> &mut Program {
         &mut self.program
+    }
+
+    /// Returns what the server printed so far.
+    pub(crate) fn log(&self) -> String {
+        self.program.printed()
     }
 
     /// Returns the admin token.
