@@ -61,6 +61,15 @@ impl Edns {
     }
 }
 
+/// Returns the OPT record of our own questions: version 0, DO set, no options.
+pub(super) fn ask() -> [u8; OPT_LENGTH] {
+    let [size_high, size_low] = OUR_UDP_SIZE.to_be_bytes();
+    let [flags_high, flags_low] = DNSSEC_OK.to_be_bytes();
+    [
+        0, 0, 41, size_high, size_low, 0, 0, flags_high, flags_low, 0, 0,
+    ]
+}
+
 /// Returns whether `data` is a sequence of whole options (RFC 6891, section 6.1.2).
 fn options_are_whole(data: &[u8]) -> bool {
     let mut rest = data;

@@ -9,7 +9,8 @@
 //! canonical form of DNSSEC (RFC 4034, section 6.2), so what is stored is what is signed. The
 //! case of a question is kept where the question is: in the query's own bytes.
 //!
-//! Start reading at [`Name`], then [`Rdata`]; for the data plane at [`receive`] and [`Reply`].
+//! Start reading at [`Name`], then [`Rdata`]; for the data plane at [`receive`] and [`Reply`];
+//! for asking others at [`Ask`] and [`Response`].
 
 mod edns;
 mod key;
@@ -32,8 +33,9 @@ pub use master::{
 #[cfg(test)]
 pub(crate) use message::decoded;
 pub use message::{
-    Authoritative, Checkpoint, DoesNotFit, DropReason, Envelope, HEADER_LENGTH, MAX_POINTER,
-    NameBuffer, Opcode, Query, Rcode, Received, Reply, Section, Transport, receive,
+    Ask, Asked, Authoritative, Checkpoint, DoesNotFit, DropReason, Envelope, HEADER_LENGTH,
+    MAX_POINTER, NameBuffer, Opcode, Query, Rcode, Received, Record, Reply, Response,
+    ResponseError, Section, Transport, receive,
 };
 pub use name::{Apex, Labels, Name, NameError};
 pub use rdata::{Rdata, RdataError, SoaNumbers};
