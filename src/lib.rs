@@ -49,6 +49,7 @@
 //! | 0 | [`document`] | JSON documents, read with every fault and its place |
 //! | 0 | [`publication`] | one writer hands immutable values to many readers |
 //! | 0 | [`wire`] | DNS words and octets: names, types, RDATA, messages, master files, key pairs; the only door to `hickory-proto` and `domain` |
+//! | 1 | [`history`] | what was served when, and until when somebody may hold it; pure |
 //! | 1 | [`metrics`] | every metric, its name, help and labels |
 //! | 1 | [`zone`] | zone data as served: RRsets, denial, images, lookup, the published set, answers |
 //! | 2 | [`dnssec`] | sealing, signing keys, signing policy, signatures; pure |
@@ -78,6 +79,7 @@ pub mod daemon;
 pub mod dnssec;
 pub mod document;
 pub mod engine;
+pub mod history;
 pub mod lifecycle;
 pub mod mail;
 pub mod metrics;

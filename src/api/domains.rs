@@ -216,7 +216,8 @@ pub(super) async fn mta_sts(call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
     let domain = find(&call)?;
     let pool = call.api.engine.view().pool(&domain.pool);
-    let text = pool.and_then(|pool| mta_sts_file(&pool.settings, &domain.name));
+    let text =
+        pool.and_then(|pool| mta_sts_file(&pool.settings, &domain.name, domain.policy_form?));
     let text = text.ok_or_else(|| {
         let (pool, name) = (&domain.pool, domain.name.to_api_text());
         let detail = format!("the pool {pool} of the domain {name} has no MTA-STS policy");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::extra::{self, ExtraRecord};
 use super::render::{self, placeholder};
 use super::settings::{ApexAddress, PoolSettings};
-use super::{MtaStsMode, Target, mta_sts, signing};
+use super::{Form, MtaStsMode, Target, mta_sts, signing};
 use crate::clock::Span;
 use crate::document::Fault;
 use crate::wire::{Apex, Name, Rtype, Serial};
@@ -27,7 +27,7 @@ pub(super) fn check(settings: &PoolSettings) -> Vec<Fault> {
     check_addresses(settings, &extra, &mut faults);
     check_policy(settings, &extra, &mut faults);
     // A dummy id has the place of the real one, which depends on when the policy is adopted.
-    match render::rrsets(settings, Some("0"), &extra) {
+    match render::rrsets(settings, Form::LIVE, Some("0"), &extra) {
         Ok(rrsets) => {
             signing::check(settings, &rrsets, &mut faults);
             check_dname(&rrsets, &extra, &mut faults);

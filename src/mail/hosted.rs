@@ -166,8 +166,8 @@ fn check_tlsa(rrset: &RelativeRrset) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::render;
     use crate::mail::sample;
+    use crate::mail::{Form, render};
     use crate::wire::{Rdata, RelativeRdata, Ttl};
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn an_rrset_that_hides_or_adds_to_what_the_pool_says_is_none_of_a_domains_own() {
         let settings = sample::settings(&sample::in_domain());
-        let template = render(&settings, Some("1")).unwrap();
+        let template = render(&settings, Form::LIVE, Some("1")).unwrap();
         let clash = |owner: &str, rtype: Rtype| {
             let owner = RelativeName::parse(owner).unwrap();
             clash_with_pool(&settings, template.rrsets(), &owner, rtype)

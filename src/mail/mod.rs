@@ -15,6 +15,7 @@ mod certificate;
 mod change;
 mod check;
 mod extra;
+mod form;
 mod hosted;
 mod mailbox;
 mod mta_sts;
@@ -25,6 +26,7 @@ mod pools;
 mod read;
 mod render;
 mod report_uris;
+mod routing;
 #[cfg(test)]
 mod sample;
 mod settings;
@@ -36,6 +38,7 @@ mod write;
 
 pub use certificate::{Certificate, CertificateError};
 pub use change::{Effect, SettingChange, classify_change};
+pub use form::{Form, HostsForm, MailForm, PolicyForm};
 pub use hosted::{Holder, Hosted, check_domain, check_own_rrset, clash_with_pool};
 pub use mailbox::{Mailbox, MailboxError};
 pub use mta_sts::{MtaSts, MtaStsMode, MxPattern, mta_sts_file, policy_id, policy_text};
@@ -46,6 +49,9 @@ pub use operator_zone::{
 pub use pools::{PoolFault, check_exchanges, check_pools, moved_hosts};
 pub use render::render;
 pub use report_uris::{ReportUriError, ReportUris};
+pub use routing::{
+    Route, RoutingAnswer, RoutingAnswerError, RoutingPublisher, RoutingReader, routing_set,
+};
 pub use settings::{
     ApexAddress, Drain, LifeSettings, MailHost, Outbound, PoolSettings, ReadinessSettings, Reports,
     Retire, Secured, SigningSettings, TimingSettings,

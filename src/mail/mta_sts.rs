@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ring::digest::{SHA256, digest};
 
-use super::{PoolSettings, Target};
+use super::{PolicyForm, PoolSettings, Target};
 use crate::clock::Span;
 use crate::wire::{Apex, Name, NameError};
 
@@ -75,6 +75,33 @@ impl fmt::Display for MxPattern {
     }
 }
 
+/// The longest time that senders keep the policy of a domain that is on its way out (S9).
+const DRAINING_MAX_AGE: Span = Span::from_secs(86_400);
+
+impl MtaSts {
+    /// Returns the policy in one of its forms.
+    #[must_use]
+    pub fn in_form(&self, form: PolicyForm) -> Self {
+        let mut policy = self.clone();
+        match form {
+            PolicyForm::Live => {}
+            PolicyForm::Draining => policy.max_age = policy.max_age.min(DRAINING_MAX_AGE),
+            PolicyForm::None => {
+                policy.max_age = policy.max_age.min(DRAINING_MAX_AGE);
+                // No `mx` line is asked for, and none is left to be wrong (RFC 8461, section 3.2).
+                policy.patterns = Vec::new();
+                policy.mode = MtaStsMode::None;
+            }
+        }
+        policy
+    }
+
+    /// Returns whether senders act on the policy.
+    pub fn acts(&self) -> bool {
+        self.mode != MtaStsMode::None
+    }
+}
+
 impl MtaStsMode {
     /// Every mode with its word.
     pub const WORDS: [(&'static str, Self); 3] = [
@@ -97,10 +124,11 @@ impl MtaStsMode {
 /// others with their final dot, lines ended by `\n`.
 ///
 /// What [`policy_id`] is made over: the same for every domain.
-pub fn policy_text(settings: &PoolSettings) -> Option<String> {
-    let policy = settings.mta_sts.as_ref()?;
+pub fn policy_text(settings: &PoolSettings, form: PolicyForm) -> Option<String> {
+    let policy = settings.mta_sts.as_ref()?.in_form(form);
     let hosts = settings.mail_hosts.iter().map(|host| host.name.to_string());
-    Some(write_policy(policy, hosts, "\n"))
+    let hosts = hosts.filter(|_| form != PolicyForm::None);
+    Some(write_policy(&policy, hosts, "\n"))
 }
 
 /// Returns the id of a policy adopted at `revision`: it never stands for two texts (RFC 8461,
@@ -120,12 +148,13 @@ pub fn policy_id(revision: u64, text: &str) -> String {
 
 /// Returns the policy file of a domain, lines ended by CRLF (RFC 8461, section 3.2), or `None` for a
 /// pool without a policy.
-pub fn mta_sts_file(settings: &PoolSettings, apex: &Apex) -> Option<String> {
-    let policy = settings.mta_sts.as_ref()?;
+pub fn mta_sts_file(settings: &PoolSettings, apex: &Apex, form: PolicyForm) -> Option<String> {
+    let policy = settings.mta_sts.as_ref()?.in_form(form);
     let hosts = settings.mail_hosts.iter();
     // A name that does not fit under the apex kept the domain out of the pool.
+    let hosts = hosts.filter(|_| form != PolicyForm::None);
     let hosts = hosts.filter_map(|host| Some(host.name.under(apex).ok()?.to_api_text()));
-    Some(write_policy(policy, hosts, "\r\n"))
+    Some(write_policy(&policy, hosts, "\r\n"))
 }
 
 /// Writes a policy: its patterns, or a line for each host, spares too.
@@ -182,7 +211,7 @@ mod tests {
         let apex = Apex::parse("d.example").unwrap();
         let settings = sample::settings(&sample::in_domain());
 
-        let file = mta_sts_file(&settings, &apex).unwrap();
+        let file = mta_sts_file(&settings, &apex, PolicyForm::Live).unwrap();
 
         let expected = "version: STSv1\r\nmode: testing\r\nmax_age: 86400\r\n\
             mx: mx1.d.example\r\nmx: mx2.d.example\r\n";
@@ -195,7 +224,7 @@ mod tests {
         let document = sample::with(sample::document(), "/mta_sts/patterns", patterns);
         let settings = sample::settings(&document);
 
-        let text = policy_text(&settings).unwrap();
+        let text = policy_text(&settings, PolicyForm::Live).unwrap();
 
         let expected = "version: STSv1\nmode: enforce\nmax_age: 604800\n\
             mx: *.infra-a.example\nmx: mx2.infra-b.example\n";
@@ -206,11 +235,14 @@ mod tests {
     fn the_text_of_a_pool_is_the_same_for_all_its_domains() {
         let settings = sample::settings(&sample::in_domain());
 
-        let text = policy_text(&settings).unwrap();
+        let text = policy_text(&settings, PolicyForm::Live).unwrap();
 
         assert!(text.ends_with("mx: mx1\nmx: mx2\n"), "{text}");
         let without = sample::without(sample::in_domain(), "/mta_sts");
-        assert_eq!(policy_text(&sample::settings(&without)), None);
+        assert_eq!(
+            policy_text(&sample::settings(&without), PolicyForm::Live),
+            None
+        );
     }
 
     #[test]
@@ -249,5 +281,20 @@ mod tests {
         for wrong in ["*", "a.*.example", "mx_1.example", "*.*.example"] {
             assert!(wrong.parse::<MxPattern>().is_err(), "{wrong}");
         }
+    }
+
+    /// S9, S10: on its way out a policy is kept for a day at most, and ends with `none`.
+    #[test]
+    fn s9_s10_a_policy_ends_by_a_short_one_and_by_none() {
+        let settings = sample::settings(&sample::document());
+
+        let draining = policy_text(&settings, PolicyForm::Draining).unwrap();
+        let none = policy_text(&settings, PolicyForm::None).unwrap();
+
+        assert!(
+            draining.contains("mode: enforce\nmax_age: 86400\nmx: "),
+            "{draining}"
+        );
+        assert_eq!(none, "version: STSv1\nmode: none\nmax_age: 86400\n");
     }
 }

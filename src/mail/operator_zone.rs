@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::render::{host_records, render, report_permissions};
-use super::{PoolSettings, TlsaRecord};
+use super::{Form, PoolSettings, TlsaRecord};
 use crate::document::Fault;
 use crate::wire::{Apex, Name, Rdata, RelativeName, Rtype, Ttl};
 use crate::zone::{RelativeRrset, Rrset};
@@ -174,7 +174,7 @@ fn glue(settings: &PoolSettings, apex: &Apex) -> Vec<Rrset> {
         return Vec::new();
     }
     // Their addresses are among the extra records, or those of a mail host of the same name.
-    let rendered = render(settings, None).ok();
+    let rendered = render(settings, Form::LIVE, None).ok();
     let rrsets = rendered.iter().flat_map(|template| template.rrsets());
     rrsets
         .filter(|rrset| matches!(rrset.rtype, Rtype::A | Rtype::AAAA))

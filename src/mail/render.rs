@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use super::extra::{self, ExtraRecord};
 use super::settings::{MailHost, PoolSettings};
-use super::{ReportUris, Target, outbound};
+use super::{Form, HostsForm, MailForm, ReportUris, Target, outbound};
 use crate::document::Fault;
-use crate::wire::{Name, Rdata, Rtype, Serial, SoaNumbers, Ttl};
+use crate::wire::{Name, Rdata, RelativeName, Rtype, Serial, SoaNumbers, Ttl};
 use crate::zone::{RelativeRrset, Rrset, Template};
 
 /// SOA REFRESH: NOTIFY makes it irrelevant in normal operation; Zonemaster wants at least this.
@@ -18,18 +18,35 @@ const RETRY: u32 = 3_600;
 /// (RFC 6781, section 4.4.1).
 pub(super) const EXPIRE: u32 = 1_209_600;
 
-/// Renders what all domains of a pool share while they are standby, active or draining.
+/// Renders what all domains of a pool share that show the same of it.
 ///
 /// SOA, DNSKEY, CDS, CDNSKEY and NSEC are not in it: they differ by domain or come from signing.
 /// `policy_id` is the id of the MTA-STS policy, for a pool that has one; without an id no sender
-/// is told of the policy.
+/// is told of the policy. Every MX of the zone is in one form, at the apex and at `*` (L15).
 ///
 /// # Errors
 ///
 /// What would break mail. Settings that could be read can be rendered.
-pub fn render(settings: &PoolSettings, policy_id: Option<&str>) -> Result<Template, Vec<Fault>> {
-    let extra = extra::parse(settings)?;
-    let rrsets = rrsets(settings, policy_id, &extra)?;
+pub fn render(
+    settings: &PoolSettings,
+    form: Form,
+    policy_id: Option<&str>,
+) -> Result<Template, Vec<Fault>> {
+    let mut extra = extra::parse(settings)?;
+    if form.hosts == HostsForm::Gone {
+        // Addresses of hosts may be among the extra records; the hosts are gone.
+        let hosts = settings.mail_hosts.iter();
+        let hosts = hosts.filter_map(|host| host.name.as_in_domain().cloned());
+        let mut gone: Vec<RelativeName> = hosts.collect();
+        if policy_id.is_none() && settings.mta_sts.is_some() {
+            gone.extend(RelativeName::parse("mta-sts"));
+        }
+        extra.retain(|record| {
+            let owner = record.owner.relative_to(&placeholder());
+            owner.is_none_or(|owner| !gone.contains(&owner))
+        });
+    }
+    let rrsets = rrsets(settings, form, policy_id, &extra)?;
     Template::new(rrsets).map_err(|error| vec![Fault::new("", error.to_string())])
 }
 
@@ -58,7 +75,7 @@ impl PoolSettings {
 
     /// Returns the largest TTL of any RRset of the pool's zones, DNSKEY and NSEC included.
     pub fn max_ttl(&self) -> Ttl {
-        let rendered = render(self, None).ok();
+        let rendered = render(self, Form::LIVE, None).ok();
         let rendered = rendered.iter().flat_map(Template::rrsets);
         let fixed = [self.negative_ttl(), self.signing.dnskey_ttl()];
         rendered
@@ -86,10 +103,11 @@ fn relative(owner: Name, rtype: Rtype, ttl: Ttl, rdatas: Vec<Rdata>) -> Option<R
 /// Renders the RRsets of a domain: the pool's own, then the extra records.
 pub(super) fn rrsets(
     settings: &PoolSettings,
+    form: Form,
     policy_id: Option<&str>,
     extra: &[ExtraRecord],
 ) -> Result<Vec<RelativeRrset>, Vec<Fault>> {
-    let mut records = pool_records(settings, policy_id)?;
+    let mut records = pool_records(settings, form, policy_id)?;
     let mut faults = Vec::new();
     for record in extra {
         if let Err(reason) = records.add_extra(record) {
@@ -106,12 +124,13 @@ pub(super) fn rrsets(
 /// Renders what the pool itself says of a domain.
 pub(super) fn pool_records(
     settings: &PoolSettings,
+    form: Form,
     policy_id: Option<&str>,
 ) -> Result<Records, Vec<Fault>> {
     let mut records = Records::default();
-    records.base(settings)?;
-    records.mail(settings)?;
-    records.texts(settings, policy_id)?;
+    records.base(settings, form, policy_id)?;
+    records.mail(settings, form)?;
+    records.texts(settings, form, policy_id)?;
     Ok(records)
 }
 
@@ -125,34 +144,59 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Adds NS and CAA.
-    fn base(&mut self, settings: &PoolSettings) -> Result<(), Vec<Fault>> {
+    /// Adds NS and CAA, and RP to a null MX: whom to ask about a domain that takes no mail.
+    fn base(
+        &mut self,
+        settings: &PoolSettings,
+        form: Form,
+        policy_id: Option<&str>,
+    ) -> Result<(), Vec<Fault>> {
         let apex = placeholder();
         for (index, server) in settings.nameservers.iter().enumerate() {
             let name = full(server, &format!("/nameservers/{index}"))?;
             self.add(&apex, Rtype::NS, settings.ns_ttl(), Rdata::name(&name));
         }
-        for rdata in &settings.caa {
-            self.add(&apex, Rtype::CAA, settings.ttl(), rdata.clone());
+        // Nobody needs a certificate below the domain when its hosts and its policy are gone
+        // (RFC 8659, section 4.2).
+        if form.hosts == HostsForm::Gone && policy_id.is_none() {
+            self.add(&apex, Rtype::CAA, settings.ttl(), Rdata::caa_none());
+        } else {
+            for rdata in &settings.caa {
+                self.add(&apex, Rtype::CAA, settings.ttl(), rdata.clone());
+            }
+        }
+        if form.mail == MailForm::Null
+            && let Ok(mailbox) = settings.hostmaster.to_rname()
+        {
+            let rdata = Rdata::rp(&mailbox, &Name::root());
+            self.add(&apex, Rtype::RP, settings.ttl(), rdata);
         }
         Ok(())
     }
 
     /// Adds MX, and of hosts in the domain the addresses and TLSA.
-    fn mail(&mut self, settings: &PoolSettings) -> Result<(), Vec<Fault>> {
+    fn mail(&mut self, settings: &PoolSettings, form: Form) -> Result<(), Vec<Fault>> {
         let apex = placeholder();
         let mut owners = vec![apex.clone()];
         if settings.subdomains {
             owners.push(child(&apex, "*", "/subdomains")?);
         }
+        if form.mail == MailForm::Null {
+            // Alone: beside another MX it would be no null MX (RFC 7505, section 3; I1).
+            for owner in &owners {
+                let rdata = Rdata::mx(0, &Name::root());
+                self.add(owner, Rtype::MX, settings.ttl(), rdata);
+            }
+        }
         for (index, host) in settings.mail_hosts.iter().enumerate() {
             let pointer = format!("/mail_host/{index}/name");
             let name = full(&host.name, &pointer)?;
-            for owner in owners.iter().filter(|_| !host.spare) {
+            let live = form.mail == MailForm::Live && !host.spare;
+            for owner in owners.iter().filter(|_| live) {
                 let rdata = Rdata::mx(host.preference, &name);
                 self.add(owner, Rtype::MX, settings.ttl(), rdata);
             }
-            if host.name.as_in_domain().is_some() {
+            if host.name.as_in_domain().is_some() && form.hosts == HostsForm::Kept {
                 for (owner, rtype, rdata) in host_records(&name, host, &pointer)? {
                     self.add(&owner, rtype, settings.ttl(), rdata);
                 }
@@ -165,11 +209,14 @@ impl Records {
     fn texts(
         &mut self,
         settings: &PoolSettings,
+        form: Form,
         policy_id: Option<&str>,
     ) -> Result<(), Vec<Fault>> {
         let apex = placeholder();
         let ttl = settings.ttl();
-        let outbound = settings.outbound.as_ref();
+        // A domain with a null MX sends nothing (RFC 7505, section 4.2; L3).
+        let sends = form.mail == MailForm::Live;
+        let outbound = settings.outbound.as_ref().filter(|_| sends);
         // A domain that never sends says so in every state (RFC 7208, section 10.1.2).
         let spf = outbound.map_or("v=spf1 -all", |outbound| &outbound.spf);
         self.add(&apex, Rtype::TXT, ttl, Rdata::txt(spf.as_bytes()));
@@ -182,7 +229,10 @@ impl Records {
         let owner = child(&apex, "_dmarc", "/reports")?;
         self.add(&owner, Rtype::TXT, ttl, Rdata::txt(dmarc.as_bytes()));
 
-        for (selector, target) in outbound.iter().flat_map(|outbound| &outbound.dkim) {
+        // Its signatures are still checked for a while: the keys go with the hosts.
+        let keys = settings.outbound.iter();
+        let keys = keys.filter(|_| form.hosts == HostsForm::Kept);
+        for (selector, target) in keys.flat_map(|outbound| &outbound.dkim) {
             let pointer = format!("/outbound/dkim/{selector}");
             let owner = child(&apex, &format!("{selector}._domainkey"), &pointer)?;
             let target = full(target, &pointer)?;
@@ -193,7 +243,9 @@ impl Records {
             let text = format!("v=TLSRPTv1; rua={uris}");
             self.add(&owner, Rtype::TXT, ttl, Rdata::txt(text.as_bytes()));
         }
-        if let Some(policy) = &settings.mta_sts {
+        // The policy host goes with the last policy (RFC 8461, section 8.3).
+        let policy = settings.mta_sts.as_ref();
+        if let Some(policy) = policy.filter(|_| sends || policy_id.is_some()) {
             if let Some(id) = policy_id {
                 let owner = child(&apex, "_mta-sts", "/mta_sts")?;
                 let text = format!("v=STSv1; id={id};");
@@ -314,7 +366,7 @@ mod tests {
 
     /// Returns the lines of a domain's zone, sorted as text, with one blank between fields.
     fn zone(settings: &PoolSettings, apex: &str) -> Vec<String> {
-        let template = render(settings, Some("4711x0123456789abcdef")).unwrap();
+        let template = render(settings, Form::LIVE, Some("4711x0123456789abcdef")).unwrap();
         let soa = settings.soa(Serial::new(2_026_112_300));
         let apex = Apex::parse(apex).unwrap();
         let zone = UnsignedZone::new(apex, Arc::new(template), vec![soa]).unwrap();
@@ -401,5 +453,51 @@ mod tests {
             172_800
         );
         assert_eq!(settings("www A 192.0.2.1\n").max_ttl().as_secs(), 86_400);
+    }
+
+    /// I1, L3, L15: the null MX stands alone at the apex and at `*`, and the domain sends nothing.
+    #[test]
+    fn i1_l15_a_null_form_has_the_null_mx_alone_everywhere_and_keeps_its_hosts() {
+        let settings = sample::settings(&sample::in_domain());
+        let lines = |form, id| {
+            let template = render(&settings, form, id).unwrap();
+            let rrsets = template.rrsets().iter();
+            let apex = Apex::parse("burner.example").unwrap();
+            let lines = rrsets.flat_map(|rrset| {
+                let rdatas = rrset.rdatas.iter();
+                rdatas
+                    .map(|rdata| {
+                        let rdata = rdata.under(rrset.rtype, &apex).unwrap();
+                        let data = rdata.to_text(rrset.rtype);
+                        format!("{} {} {data}", rrset.owner, rrset.rtype)
+                    })
+                    .collect::<Vec<_>>()
+            });
+            lines.collect::<Vec<_>>()
+        };
+
+        let null = lines(Form::NULL, Some("1"));
+        let bare = lines(Form::BARE, None);
+
+        for lines in [&null, &bare] {
+            let mx: Vec<_> = lines.iter().filter(|line| line.contains(" MX ")).collect();
+            assert_eq!(mx, ["@ MX 0 .", "* MX 0 ."], "{lines:?}");
+            assert!(
+                lines
+                    .iter()
+                    .any(|line| line.contains("TXT \"v=spf1 -all\""))
+            );
+            assert!(lines.iter().any(|line| line.starts_with("@ RP ")));
+        }
+        let has = |lines: &[String], start: &str| lines.iter().any(|line| line.starts_with(start));
+        for start in [
+            "mx1 A",
+            "_25._tcp.mx1 TLSA",
+            "s1._domainkey CNAME",
+            "mta-sts A",
+        ] {
+            assert!(has(&null, start) && !has(&bare, start), "{start}: {bare:?}");
+        }
+        assert!(has(&bare, "@ CAA 0 issue \";\""), "{bare:?}");
     }
 }

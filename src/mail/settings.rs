@@ -190,6 +190,16 @@ impl PoolSettings {
         &self.nameservers
     }
 
+    /// Returns whether the domains send.
+    pub fn sends(&self) -> bool {
+        self.outbound.is_some()
+    }
+
+    /// Returns whether `*` has the MX, too.
+    pub fn subdomains(&self) -> bool {
+        self.subdomains
+    }
+
     /// Returns who answers for the zones.
     pub fn hostmaster(&self) -> &Mailbox {
         &self.hostmaster

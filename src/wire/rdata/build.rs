@@ -75,6 +75,11 @@ impl Rdata {
         Self::from_checked([mailbox.as_wire(), text.as_wire()].concat())
     }
 
+    /// Makes CAA data that allows nobody to issue a certificate (RFC 8659, section 4.2).
+    pub fn caa_none() -> Self {
+        Self::from_checked(b"\0\x05issue;".to_vec())
+    }
+
     /// Makes TLSA data (RFC 6698, section 2.1).
     pub fn tlsa(usage: u8, selector: u8, matching_type: u8, association: &[u8]) -> Self {
         Self::from_checked([&[usage, selector, matching_type], association].concat())

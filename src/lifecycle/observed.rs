@@ -1,0 +1,236 @@
+//! What the world showed of a domain, or the operator said of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Span, Timestamp};
+use crate::wire::{Serial, Ttl};
+
+/// What the world showed of one domain; what is absent is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Whose NS every parent server shows.
+    pub ns: Option<Sight<NsSeen>>,
+    /// When NS of others were last seen at a parent server, and the longest TTL of what led there.
+    pub other_ns: Option<(Timestamp, Ttl)>,
+    /// Which DS every parent server shows.
+    pub ds: Option<Sight<DsSeen>>,
+    /// When a DS that matches none of our keys was last seen.
+    pub foreign_ds: Option<Timestamp>,
+    /// What was measured at the parent's servers.
+    pub parent: ParentTimes,
+    /// The newest content that all listed servers were seen to serve, and since when.
+    pub published: Option<(Serial, Timestamp)>,
+    /// What the mail hosts showed.
+    pub mail: Option<MailSight>,
+    /// The id of the policy whose text every policy host was seen to serve, and since when.
+    pub policy: Option<Sight<String>>,
+    /// Queries for the MX in a day at all listed servers, and when that was known.
+    pub queries: Option<(u64, Timestamp)>,
+    /// When a listed server, a mail host or its TLS last made anybody defer.
+    pub deferred: Option<Timestamp>,
+}
+
+/// Something that was seen: what, since when without a break, and when last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sight<T> {
+    /// What was seen.
+    pub what: T,
+    /// Since when.
+    pub since: Timestamp,
+    /// When last.
+    pub at: Timestamp,
+}
+
+/// Whose NS the parent's servers show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NsSeen {
+    /// Ours, at every one of them.
+    Ours,
+    /// Others, or others too.
+    Others,
+    /// None, at every one of them.
+    Gone,
+}
+
+/// Which DS the parent's servers show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DsSeen {
+    /// That of our key, at every one of them, and no other.
+    Ours,
+    /// None.
+    Absent,
+    /// One that matches none of our keys.
+    Foreign,
+}
+
+/// What was measured at the parent's servers; the largest value seen counts (K24).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentTimes {
+    /// The TTL of the delegation's NS.
+    pub ns_ttl: Option<Ttl>,
+    /// The TTL of the DS.
+    pub ds_ttl: Option<Ttl>,
+    /// The TTL of denials: of the name before it was registered, of the DS before it was there.
+    pub negative_ttl: Option<Ttl>,
+    /// How long a change takes to all of its servers: its SOA's refresh.
+    pub refresh: Option<Span>,
+}
+
+/// What the mail hosts of a domain showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailSight {
+    /// Since when every host is seen ready, without a break; `None` while one is not.
+    pub green_since: Option<Timestamp>,
+    /// When they were last looked at.
+    pub at: Timestamp,
+}
+
+/// Something that was seen or said of a domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Whose NS every parent server shows, and the longest TTL of NS and addresses that lead there.
+    Ns(NsSeen, Option<Ttl>),
+    /// Which DS every parent server shows.
+    Ds(DsSeen),
+    /// TTLs at the parent.
+    Parent(ParentTimes),
+    /// The oldest serial that a listed server serves.
+    Published(Serial),
+    /// Whether every mail host is ready for the domain.
+    Mail(bool),
+    /// The id of the policy whose text every policy host serves.
+    Policy(String),
+    /// Queries for the MX in a day at all listed servers.
+    Queries(u64),
+    /// Something of ours made somebody defer.
+    Deferral,
+}
+
+impl Observed {
+    /// Takes in what was seen at a moment; a moment before what is known changes nothing.
+    pub fn learn(&mut self, fact: &Fact, at: Timestamp) {
+        match fact {
+            Fact::Ns(seen, ttl) => {
+                if *seen == NsSeen::Others {
+                    let ttl = ttl.unwrap_or(Ttl::from_secs(UNMEASURED_DELEGATION));
+                    let longest = self.other_ns.map_or(ttl, |(_, known)| known.max(ttl));
+                    self.other_ns = Some((at, longest));
+                }
+                renew(&mut self.ns, *seen, at);
+            }
+            Fact::Ds(seen) => {
+                if *seen == DsSeen::Foreign {
+                    self.foreign_ds = self.foreign_ds.max(Some(at));
+                }
+                renew(&mut self.ds, *seen, at);
+            }
+            Fact::Parent(times) => self.parent.widen(times),
+            Fact::Published(serial) => {
+                let newer = self
+                    .published
+                    .is_none_or(|(known, _)| serial.is_newer_than(known));
+                if newer {
+                    self.published = Some((*serial, at));
+                }
+            }
+            Fact::Mail(true) => {
+                let since = self.mail.and_then(|mail| mail.green_since);
+                self.mail = Some(MailSight {
+                    green_since: since.or(Some(at)),
+                    at,
+                });
+            }
+            Fact::Mail(false) => {
+                self.mail = Some(MailSight {
+                    green_since: None,
+                    at,
+                });
+            }
+            Fact::Policy(id) => renew(&mut self.policy, id.clone(), at),
+            Fact::Queries(number) => self.queries = Some((*number, at)),
+            Fact::Deferral => self.deferred = self.deferred.max(Some(at)),
+        }
+    }
+}
+
+/// The TTL of a delegation that nobody measured: what com and net give theirs.
+pub(super) const UNMEASURED_DELEGATION: u32 = 172_800;
+
+/// Notes that something was seen, since then or again.
+fn renew<T: PartialEq>(sight: &mut Option<Sight<T>>, what: T, at: Timestamp) {
+    match sight {
+        Some(known) if known.what == what => known.at = known.at.max(at),
+        _ => {
+            *sight = Some(Sight {
+                what,
+                since: at,
+                at,
+            });
+        }
+    }
+}
+
+impl ParentTimes {
+    /// Takes in what was measured; the largest seen counts.
+    fn widen(&mut self, other: &Self) {
+        self.ns_ttl = self.ns_ttl.max(other.ns_ttl);
+        self.ds_ttl = self.ds_ttl.max(other.ds_ttl);
+        self.negative_ttl = self.negative_ttl.max(other.negative_ttl);
+        self.refresh = self.refresh.max(other.refresh);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_seen_again_keeps_its_first_moment() {
+        let mut observed = Observed::default();
+        observed.learn(&Fact::Ns(NsSeen::Ours, None), at(10));
+        observed.learn(&Fact::Ns(NsSeen::Ours, None), at(20));
+
+        let ns = observed.ns.unwrap();
+        assert_eq!((ns.since, ns.at), (at(10), at(20)));
+    }
+
+    #[test]
+    fn what_is_seen_otherwise_begins_anew() {
+        let mut observed = Observed::default();
+        observed.learn(&Fact::Mail(true), at(10));
+        observed.learn(&Fact::Mail(false), at(20));
+        observed.learn(&Fact::Mail(true), at(30));
+
+        assert_eq!(observed.mail.unwrap().green_since, Some(at(30)));
+    }
+
+    /// K24: each registry has TTLs of its own, and the largest seen counts.
+    #[test]
+    fn k24_the_largest_ttl_seen_counts() {
+        let mut observed = Observed::default();
+        let measured = |seconds| {
+            Fact::Parent(ParentTimes {
+                ns_ttl: Some(Ttl::from_secs(seconds)),
+                ..ParentTimes::default()
+            })
+        };
+        observed.learn(&measured(3_600), at(1));
+        observed.learn(&measured(60), at(2));
+
+        assert_eq!(observed.parent.ns_ttl, Some(Ttl::from_secs(3_600)));
+    }
+
+    #[test]
+    fn a_foreign_ds_is_remembered_after_it_is_gone() {
+        let mut observed = Observed::default();
+        observed.learn(&Fact::Ds(DsSeen::Foreign), at(10));
+        observed.learn(&Fact::Ds(DsSeen::Ours), at(20));
+
+        assert_eq!(observed.foreign_ds, Some(at(10)));
+        assert_eq!(observed.ds.unwrap().what, DsSeen::Ours);
+    }
+}

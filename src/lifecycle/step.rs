@@ -1,0 +1,185 @@
+//! Which step a domain may take.
+
+use super::activation::activation;
+use super::bound::Bounds;
+use super::due::candidates;
+use super::release::release;
+use super::retirement::retirement;
+use super::{Action, LifecycleState, NsSeen, Rulebook, Satisfied, Situation, WaitingFor};
+use crate::clock::Timestamp;
+
+/// Whether a step is taken although it is not known to be safe yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// Rules and unknowns hold the step back.
+    No,
+    /// The operator takes the step knowingly and says why.
+    Yes,
+}
+
+/// What a permitted step does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The domain stands there already.
+    None,
+    /// The domain moves at once; these rules held, and these were skipped by force.
+    Now {
+        /// The rules that held.
+        satisfied: Vec<Satisfied>,
+        /// The rules that force skipped.
+        skipped: Vec<WaitingFor>,
+    },
+}
+
+/// Why a step is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No such step leads from one state to the other, forced or not.
+    Impossible(String),
+    /// Rules hold it back.
+    TooEarly(Vec<WaitingFor>),
+}
+
+/// The step that comes next in a domain's life, and what it waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The state it leads to.
+    pub state: LifecycleState,
+    /// The earliest moment, where the clock alone decides.
+    pub not_before: Option<Timestamp>,
+    /// What is waited for; nothing if the step can be taken now.
+    pub waiting_for: Vec<WaitingFor>,
+}
+
+/// Says whether a domain may move to a state.
+///
+/// # Errors
+///
+/// Says what the step waits for, or that there is none.
+pub fn step(
+    it: &Situation<'_>,
+    to: LifecycleState,
+    force: Force,
+    now: Timestamp,
+    book: &Rulebook,
+) -> Result<Step, Refused> {
+    use LifecycleState::{Active, Draining, Released, Retired, Standby};
+    let bounds = match (it.state, to) {
+        (from, to) if from == to => return Ok(Step::None),
+        (Standby, Active) => activation(it, now, book),
+        (Active, Standby) if it.handed_out.is_none() => Bounds::default(),
+        (Active, Standby) => {
+            return Err(Refused::Impossible(
+                "addresses in the domain were handed out, so it cannot stand by again: its mail \
+                 would wait; drain it (T2)"
+                    .to_owned(),
+            ));
+        }
+        // Nothing is withdrawn by T2, and nothing that protects a name may wait for a name server.
+        (Active, Draining) | (Draining, Active) => Bounds::default(),
+        (Draining, Retired) => retirement(it, now, book),
+        (Retired, Active) if force == Force::Yes => activation(it, now, book),
+        (Retired, Active) => {
+            return Err(Refused::TooEarly(vec![WaitingFor {
+                rule: "T5",
+                what: "the domain was retired: senders have learned that it takes no mail; force \
+                       brings it back, with a reason"
+                    .to_owned(),
+                not_before: None,
+                firm: false,
+            }]));
+        }
+        (Standby, Released) if it.handed_out.is_none() => release(it, false, now, book),
+        (Retired, Released) => release(it, true, now, book),
+        (from, to) => {
+            return Err(Refused::Impossible(format!(
+                "no step leads from {from} to {to}: {}",
+                way(from)
+            )));
+        }
+    };
+    let waiting = bounds.waiting();
+    let holds = match force {
+        Force::No => waiting.is_empty(),
+        Force::Yes => !waiting.iter().any(|rule| rule.firm),
+    };
+    if !holds {
+        return Err(Refused::TooEarly(waiting));
+    }
+    Ok(Step::Now {
+        satisfied: bounds.satisfied(),
+        skipped: waiting,
+    })
+}
+
+/// Says which steps lead out of a state.
+const fn way(from: LifecycleState) -> &'static str {
+    match from {
+        LifecycleState::Standby => "a standby domain becomes active or released",
+        LifecycleState::Active => {
+            "an active domain becomes draining, or standby while no address \
+                                   was handed out"
+        }
+        LifecycleState::Draining => "a draining domain becomes retired, or active again",
+        LifecycleState::Retired => "a retired domain becomes released, or active by force",
+        LifecycleState::Released => "a released domain is only deleted",
+    }
+}
+
+/// Returns the step that comes next and what it waits for; `None` where nothing comes.
+pub fn next(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Option<Next> {
+    let (state, bounds) = match it.state {
+        LifecycleState::Standby => (LifecycleState::Active, activation(it, now, book)),
+        LifecycleState::Active => return None,
+        LifecycleState::Draining => (LifecycleState::Retired, retirement(it, now, book)),
+        LifecycleState::Retired => (LifecycleState::Released, release(it, true, now, book)),
+        LifecycleState::Released => {
+            let actions = candidates(it, now, book).into_iter();
+            let mut last = actions.filter(|(action, _)| *action == Action::DropZone);
+            (LifecycleState::Released, last.next()?.1)
+        }
+    };
+    Some(Next {
+        state,
+        not_before: bounds.passes_at(),
+        waiting_for: bounds.waiting(),
+    })
+}
+
+/// Says what stands against deleting a domain with its zone and keys.
+///
+/// # Errors
+///
+/// The rule that forbids it; force deletes what is only unknown.
+pub fn deletion(it: &Situation<'_>, force: Force, book: &Rulebook) -> Result<(), WaitingFor> {
+    use super::Rule;
+    let wait = |rule: Rule, what: String, firm| WaitingFor {
+        rule: rule.id(),
+        what,
+        not_before: None,
+        firm,
+    };
+    if let Some(reference) = it.reference.filter(|_| book.holds(Rule::L14)) {
+        let what = format!("{reference} names a host in the domain");
+        return Err(wait(Rule::L14, what, true));
+    }
+    if it.dropped || !book.holds(Rule::I8) {
+        return Ok(());
+    }
+    if it.is_delegated() {
+        let what = "a parent server still delegates the name to us; delete it at the registrar \
+                    first"
+            .to_owned();
+        return Err(wait(Rule::I8, what, true));
+    }
+    let gone = it.observed.ns.as_ref();
+    let gone = gone.is_some_and(|ns| ns.what == NsSeen::Gone);
+    let never = it.state == LifecycleState::Standby && (it.fresh || gone);
+    if never || force == Force::Yes {
+        return Ok(());
+    }
+    let what = "it is not known that no parent server delegates the name to us; force deletes it \
+                all the same"
+        .to_owned();
+    Err(wait(Rule::I8, what, false))
+}
