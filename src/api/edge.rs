@@ -188,6 +188,7 @@ pub(super) mod tests {
                 Arc::new(clock),
                 SealingKey::generate().unwrap(),
                 publisher,
+                crate::mail::routing_set().0,
                 Arc::clone(&metrics),
             )
             .unwrap();

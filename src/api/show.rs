@@ -5,9 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::waiting;
 use crate::dnssec::Ds;
-use crate::engine::{Domain, OperatorZone, Outcome, Pool, View};
-use crate::lifecycle::{self, Force, LifecycleState, Readiness, Refused};
-use crate::mail::{PoolSettings, Secured};
+use crate::engine::{Domain, OperatorZone, Outcome, Pool, Prospect, View};
+use crate::lifecycle::{LifecycleState, Next};
 use crate::wire::{Apex, Rdata};
 use crate::zone::RelativeRrset;
 
@@ -15,22 +14,6 @@ use crate::zone::RelativeRrset;
 const DIGEST_TYPE: u8 = 2;
 /// Zone key and secure entry point: every key of ours signs the whole zone.
 const KEY_FLAGS: u16 = 257;
-
-/// What holds of a domain elsewhere in the world, and why this server cannot tell.
-const UNWATCHED: [(&str, &str); 3] = [
-    (
-        "Delegated",
-        "nothing watches the parent zone: whether it names our servers is not known",
-    ),
-    (
-        "Secured",
-        "nothing watches the parent zone: whether it has the DS record is not known",
-    ),
-    (
-        "MailReady",
-        "nothing watches the mail hosts: whether they take mail for the domain is not known",
-    ),
-];
 
 /// A DS record, as text for the registrar and as fields.
 #[derive(Serialize)]
@@ -96,43 +79,58 @@ pub(super) fn listed_domain(domain: &Domain) -> Value {
 }
 
 /// Returns a domain with all that is known of it.
-pub(super) fn domain(domain: &Domain, pool: Option<&PoolSettings>) -> Value {
+pub(super) fn domain(domain: &Domain, prospect: Option<&Prospect>) -> Value {
     let mut document = listed_domain(domain);
     let rrsets = domain.extra.iter().map(|own| rrset(&domain.name, own));
     document["rrsets"] = rrsets.collect();
-    document["next"] = pool.map_or(Value::Null, |settings| next(domain.state, settings));
+    document["added"] = json!(domain.added.to_string());
+    document["routing"] = json!(domain.route.answer);
+    document["next"] = next(prospect.and_then(|prospect| prospect.next.as_ref()));
     document["key_backed_up_at"] = Value::Null;
-    let published = json!({
-        "type": "Published",
-        "status": "true",
-        "since": domain.since.to_string(),
-        "message": "this node serves the zone",
+    document["suspended"] = domain.suspension.as_ref().map_or(Value::Null, |it| {
+        json!({
+            "answer": it.answer,
+            "since": it.since.to_string(),
+            "until": it.until.map(|until| until.to_string()),
+            "reason": it.reason,
+        })
     });
-    let unwatched = UNWATCHED.into_iter().map(|(kind, message)| {
-        json!({"type": kind, "status": "unknown", "since": null, "message": message})
+    document["hold"] = domain.hold.as_ref().map_or(
+        Value::Null,
+        |it| json!({"since": it.since.to_string(), "reason": it.reason}),
+    );
+    document["handed_out"] = domain.handed_out.map_or(Value::Null, |it| {
+        json!({
+            "first": it.first.to_string(),
+            "last": it.last.to_string(),
+            "count": it.count,
+        })
     });
-    document["conditions"] = [published].into_iter().chain(unwatched).collect();
+    document["dropped"] = json!(domain.dropped.map(|at| at.to_string()));
+    let conditions = prospect.map_or(&[][..], |prospect| &prospect.conditions);
+    let conditions = conditions.iter().map(|condition| {
+        json!({
+            "type": condition.kind.as_str(),
+            "status": condition.status.as_str(),
+            "since": condition.since.map(|at| at.to_string()),
+            "message": condition.message,
+        })
+    });
+    document["conditions"] = conditions.collect();
+    let waits = prospect.map_or(&[][..], |prospect| &prospect.hand_out_waits);
+    document["hand_out_waits"] = waiting(waits);
     document
 }
 
 /// Returns the step that a domain is on the way to, and what it waits for.
-fn next(state: LifecycleState, settings: &PoolSettings) -> Value {
-    if state != LifecycleState::Standby {
-        return Value::Null;
-    }
-    let to = LifecycleState::Active;
-    let wanted = settings.readiness();
-    let readiness = Readiness {
-        delegated: wanted.delegated,
-        secured: wanted.secured != Secured::No,
-        mail_ready: wanted.mail_ready,
-    };
-    let rules = match lifecycle::transition(state, to, readiness, Force::No) {
-        Ok(_) => Vec::new(),
-        Err(Refused::TooEarly(rules)) => rules,
-        Err(Refused::Impossible(_)) => return Value::Null,
-    };
-    json!({"state": to.as_str(), "not_before": null, "waiting_for": waiting(&rules)})
+fn next(next: Option<&Next>) -> Value {
+    next.map_or(Value::Null, |next| {
+        json!({
+            "state": next.state.as_str(),
+            "not_before": next.not_before.map(|at| at.to_string()),
+            "waiting_for": waiting(&next.waiting_for),
+        })
+    })
 }
 
 /// Returns an RRset of a domain's own.
@@ -209,8 +207,8 @@ pub(super) fn plan(outcome: &Outcome, dry_run: bool, documents: &[usize]) -> Val
 /// Returns a domain's document as of now, if it is still there.
 pub(super) fn current_domain(view: &View<'_>, name: &Apex) -> Option<(u64, Value)> {
     let found = view.domain(name)?;
-    let pool = view.pool(&found.pool);
-    let document = domain(&found, pool.as_ref().map(|pool| &*pool.settings));
+    let prospect = view.prospect(name);
+    let document = domain(&found, prospect.as_ref());
     Some((found.revision, document))
 }
 

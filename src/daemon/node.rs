@@ -116,6 +116,7 @@ impl Loaded {
             clock.clone(),
             sealing,
             publisher,
+            crate::mail::routing_set().0,
             metrics.clone(),
         )?;
         Ok(Self {

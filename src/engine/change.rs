@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::clock::Timestamp;
 use crate::document::Fault;
-use crate::lifecycle::{LifecycleState, WaitingFor};
-use crate::mail::PoolSettings;
+use crate::lifecycle::{Action, LifecycleState, WaitingFor};
+use crate::mail::{PoolSettings, RoutingAnswer};
 use crate::wire::{Apex, RelativeName, Rtype};
 use crate::zone::{RelativeRrset, ZoneData};
 
@@ -130,6 +130,96 @@ pub enum Op {
         /// The revision the domain must have, if the caller said one.
         if_match: Option<IfMatch>,
     },
+    /// Lets a domain take no mail for a while; DNS stays as it is.
+    Suspend {
+        /// The domain.
+        name: Apex,
+        /// What its mail is answered: `later` or `never`.
+        answer: RoutingAnswer,
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Ends a suspension.
+    Resume {
+        /// The domain.
+        name: Apex,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Lets no step withdraw anything of a domain, whatever the clock says.
+    Hold {
+        /// The domain.
+        name: Apex,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// Ends a hold.
+    Unhold {
+        /// The domain.
+        name: Apex,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
+    },
+    /// The operator's word on what nobody watches.
+    Observe {
+        /// The domain.
+        name: Apex,
+        /// What is said.
+        word: Word,
+    },
+    /// Drains domains of a pool and activates others in their place.
+    Rotate {
+        /// The pool.
+        pool: String,
+        /// The domains that are drained; the oldest active ones where none is named.
+        burn: Vec<Apex>,
+        /// How many domains are activated.
+        activate: u32,
+    },
+    /// A mail host's word that it has applied the routing.
+    HostApplied {
+        /// The host's name in the API.
+        host: String,
+        /// The revision up to which it applied it.
+        revision: u64,
+    },
+    /// The operator's word that a mail host made senders defer, unseen.
+    HostDeferrals {
+        /// The host's name in the API.
+        host: String,
+        /// When last.
+        to: Timestamp,
+    },
+    /// Something that came due by itself.
+    Act {
+        /// The domain.
+        name: Apex,
+        /// What.
+        action: Action,
+    },
+}
+
+/// What the operator says of a domain where nobody watches; what is absent is not spoken of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    /// Whether every parent server delegates to us.
+    pub ns: Option<bool>,
+    /// Whether every parent server has the DS of our key and no other.
+    pub ds: Option<bool>,
+    /// Whether no parent server delegates the name.
+    pub ns_gone: Option<bool>,
+    /// Whether every listed server serves the zone as it is.
+    pub published: Option<bool>,
+    /// Whether every mail host is ready for the domain.
+    pub mail_ready: Option<bool>,
+    /// Whether every policy host serves the policy as it is now.
+    pub policy_served: Option<bool>,
+    /// How many MX queries a day all listed servers count.
+    pub queries: Option<u64>,
+    /// Since when that is so; now where absent.
+    pub at: Option<Timestamp>,
 }
 
 /// What an `If-Match` header asks for (RFC 9110, section 13.1.1).
@@ -184,6 +274,19 @@ pub struct Plan {
     pub created_domains: u64,
     /// Words of warning: nothing is refused for them.
     pub warnings: Vec<String>,
+    /// What a rotation does, if the change is one.
+    pub rotation: Option<Rotation>,
+}
+
+/// What a rotation does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// The domains that become active.
+    pub activated: Vec<Apex>,
+    /// The domains that are drained.
+    pub draining: Vec<Apex>,
+    /// How many domains were wanted and not ready.
+    pub short: u32,
 }
 
 /// What one step does.
@@ -197,6 +300,8 @@ pub struct Effect {
     pub subject: String,
     /// In words.
     pub what: String,
+    /// The rules that held and the facts that satisfied them; and those that force skipped.
+    pub because: Vec<String>,
 }
 
 /// Why a step is not taken.
@@ -320,6 +425,23 @@ impl Op {
             Self::PutRrset { .. } => "put_rrset",
             Self::DeleteRrset { .. } => "delete_rrset",
             Self::Transition { .. } => "transition",
+            Self::Suspend { .. } => "suspend",
+            Self::Resume { .. } => "resume",
+            Self::Hold { .. } => "hold",
+            Self::Unhold { .. } => "unhold",
+            Self::Observe { .. } => "observe",
+            Self::Rotate { .. } => "rotate",
+            Self::HostApplied { .. } => "host_applied",
+            Self::HostDeferrals { .. } => "host_deferrals",
+            Self::Act { action, .. } => match action {
+                Action::Resume => "resume",
+                Action::ShowPolicy => "show_policy",
+                Action::DropPolicy => "drop_policy",
+                Action::DropHosts => "drop_hosts",
+                Action::StopAnswering => "stop_answering",
+                Action::Retire => "transition",
+                Action::DropZone => "drop_zone",
+            },
         }
     }
 
@@ -331,7 +453,15 @@ impl Op {
             Self::AddDomain(add) => add.name.to_api_text(),
             Self::PatchDomain { name, .. }
             | Self::DeleteDomain { name, .. }
-            | Self::Transition { name, .. } => name.to_api_text(),
+            | Self::Transition { name, .. }
+            | Self::Suspend { name, .. }
+            | Self::Resume { name, .. }
+            | Self::Hold { name, .. }
+            | Self::Unhold { name, .. }
+            | Self::Observe { name, .. }
+            | Self::Act { name, .. } => name.to_api_text(),
+            Self::Rotate { pool, .. } => pool.clone(),
+            Self::HostApplied { host, .. } | Self::HostDeferrals { host, .. } => host.clone(),
             Self::PutRrset { domain, rrset, .. } => {
                 format!("{} {} {}", domain.to_api_text(), rrset.owner, rrset.rtype)
             }

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::act::learnt;
 use super::facts::{SharedTemplate, newest};
 use super::job::{Job, JobId};
 use super::prepare::Prepared;
-use super::records::put_renewed_fact;
+use super::records::{put_learnt, put_renewed_fact};
 use super::writer::Writer;
 use super::{OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
+use crate::lifecycle::Fact;
+use crate::mail::Route;
 use crate::store::record::{self, TemplateRecord};
 use crate::store::{Batch, Space, StoreError, meta};
 use crate::wire::Apex;
@@ -34,6 +37,8 @@ struct Round {
     ahead: Vec<(JobId, Apex)>,
     /// Zones that were signed again.
     renewed: Vec<Prepared>,
+    /// What was learnt of the outside.
+    learnt: BTreeMap<Apex, Vec<(Fact, Timestamp)>>,
     /// How many outdated versions go.
     garbage: usize,
     /// Keys that no zone has.
@@ -53,6 +58,8 @@ pub(super) struct Publication {
     pub(super) images: Vec<ZoneImage>,
     /// What is served no more.
     pub(super) withdrawn: Vec<Apex>,
+    /// What mail hosts may accept from now on.
+    pub(super) routes: Vec<(Apex, Option<Route>)>,
 }
 
 impl Writer {
@@ -70,8 +77,13 @@ impl Writer {
         if let Some(names) = &mut names {
             names.extend(renewed.iter().map(|renewed| renewed.apex.clone()));
         }
+        let learnt = self.learnt_beside(&jobs);
+        if let Some(names) = &mut names {
+            names.extend(learnt.keys().cloned());
+        }
         let reading = self.shared.clock.monotonic();
         let mut round = Round {
+            learnt,
             renewed,
             jobs,
             names,
@@ -205,6 +217,23 @@ impl Writer {
         current
     }
 
+    /// Takes out what was learnt of domains that `jobs` do not change; the rest follows those.
+    fn learnt_beside(&mut self, jobs: &[JobId]) -> BTreeMap<Apex, Vec<(Fact, Timestamp)>> {
+        let mut learnt = std::mem::take(&mut self.acts.learnt);
+        let facts = Self::facts(&self.shared);
+        learnt.retain(|apex, _| facts.domains.contains_key(apex));
+        drop(facts);
+        let jobs: Vec<&Job> = jobs.iter().filter_map(|id| self.jobs.get(id)).collect();
+        let changes = |apex: &Apex| {
+            let mut jobs = jobs.iter();
+            jobs.any(|job| job.planned.domains.contains_key(apex))
+        };
+        let (later, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            learnt.into_iter().partition(|(apex, _)| changes(apex));
+        self.acts.learnt = later;
+        now
+    }
+
     /// Commits a batch.
     fn store(&self, batch: Batch) -> Result<(), StoreError> {
         let started = Instant::now();
@@ -238,6 +267,14 @@ impl Writer {
                 batch.delete(Space::SignedZone, &key);
             }
             put_renewed_fact(batch, &facts, prepared);
+        }
+        let renewed = round.renewed.iter().map(|renewed| &renewed.apex);
+        let renewed: BTreeSet<&Apex> = renewed.collect();
+        for (apex, learns) in &round.learnt {
+            // One that is signed again in this round is stored below what it has learnt.
+            if !renewed.contains(apex) {
+                put_learnt(batch, &facts, apex, learns);
+            }
         }
         for (apex, version) in self.garbage.iter().take(round.garbage) {
             let key = record::signed_zone_key(apex, *version);
@@ -298,7 +335,8 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let mut facts = shared.facts.write().unwrap_or_else(PoisonError::into_inner);
         let planned_on = facts.generation;
-        facts.generation += u64::from(!(round.jobs.is_empty() && round.renewed.is_empty()));
+        let nothing = round.jobs.is_empty() && round.renewed.is_empty() && round.learnt.is_empty();
+        facts.generation += u64::from(!nothing);
         for id in round.jobs {
             let Some(mut job) = self.jobs.remove(&id) else {
                 continue;
@@ -315,7 +353,7 @@ impl Writer {
                 plan: std::mem::take(&mut job.planned.plan),
                 replayed: false,
             };
-            job.apply(&mut facts, &mut publication);
+            job.apply(&mut facts, &mut publication, now);
             answers.push((id, job, outcome));
         }
         for (id, apex) in round.ahead {
@@ -336,6 +374,13 @@ impl Writer {
             publication.images.push(image);
             self.renewals.done([apex]);
         }
+        for (apex, learns) in round.learnt {
+            if let Some(domain) = facts.domains.get(&apex) {
+                let domain = learnt(domain, &learns);
+                facts.put_domain(apex.clone(), domain);
+                facts.look_again(&apex, now);
+            }
+        }
         let (revision, generation) = (facts.revision, facts.generation);
         drop(facts);
         // To plan a large change again costs as much as to commit it, and small ones come by the
@@ -350,6 +395,7 @@ impl Writer {
         self.keys.forget(round.forgotten);
 
         // Served before it is answered: a query sent after the answer sees it.
+        self.routes.publish(std::mem::take(&mut publication.routes));
         let (published, withdrawn) = publication.in_order();
         for images in published {
             self.publisher.publish(images);
@@ -372,6 +418,15 @@ impl Writer {
                 steps = outcome.plan.effects.len(),
                 "a change is served"
             );
+            let moved = outcome
+                .plan
+                .effects
+                .iter()
+                .map(|effect| effect.subject.as_str());
+            if job.change.actor.is_engine() {
+                let moved: Vec<Apex> = moved.filter_map(|name| Apex::parse(name).ok()).collect();
+                self.acted(&moved);
+            }
             self.finish(id, job, Ok(outcome));
         }
     }
@@ -396,6 +451,11 @@ impl Writer {
         let jobs: BTreeSet<JobId> = round.jobs.into_iter().chain(ahead).collect();
         for id in jobs {
             self.fail(id, OpError::whole(refusal()));
+        }
+        // What was learnt is stored with a later commit.
+        for (apex, learns) in round.learnt {
+            let later = self.acts.learnt.entry(apex).or_default();
+            later.splice(0..0, learns);
         }
         let renewed = round.renewed.into_iter().map(|prepared| prepared.apex);
         let renewed: Vec<Apex> = renewed.collect();
@@ -424,6 +484,7 @@ impl Publication {
         let Self {
             images,
             mut withdrawn,
+            ..
         } = self;
         if !withdrawn.is_empty() {
             // A name that goes as one kind of zone and comes as the other is served throughout.
@@ -452,7 +513,10 @@ fn depth(wire: &[u8]) -> usize {
 impl Round {
     /// Returns whether nobody waits for any of it.
     fn is_housework(&self) -> bool {
-        self.jobs.is_empty() && self.ahead.is_empty() && self.renewed.is_empty()
+        self.jobs.is_empty()
+            && self.ahead.is_empty()
+            && self.renewed.is_empty()
+            && self.learnt.is_empty()
     }
 
     /// Returns whether nothing of it can be stored without the rest.
@@ -460,6 +524,7 @@ impl Round {
         let pieces = self.jobs.len()
             + usize::from(!self.ahead.is_empty())
             + usize::from(!self.renewed.is_empty())
+            + usize::from(!self.learnt.is_empty())
             + usize::from(self.garbage > 0 || !self.stray_keys.is_empty());
         pieces <= 1
     }
@@ -478,6 +543,10 @@ impl Round {
         }));
         pieces.push(Self {
             renewed: self.renewed,
+            ..Self::default()
+        });
+        pieces.push(Self {
+            learnt: self.learnt,
             ..Self::default()
         });
         pieces.push(Self {

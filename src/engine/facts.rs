@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
 use crate::clock::Timestamp;
 use crate::dnssec::{Ds, SigningPolicy};
-use crate::lifecycle::LifecycleState;
+use crate::history::Lapse;
+use crate::lifecycle::{LifecycleState, Rulebook};
 use crate::mail::{self, PoolSettings};
+use crate::store::record::HostRecord;
 use crate::wire::{Apex, Name, Serial};
 use crate::zone::{RelativeRrset, Template, TemplateId};
 
@@ -15,7 +18,7 @@ use crate::zone::{RelativeRrset, Template, TemplateId};
 ///
 /// About 350 octets a domain: names of pools, templates and settings are shared, and what few
 /// domains have is boxed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Facts {
     /// How many changes of intent were accepted.
     pub(super) revision: u64,
@@ -34,6 +37,46 @@ pub(super) struct Facts {
     /// The last serial of each of the operator's zones that is gone. Each is kept on its own: what
     /// a file says may be anything, and must not become the measure of all that come later.
     pub(super) gone_zones: BTreeMap<Apex, Serial>,
+    /// The domains of each pool in each state, those that are in it for the longest first.
+    pub(super) members: BTreeMap<(Arc<str>, LifecycleState), BTreeSet<(Timestamp, Apex)>>,
+    /// What is known of mail hosts, by their names in the API.
+    pub(super) hosts: BTreeMap<String, HostRecord>,
+    /// The domains for which something may be due by itself, by the moment.
+    pub(super) wake: BTreeSet<(Timestamp, Apex)>,
+    /// When each of them is to be looked at.
+    pub(super) wakes: BTreeMap<Apex, Timestamp>,
+    /// The names of hosts that pools and zones refer to, and who does (L14).
+    pub(super) referenced: BTreeMap<Name, String>,
+    /// How it is judged what is safe.
+    pub(super) judgement: Judgement,
+    /// Since when the store is recovering from a restore.
+    pub(super) recovering: Option<Timestamp>,
+}
+
+impl Default for Facts {
+    /// Knows nothing, by every rule.
+    fn default() -> Self {
+        Self {
+            revision: 0,
+            generation: 0,
+            pools: BTreeMap::new(),
+            zones: BTreeMap::new(),
+            domains: BTreeMap::new(),
+            due: BTreeSet::new(),
+            gone_serial: None,
+            gone_zones: BTreeMap::new(),
+            members: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            wake: BTreeSet::new(),
+            wakes: BTreeMap::new(),
+            referenced: BTreeMap::new(),
+            judgement: Judgement {
+                book: Rulebook::standard(),
+                watched: false,
+            },
+            recovering: None,
+        }
+    }
 }
 
 /// What is known of a pool.
@@ -47,6 +90,21 @@ pub(super) struct PoolFacts {
     pub(super) policy: Option<Adoption>,
     /// How many domains it has in each state.
     pub(super) counts: [u64; LifecycleState::ALL.len()],
+    /// Since when it is so.
+    pub(super) since: Timestamp,
+    /// What it was before, as far as anybody may hold it or a step began under it, oldest first.
+    pub(super) earlier: Vec<Lapse<Arc<PoolVersion>>>,
+}
+
+/// What a pool said of its domains once.
+#[derive(Debug)]
+pub(super) struct PoolVersion {
+    /// Its settings.
+    pub(super) settings: Arc<PoolSettings>,
+    /// What its domains shared.
+    pub(super) template: Arc<SharedTemplate>,
+    /// When its MTA-STS policy was adopted, if it had one.
+    pub(super) policy: Option<Adoption>,
 }
 
 /// What makes the id of an MTA-STS policy: it never stands for two texts (RFC 8461, section 3.1).
@@ -95,8 +153,14 @@ pub(super) struct DomainFacts {
     pub(super) revision: u64,
     /// What few domains have.
     pub(super) rare: Option<Box<Rare>>,
-    /// The zone as served.
+    /// The zone as served; as it was last, if it is served no more.
     pub(super) served: Served,
+    /// When it was added.
+    pub(super) added: Timestamp,
+    /// The revision at which what its mail hosts may accept changed last.
+    pub(super) routed: u64,
+    /// What a plain domain does not have.
+    pub(super) life: Option<Box<Life>>,
 }
 
 /// What few domains have.
@@ -190,9 +254,52 @@ impl Facts {
         if let Some(pool) = self.pools.get_mut(&domain.pool) {
             pool.counts[domain.state.index()] += 1;
         }
+        let members = (Arc::clone(&domain.pool), domain.state);
+        let members = self.members.entry(members).or_default();
+        members.insert((domain.since, apex.clone()));
         let earliest = domain.served.earliest_expiration;
+        let dropped = domain.is_dropped();
         self.domains.insert(apex.clone(), domain);
-        self.schedule(apex, earliest);
+        if !dropped {
+            self.schedule(apex, earliest);
+        }
+    }
+
+    /// Says when a domain is to be looked at again; `None` for never.
+    pub(super) fn set_wake(&mut self, apex: &Apex, at: Option<Timestamp>) {
+        let old = match at {
+            Some(at) => self.wakes.insert(apex.clone(), at),
+            None => self.wakes.remove(apex),
+        };
+        if let Some(old) = old {
+            self.wake.remove(&(old, apex.clone()));
+        }
+        if let Some(at) = at {
+            self.wake.insert((at, apex.clone()));
+        }
+    }
+
+    /// Finds out when a domain is to be looked at again.
+    pub(super) fn look_again(&mut self, apex: &Apex, now: Timestamp) {
+        let domain = self.domains.get(apex);
+        let at = domain.and_then(|domain| self.wake_of(apex, domain, now));
+        self.set_wake(apex, at);
+    }
+
+    /// Finds out for every domain that waits for something when it is to be looked at again: what
+    /// they wait for may have changed.
+    pub(super) fn look_again_at_all(&mut self, now: Timestamp) {
+        let domains = self.domains.iter();
+        let waiting = domains.filter(|(_, domain)| domain.waits());
+        let wakes = waiting.map(|(apex, domain)| (apex.clone(), self.wake_of(apex, domain, now)));
+        let wakes: Vec<(Apex, Option<Timestamp>)> = wakes.collect();
+        self.wake.clear();
+        self.wakes.clear();
+        for (apex, at) in wakes {
+            if at.is_some() {
+                self.set_wake(&apex, at);
+            }
+        }
     }
 
     /// Notes the serial of a zone that is about to go.
@@ -224,12 +331,30 @@ impl Facts {
     /// Drops a domain.
     pub(super) fn remove_domain(&mut self, apex: &Apex) {
         self.unschedule(apex);
+        self.set_wake(apex, None);
         let Some(domain) = self.domains.remove(apex) else {
             return;
         };
         if let Some(pool) = self.pools.get_mut(&domain.pool) {
             pool.counts[domain.state.index()] -= 1;
         }
+        let members = (Arc::clone(&domain.pool), domain.state);
+        if let Some(members) = self.members.get_mut(&members) {
+            members.remove(&(domain.since, apex.clone()));
+        }
+    }
+
+    /// Returns the domains of a pool in a state, those that are in it for the longest first.
+    pub(super) fn members(
+        &self,
+        pool: &str,
+        state: LifecycleState,
+    ) -> impl Iterator<Item = (&Apex, &DomainFacts)> {
+        let key = self.pools.get_key_value(pool);
+        let key = key.map(|(name, _)| (Arc::clone(name), state));
+        let members = key.and_then(|key| self.members.get(&key));
+        let members = members.into_iter().flatten();
+        members.filter_map(|(_, apex)| Some((apex, self.domains.get(apex)?)))
     }
 
     /// Takes one of the operator's own zones in, or what is new of it.
@@ -351,6 +476,18 @@ impl PartialEq for Recipe {
 }
 
 impl DomainFacts {
+    /// Returns whether its zone is served no more.
+    pub(super) fn is_dropped(&self) -> bool {
+        self.life
+            .as_ref()
+            .is_some_and(|life| life.dropped.is_some())
+    }
+
+    /// Returns whether something may come by itself: a plain domain that is in use waits for nothing.
+    pub(super) fn waits(&self) -> bool {
+        self.life.is_some() || self.state > LifecycleState::Active
+    }
+
     /// Returns the RRsets that the operator gave this domain alone.
     pub(super) fn extra(&self) -> &[RelativeRrset] {
         self.rare.as_ref().map_or(&[], |rare| &rare.extra)

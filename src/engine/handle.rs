@@ -12,9 +12,11 @@ use tokio::sync::{Semaphore, oneshot};
 use super::facts::Facts;
 use super::load::{self, StartError};
 use super::writer::Message;
-use super::{Change, OpError, Outcome, Refusal, View};
+use super::{Change, Observation, OpError, Outcome, Refusal, View};
 use crate::clock::Clock;
 use crate::dnssec::SealingKey;
+use crate::lifecycle::Rulebook;
+use crate::mail::RoutingPublisher;
 use crate::metrics::Metrics;
 use crate::store::record::{self, AuditRecord, Record, SignedZoneRecord, TokenRecord};
 use crate::store::{BackupReport, Direction, Space, Store, StoreError, meta};
@@ -28,6 +30,10 @@ pub struct EngineConfig {
     pub workers: usize,
     /// How many changes are worked on or wait to be; more callers wait for their turn.
     pub queue: usize,
+    /// The rules of domains' lives that hold.
+    pub rulebook: Rulebook,
+    /// Whether the outside is watched: unknown waits then, else the operator's word counts.
+    pub watched: bool,
 }
 
 /// The door to the control plane; cheap to clone.
@@ -88,6 +94,8 @@ impl Default for EngineConfig {
         Self {
             workers: 0,
             queue: 1024,
+            rulebook: Rulebook::standard(),
+            watched: false,
         }
     }
 }
@@ -107,9 +115,10 @@ impl Engine {
         clock: Arc<dyn Clock>,
         sealing: SealingKey,
         publisher: ZonePublisher,
+        routes: RoutingPublisher,
         metrics: Arc<Metrics>,
     ) -> Result<(Self, EngineThreads), StartError> {
-        load::start(config, store, clock, sealing, publisher, metrics)
+        load::start(config, store, clock, sealing, publisher, routes, metrics)
     }
 
     /// Makes a handle around what the threads share.
@@ -136,7 +145,14 @@ impl Engine {
             .unwrap_or_else(|_| Err(OpError::whole(Refusal::Stopping)))
     }
 
-    /// Signs again what is due now and returns when it is served.
+    /// Takes in what was seen of the outside: stored with the next commit, and acted on; makes no
+    /// revision.
+    pub fn observe(&self, observations: Vec<Observation>) {
+        // Who comes when the writer is gone is heard after the next start.
+        let _ = self.shared.messages.send(Message::Observed(observations));
+    }
+
+    /// Signs again, and does, what is due now and returns when it is served.
     ///
     /// The engine does so by itself every second; this is for those who move the clock by hand.
     pub fn tick(&self) {
@@ -161,7 +177,8 @@ impl Engine {
     /// Returns the facts as of the last commit, held still.
     pub fn view(&self) -> View<'_> {
         let facts = self.shared.facts.read();
-        View::new(facts.unwrap_or_else(PoisonError::into_inner))
+        let now = self.shared.clock.now();
+        View::new(facts.unwrap_or_else(PoisonError::into_inner), now)
     }
 
     /// Returns a zone as signed, with its template; `None` for a name that is no zone of ours.

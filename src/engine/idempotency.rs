@@ -146,6 +146,7 @@ fn replay(audit: &AuditRecord, change: &Change) -> Plan {
             kind: step.kind(),
             subject: done.subject.clone(),
             what: "was done under this key before".to_owned(),
+            because: Vec::new(),
         });
     }
     plan

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::facts::{Facts, Recipe, Served, SharedTemplate};
+use super::facts::{Facts, Served, SharedTemplate};
 use super::plan::{self, Context, Planned, Preparations};
 use super::prepare::{Material, Prepared, Work, ZoneInputs, ZoneTask, written_serial};
 use super::{Change, Op, OpError, Outcome};
@@ -34,6 +34,8 @@ pub(super) enum Claim {
     Name(Apex),
     /// A pool's settings.
     Pool(String),
+    /// A mail host.
+    Host(String),
     /// An idempotency key.
     Key(String),
 }
@@ -52,7 +54,7 @@ pub(super) struct Job {
     /// On which facts that was.
     pub(super) planned_on: u64,
     /// What was rendered for its pools.
-    pub(super) recipes: BTreeMap<Arc<str>, Arc<Recipe>>,
+    pub(super) recipes: plan::Recipes,
     /// The zones that were prepared for it.
     pub(super) made: Made,
     /// How many chunks are being prepared.
@@ -195,7 +197,15 @@ pub(super) fn claims(change: &Change) -> Vec<Claim> {
         | Op::DeleteDomain { name, .. }
         | Op::PutRrset { domain: name, .. }
         | Op::DeleteRrset { domain: name, .. }
-        | Op::Transition { name, .. } => Claim::Name(name.clone()),
+        | Op::Transition { name, .. }
+        | Op::Suspend { name, .. }
+        | Op::Resume { name, .. }
+        | Op::Hold { name, .. }
+        | Op::Unhold { name, .. }
+        | Op::Observe { name, .. }
+        | Op::Act { name, .. } => Claim::Name(name.clone()),
+        Op::Rotate { pool, .. } => Claim::Pool(pool.clone()),
+        Op::HostApplied { host, .. } | Op::HostDeferrals { host, .. } => Claim::Host(host.clone()),
         Op::AddDomain(add) => Claim::Name(add.name.clone()),
         Op::PutPool { name, .. } | Op::DeletePool { name, .. } => Claim::Pool(name.clone()),
     });

@@ -5,12 +5,14 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use super::act::Acts;
 use super::facts::{
-    Adoption, DomainFacts, Facts, PoolFacts, Rare, Recipe, Served, SharedTemplate, ZoneFacts,
-    renew_at,
+    Adoption, DomainFacts, Facts, PoolFacts, PoolVersion, Rare, Recipe, Served, SharedTemplate,
+    ZoneFacts, renew_at,
 };
 use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
 use super::idempotency::RememberedKeys;
+use super::life::Judgement;
 use super::prepare::Workshop;
 use super::resign::Renewals;
 use super::restored;
@@ -18,11 +20,13 @@ use super::workers::Workers;
 use super::writer::Writer;
 use crate::clock::{Clock, Timestamp};
 use crate::dnssec::{ClockGuard, Ds, SealingKey, SigningPolicy};
-use crate::mail::PoolSettings;
+use crate::history::Lapse;
+use crate::lifecycle::LifecycleState;
+use crate::mail::{PoolSettings, RoutingPublisher};
 use crate::metrics::Metrics;
 use crate::store::record::{
-    self, DomainRecord, IdempotencyRecord, OperatorZoneRecord, PoolRecord, Record,
-    SignedZoneRecord, TemplateRecord, TokenRecord, ZoneFact,
+    self, DomainRecord, HostRecord, IdempotencyRecord, OperatorZoneRecord, PolicyAdoption,
+    PoolRecord, Record, SignedZoneRecord, TemplateRecord, TokenRecord, ZoneFact,
 };
 use crate::store::{Batch, Direction, Space, Store, StoreError, meta};
 use crate::wire::{Apex, Name, Rtype};
@@ -104,12 +108,17 @@ pub(super) fn start(
     clock: Arc<dyn Clock>,
     sealing: SealingKey,
     mut publisher: ZonePublisher,
+    mut routes: RoutingPublisher,
     metrics: Arc<Metrics>,
 ) -> Result<(Engine, EngineThreads), StartError> {
     check_sealing_key(&*store, &sealing)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let layouts = Layouts::default();
-    let mut loaded = load(&*store, &layouts, cores, clock.now())?;
+    let judgement = Judgement {
+        book: config.rulebook.clone(),
+        watched: config.watched,
+    };
+    let mut loaded = load(&*store, &layouts, cores, clock.now(), judgement)?;
     let empty = loaded.empty_template();
     let mut guard = ClockGuard::new(&*clock, meta::LAST_SIGNING.get(&*store)?);
     let workshop = Arc::new(Workshop {
@@ -131,6 +140,8 @@ pub(super) fn start(
         swept => swept?,
     }
     publisher.publish(std::mem::take(&mut loaded.images));
+    let domains = loaded.facts.domains.iter();
+    routes.publish(domains.map(|(apex, domain)| (apex.clone(), Some(loaded.facts.route(domain)))));
     metrics.stored(loaded.facts.revision);
     metrics.published(loaded.facts.revision);
     store.release_pages();
@@ -154,6 +165,8 @@ pub(super) fn start(
     let writer = Writer {
         shared: Arc::clone(&shared),
         messages,
+        acts: Acts::default(),
+        routes,
         workers,
         publisher,
         guard,
@@ -220,8 +233,11 @@ fn load(
     layouts: &Layouts,
     cores: usize,
     now: Timestamp,
+    judgement: Judgement,
 ) -> Result<Loaded, StartError> {
     let mut loaded = Loaded::default();
+    loaded.facts.judgement = judgement;
+    loaded.facts.recovering = meta::RECOVERING.get(store)?;
     loaded.facts.revision = meta::REVISION.get(store)?.unwrap_or(0);
     loaded.facts.gone_serial = meta::GONE_SERIAL.get(store)?;
     loaded.facts.gone_zones = meta::gone_zones(store)?;
@@ -237,6 +253,11 @@ fn load(
         let name = std::str::from_utf8(key).map_err(|error| error.to_string())?;
         let pool = pool_facts(record, &loaded.templates)?;
         loaded.facts.pools.insert(Arc::from(name), pool);
+        Ok(())
+    })?;
+    each::<HostRecord>(store, |key, record| {
+        let name = String::from_utf8(key.to_vec()).map_err(|error| error.to_string())?;
+        loaded.facts.hosts.insert(name, record);
         Ok(())
     })?;
     each::<TokenRecord>(store, |key, record| {
@@ -269,11 +290,14 @@ fn load(
         .chain(
             domains
                 .iter()
+                .filter(|(_, record)| !is_dropped(record))
                 .map(|(apex, record)| (apex.clone(), record.zone.version)),
         )
         .collect();
     let mut composed = compose(store, layouts, cores, &wanted, &mut loaded)?;
     assemble(&mut loaded, zones, domains, &mut composed, now)?;
+    loaded.facts.find_references();
+    loaded.facts.look_again_at_all(now);
     loaded.find_stray_keys(store)?;
     loaded.drop_templates();
     Ok(loaded)
@@ -321,11 +345,7 @@ fn pool_facts(
     record: PoolRecord,
     templates: &HashMap<TemplateId, Arc<SharedTemplate>>,
 ) -> Result<PoolFacts, String> {
-    let document = serde_json::from_str(&record.settings).map_err(|error| error.to_string())?;
-    let settings = PoolSettings::from_stored(&document).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        faults.join("; ")
-    })?;
+    let settings = stored_settings(&record.settings)?;
     let signing = settings.signing();
     let signing = SigningPolicy::new(
         signing.algorithm,
@@ -337,22 +357,66 @@ fn pool_facts(
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         errors.join("; ")
     })?;
-    let template = templates.get(&record.template);
-    let template = template.ok_or_else(|| format!("there is no template {}", record.template))?;
-    let policy = record.policy.map(|policy| Adoption {
-        revision: policy.revision,
-        text: policy.text,
+    let template = stored_template(&record.template, templates)?;
+    let earlier = record.earlier.into_iter();
+    let earlier = earlier.map(|lapse| {
+        Ok(Lapse {
+            what: Arc::new(PoolVersion {
+                settings: Arc::new(stored_settings(&lapse.what.settings)?),
+                template: stored_template(&lapse.what.template, templates)?,
+                policy: lapse.what.policy.map(adoption),
+            }),
+            on: lapse.on,
+            off: lapse.off,
+        })
     });
     Ok(PoolFacts {
+        since: record.since,
+        earlier: earlier.collect::<Result<_, String>>()?,
         revision: record.revision,
         recipe: Arc::new(Recipe {
             settings: Arc::new(settings),
-            template: Arc::clone(template),
+            template,
             signing,
         }),
-        policy,
+        policy: record.policy.map(adoption),
         counts: Default::default(),
     })
+}
+
+/// Reads settings as they are stored.
+fn stored_settings(text: &str) -> Result<PoolSettings, String> {
+    let document = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    PoolSettings::from_stored(&document).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        faults.join("; ")
+    })
+}
+
+/// Finds a template that is stored.
+fn stored_template(
+    id: &TemplateId,
+    templates: &HashMap<TemplateId, Arc<SharedTemplate>>,
+) -> Result<Arc<SharedTemplate>, String> {
+    let template = templates.get(id);
+    let template = template.ok_or_else(|| format!("there is no template {id}"))?;
+    Ok(Arc::clone(template))
+}
+
+/// Returns the adoption of a policy that is stored.
+fn adoption(policy: PolicyAdoption) -> Adoption {
+    Adoption {
+        revision: policy.revision,
+        text: policy.text,
+    }
+}
+
+/// Returns whether a domain's zone is served no more.
+fn is_dropped(record: &DomainRecord) -> bool {
+    record
+        .life
+        .as_ref()
+        .is_some_and(|life| life.dropped.is_some())
 }
 
 /// A signed zone that was read and composed.
@@ -506,6 +570,7 @@ fn assemble(
         what: format!("the zone {}", apex.to_api_text()),
         reason: format!("version {version} of its signatures is not stored"),
     };
+    let empty = loaded.empty_template();
     let facts = &mut loaded.facts;
     for (apex, record) in zones {
         let Some(found) = composed.remove(&apex) else {
@@ -521,7 +586,11 @@ fn assemble(
     }
     let mut members: Vec<(Apex, DomainFacts)> = Vec::with_capacity(domains.len());
     for (apex, record) in domains {
-        let Some(found) = composed.remove(&apex) else {
+        let template = if is_dropped(&record) {
+            Arc::clone(&empty)
+        } else if let Some(found) = composed.remove(&apex) {
+            found.template
+        } else {
             return Err(missing(&apex, record.zone.version));
         };
         let Some((name, _)) = facts.pools.get_key_value(record.pool.as_str()) else {
@@ -544,12 +613,26 @@ fn assemble(
             since: record.since,
             revision: record.revision,
             rare: rare.boxed(),
-            served: served(record.zone, found.template),
+            served: served(record.zone, template),
+            added: record.added,
+            routed: record.routed,
+            life: record.life,
         };
         members.push((apex, domain));
     }
+    let mut index: BTreeMap<(Arc<str>, LifecycleState), Vec<(Timestamp, Apex)>> = BTreeMap::new();
+    for (apex, domain) in &members {
+        let key = (Arc::clone(&domain.pool), domain.state);
+        let list = index.entry(key).or_default();
+        list.push((domain.since, apex.clone()));
+    }
+    let index = index.into_iter();
+    facts.members = index
+        .map(|(key, list)| (key, list.into_iter().collect()))
+        .collect();
     let mut due: Vec<(Timestamp, Apex)> = members
         .iter()
+        .filter(|(_, domain)| !domain.is_dropped())
         .map(|(apex, domain)| {
             let pool = facts.pools.get(&domain.pool);
             let at = pool.map_or(now, |pool| {

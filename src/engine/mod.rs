@@ -15,6 +15,7 @@
 //! here opens a socket, reads a file or decides what a mail domain looks like. Start reading at
 //! [`Engine`], then `writer`, then `plan`.
 
+mod act;
 mod change;
 mod commit;
 mod describe;
@@ -23,10 +24,12 @@ mod figures;
 mod handle;
 mod idempotency;
 mod job;
+mod life;
 mod load;
 mod plan;
 mod prepare;
 mod records;
+mod references;
 mod resign;
 mod restored;
 #[cfg(test)]
@@ -35,11 +38,13 @@ mod view;
 mod workers;
 mod writer;
 
+pub use act::Observation;
 pub use change::{
     Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Op, OpError, Outcome, Plan, Refusal,
+    Rotation, Word,
 };
 pub use handle::{Engine, EngineConfig, EngineThreads, ReadError};
 pub use load::StartError;
-pub use view::{Domain, DomainFilter, OperatorZone, Page, Pool, View};
+pub use view::{Domain, DomainFilter, OperatorZone, Page, Pool, Prospect, RoutingEntry, View};
 
-pub use crate::store::record::{AuditChange, AuditRecord, TokenRecord};
+pub use crate::store::record::{AuditChange, AuditRecord, Hold, TokenRecord};

@@ -4,18 +4,24 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::act::learnt;
 use super::commit::Publication;
 use super::describe;
-use super::facts::{DomainFacts, Facts, PoolFacts, Served, ZoneFacts, ancestors, newest};
+use super::facts::{
+    Adoption, DomainFacts, Facts, PoolFacts, PoolVersion, Served, ZoneFacts, ancestors, newest,
+};
 use super::idempotency::RememberedKeys;
 use super::job::Job;
+use super::life::{history_after, note_turn, turn_of};
 use super::plan::{DomainDraft, PoolDraft, ZoneDraft};
 use super::prepare::{Material, Prepared, written_serial};
 use crate::clock::Timestamp;
-use crate::lifecycle::LifecycleState;
+use crate::history::Lapse;
+use crate::lifecycle::{Fact, LifecycleState};
+use crate::mail::PoolSettings;
 use crate::store::record::{
     self, AuditChange, AuditRecord, DomainRecord, DsFact, Event, EventsRecord, OperatorZoneRecord,
-    PolicyAdoption, PoolRecord, TemplateRecord, ZoneFact,
+    PolicyAdoption, PoolRecord, PoolVersionRecord, TemplateRecord, ZoneFact,
 };
 use crate::store::{Batch, Space, meta};
 use crate::wire::{Apex, Serial};
@@ -75,7 +81,7 @@ impl Job {
         for (name, draft) in &self.planned.pools {
             match draft {
                 Some(draft) => {
-                    let record = draft.record(revision);
+                    let record = draft.record(revision, now);
                     batch.put_record(name.as_bytes(), &record);
                     if let Some(recipe) = &draft.recipe {
                         let template = TemplateRecord((*recipe.template.template).clone());
@@ -100,8 +106,12 @@ impl Job {
             match draft {
                 Some(draft) => {
                     if let Some(served) = self.served(apex, draft.served.as_ref()) {
-                        let facts = draft.facts(revision, served);
-                        batch.put_record(apex.as_wire(), &domain_record(&facts));
+                        let context = self.pool_of(facts, &draft.pool);
+                        let domain = draft.facts(revision, served, now, context);
+                        if domain.is_dropped() {
+                            drop_zone(batch, apex, facts);
+                        }
+                        batch.put_record(apex.as_wire(), &domain_record(&domain));
                     }
                 }
                 None => remove(batch, Space::Domain, apex, facts),
@@ -109,6 +119,9 @@ impl Job {
         }
         for prepared in self.made.0.values() {
             prepared.put(batch);
+        }
+        for (host, record) in &self.planned.hosts {
+            batch.put_record(host.as_bytes(), record);
         }
         let changes_intent = self.changes_intent();
         if let Some(id) = &self.change.id {
@@ -127,14 +140,28 @@ impl Job {
         made.or(now).cloned()
     }
 
+    /// Returns settings and policy of a pool as they will be.
+    fn pool_of<'f>(
+        &'f self,
+        facts: &'f Facts,
+        pool: &str,
+    ) -> Option<(&'f PoolSettings, Option<&'f Adoption>)> {
+        match self.planned.pools.get(pool) {
+            Some(draft) => draft
+                .as_ref()
+                .map(|draft| (&*draft.settings, draft.policy.as_ref())),
+            None => pool_and_policy(facts, pool),
+        }
+    }
+
     /// Returns what the audit log says of the change.
     fn audit(&self, facts: &Facts, revision: u64, at: Timestamp) -> AuditRecord {
         let effects = self.planned.plan.effects.iter();
         let changes = effects.map(|effect| AuditChange {
             op: effect.kind.to_owned(),
             subject: effect.subject.clone(),
-            before: describe::before(facts, &self.change.ops[effect.op]),
-            after: describe::after(&self.planned, &self.change.ops[effect.op]),
+            before: describe::before(facts, &self.change.ops[effect.op], effect),
+            after: describe::after(&self.planned, &self.change.ops[effect.op], effect),
         });
         AuditRecord {
             at,
@@ -159,7 +186,12 @@ impl Job {
     }
 
     /// Makes facts of the change.
-    pub(super) fn apply(&mut self, facts: &mut Facts, publication: &mut Publication) {
+    pub(super) fn apply(
+        &mut self,
+        facts: &mut Facts,
+        publication: &mut Publication,
+        now: Timestamp,
+    ) {
         let revision = facts.revision;
         let mut made = std::mem::take(&mut self.made.0);
         let mut gone = Vec::new();
@@ -168,7 +200,7 @@ impl Job {
                 gone.push(name);
                 continue;
             };
-            if let Some(pool) = draft.into_facts(revision) {
+            if let Some(pool) = draft.into_facts(revision, now) {
                 facts.put_pool(&name, pool);
             }
         }
@@ -189,6 +221,7 @@ impl Job {
             let Some(draft) = draft else {
                 facts.note_gone(&apex);
                 facts.remove_domain(&apex);
+                publication.routes.push((apex.clone(), None));
                 publication.withdrawn.push(apex);
                 continue;
             };
@@ -200,12 +233,28 @@ impl Job {
                 None => draft.served.clone(),
             };
             if let Some(served) = served {
-                facts.put_domain(apex, draft.facts(revision, served));
+                let context = pool_and_policy(facts, &draft.pool);
+                let domain = draft.facts(revision, served, now, context);
+                if domain.is_dropped() {
+                    publication.withdrawn.push(apex.clone());
+                }
+                let route = facts.route(&domain);
+                publication.routes.push((apex.clone(), Some(route)));
+                facts.put_domain(apex.clone(), domain);
+                facts.look_again(&apex, now);
             }
         }
         // After their domains: when those were due follows from how their pool is signed.
         for name in gone {
             facts.pools.remove(&name);
+            for state in LifecycleState::ALL {
+                facts.members.remove(&(Arc::clone(&name), state));
+            }
+        }
+        facts.hosts.append(&mut self.planned.hosts);
+        if self.planned.structural {
+            facts.find_references();
+            facts.look_again_at_all(now);
         }
     }
 }
@@ -238,23 +287,45 @@ impl Prepared {
 }
 
 impl PoolDraft {
+    /// Returns since when the pool is as it will be, and what it was before.
+    fn history(&self, now: Timestamp) -> (Timestamp, Vec<Lapse<Arc<PoolVersion>>>) {
+        match &self.old {
+            Some(old) => (now.max(old.since), history_after(old, now)),
+            None => (now, Vec::new()),
+        }
+    }
+
     /// Returns what is stored of the pool.
-    fn record(&self, revision: u64) -> PoolRecord {
+    fn record(&self, revision: u64, now: Timestamp) -> PoolRecord {
+        let (since, earlier) = self.history(now);
         let template = self.recipe.as_ref().map(|recipe| recipe.template.id);
         PoolRecord {
             revision,
             settings: self.settings.to_document().to_string(),
             template: template.expect("a plan that renders no template is refused"),
-            policy: self.policy.as_ref().map(|policy| PolicyAdoption {
-                revision: policy.revision,
-                text: policy.text.clone(),
-            }),
+            policy: self.policy.as_ref().map(adoption),
+            since,
+            earlier: earlier
+                .into_iter()
+                .map(|lapse| Lapse {
+                    what: PoolVersionRecord {
+                        settings: lapse.what.settings.to_document().to_string(),
+                        template: lapse.what.template.id,
+                        policy: lapse.what.policy.as_ref().map(adoption),
+                    },
+                    on: lapse.on,
+                    off: lapse.off,
+                })
+                .collect(),
         }
     }
 
     /// Returns what is known of the pool from now on.
-    fn into_facts(self, revision: u64) -> Option<PoolFacts> {
+    fn into_facts(self, revision: u64, now: Timestamp) -> Option<PoolFacts> {
+        let (since, earlier) = self.history(now);
         Some(PoolFacts {
+            since,
+            earlier,
             revision,
             recipe: self.recipe?,
             policy: self.policy,
@@ -309,8 +380,25 @@ impl ZoneDraft {
 
 impl DomainDraft {
     /// Returns what is known of the domain from now on.
-    fn facts(&self, revision: u64, served: Served) -> DomainFacts {
+    fn facts(
+        &self,
+        revision: u64,
+        served: Served,
+        now: Timestamp,
+        pool: Option<(&PoolSettings, Option<&Adoption>)>,
+    ) -> DomainFacts {
+        let mut life = self.life.clone();
+        if let (Some(life), Some((settings, policy))) = (&mut life, pool) {
+            let turn = turn_of(self.state, life, settings, policy);
+            note_turn(life, self.added, turn, now);
+            if self.inputs.is_some() {
+                life.content = Some((served.serial, None));
+            }
+        }
         DomainFacts {
+            added: self.added,
+            routed: self.routed.unwrap_or(revision),
+            life,
             pool: Arc::clone(&self.pool),
             state: self.state,
             fresh: self.fresh,
@@ -336,6 +424,39 @@ pub(super) fn domain_record(domain: &DomainFacts) -> DomainRecord {
         labels: rare.labels,
         extra: rare.extra,
         zone: zone_fact(&domain.served),
+        added: domain.added,
+        routed: domain.routed,
+        life: domain.life.clone(),
+    }
+}
+
+/// Returns what is stored of the adoption of a policy.
+fn adoption(policy: &Adoption) -> PolicyAdoption {
+    PolicyAdoption {
+        revision: policy.revision,
+        text: policy.text.clone(),
+    }
+}
+
+/// Returns settings and policy of a pool.
+fn pool_and_policy<'f>(
+    facts: &'f Facts,
+    pool: &str,
+) -> Option<(&'f PoolSettings, Option<&'f Adoption>)> {
+    let pool = facts.pools.get(pool)?;
+    Some((&*pool.recipe.settings, pool.policy.as_ref()))
+}
+
+/// Stores what a domain has learnt of the outside.
+pub(super) fn put_learnt(
+    batch: &mut Batch,
+    facts: &Facts,
+    apex: &Apex,
+    learns: &[(Fact, Timestamp)],
+) {
+    if let Some(domain) = facts.domains.get(apex) {
+        let domain = learnt(domain, learns);
+        batch.put_record(apex.as_wire(), &domain_record(&domain));
     }
 }
 
@@ -365,6 +486,15 @@ pub(super) fn put_renewed_fact(batch: &mut Batch, facts: &Facts, prepared: &Prep
         let draft = ZoneDraft::of(zone, 0);
         let record = draft.record(apex, zone.revision, &prepared.served);
         batch.put_record(apex.as_wire(), &record);
+    }
+}
+
+/// Deletes the signatures and the keys of a zone that is served no more.
+fn drop_zone(batch: &mut Batch, apex: &Apex, facts: &Facts) {
+    batch.delete(Space::Key, apex.as_wire());
+    if let Some(served) = facts.served(apex) {
+        let key = record::signed_zone_key(apex, served.version);
+        batch.delete(Space::SignedZone, &key);
     }
 }
 

@@ -36,7 +36,13 @@ pub(super) fn sign_again(
     let names: Vec<Apex> = facts
         .zones
         .keys()
-        .chain(facts.domains.keys())
+        .chain(
+            facts
+                .domains
+                .iter()
+                .filter(|(_, domain)| !domain.is_dropped())
+                .map(|(apex, _)| apex),
+        )
         .cloned()
         .collect();
     tracing::info!(
@@ -89,6 +95,10 @@ pub(super) fn sign_again(
     let mut batch = Batch::new();
     meta::REVISION.put(&mut batch, &loaded.facts.revision);
     meta::RESTORED.delete(&mut batch);
+    // What was promised after the backup was taken is not known: nothing is withdrawn for a while
+    // (K28).
+    meta::RECOVERING.put(&mut batch, &now);
+    loaded.facts.recovering = Some(now);
     workshop.store.commit(&batch)?;
     Ok(())
 }

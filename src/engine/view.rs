@@ -5,10 +5,14 @@ use std::ops::Bound;
 use std::sync::{Arc, RwLockReadGuard};
 
 use super::facts::{DomainFacts, Facts, PoolFacts, Served, ZoneFacts};
+use super::life::policy_form;
 use crate::clock::Timestamp;
 use crate::dnssec::Ds;
-use crate::lifecycle::LifecycleState;
-use crate::mail::PoolSettings;
+use crate::lifecycle::{
+    self, Condition, DsSeen, HandedOut, LifecycleState, Next, Observed, Suspension, WaitingFor,
+};
+use crate::mail::{PolicyForm, PoolSettings, Route};
+use crate::store::record::{Hold, ShownPolicy};
 use crate::wire::{Apex, Serial};
 use crate::zone::{RelativeRrset, ZoneData};
 
@@ -20,6 +24,8 @@ use crate::zone::{RelativeRrset, ZoneData};
 pub struct View<'e> {
     /// The facts.
     facts: RwLockReadGuard<'e, Facts>,
+    /// The moment at which they are looked at.
+    now: Timestamp,
 }
 
 /// A pool, as the API shows it.
@@ -66,6 +72,50 @@ pub struct Domain {
     pub earliest_expiration: Timestamp,
     /// What the parent must be told.
     pub ds: Vec<Ds>,
+    /// When it was added.
+    pub added: Timestamp,
+    /// What its mail hosts may accept.
+    pub route: Route,
+    /// The revision at which that changed last.
+    pub routed: u64,
+    /// Which MTA-STS policy its policy hosts are to serve; `None` for none any more.
+    pub policy_form: Option<PolicyForm>,
+    /// Whether it takes no mail for a while.
+    pub suspension: Option<Suspension>,
+    /// Whether no step may withdraw anything.
+    pub hold: Option<Hold>,
+    /// Its hand-outs, if an address was ever given out.
+    pub handed_out: Option<HandedOut>,
+    /// What the world showed of it.
+    pub observed: Observed,
+    /// Since when its zone is served no more.
+    pub dropped: Option<Timestamp>,
+}
+
+/// What comes next in a domain's life, and what is known of it.
+#[derive(Clone, Debug)]
+pub struct Prospect {
+    /// The step that comes next, and what it waits for.
+    pub next: Option<Next>,
+    /// What is known of the domain.
+    pub conditions: Vec<Condition>,
+    /// What the next hand-out waits for, for an active domain.
+    pub hand_out_waits: Vec<WaitingFor>,
+    /// The id of the MTA-STS policy whose text is to be served.
+    pub policy_wanted: Option<String>,
+    /// The id of the MTA-STS policy that the TXT shows.
+    pub policy_shown: Option<String>,
+}
+
+/// What mail hosts may accept for one domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingEntry {
+    /// The domain.
+    pub name: Apex,
+    /// What is accepted.
+    pub route: Route,
+    /// The revision at which that changed last.
+    pub revision: u64,
 }
 
 /// One of the operator's own zones, as the API shows it.
@@ -105,8 +155,8 @@ pub struct Page<T> {
 
 impl<'e> View<'e> {
     /// Holds the facts still.
-    pub(super) fn new(facts: RwLockReadGuard<'e, Facts>) -> Self {
-        Self { facts }
+    pub(super) fn new(facts: RwLockReadGuard<'e, Facts>, now: Timestamp) -> Self {
+        Self { facts, now }
     }
 
     /// Returns how many changes of intent were accepted.
@@ -126,10 +176,71 @@ impl<'e> View<'e> {
         pools.map(|(name, pool)| show_pool(name, pool)).collect()
     }
 
+    /// Returns what comes next in a domain's life, and what is known of it.
+    pub fn prospect(&self, name: &Apex) -> Option<Prospect> {
+        let domain = self.facts.domains.get(name)?;
+        let circumstances = self.facts.circumstances(name, domain)?;
+        let situation = circumstances.situation();
+        let book = &self.facts.judgement.book;
+        let is_active = domain.state == LifecycleState::Active;
+        Some(Prospect {
+            next: lifecycle::next(&situation, self.now, book),
+            conditions: lifecycle::conditions(&situation, self.now, book),
+            hand_out_waits: if is_active {
+                lifecycle::hand_out_waits(&situation, self.now, book)
+            } else {
+                Vec::new()
+            },
+            policy_wanted: situation.policy.wanted.map(str::to_owned),
+            policy_shown: situation.policy.shown.map(str::to_owned),
+        })
+    }
+
+    /// Returns what mail hosts may accept for the domains behind `after`, whose routing changed after
+    /// revision `since`.
+    pub fn routing(&self, since: u64, after: Option<&Apex>, limit: usize) -> Page<RoutingEntry> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let behind = self.facts.domains.range((from, Bound::Unbounded));
+        let mut changed = behind.filter(|(_, domain)| domain.routed > since || since == 0);
+        let items: Vec<RoutingEntry> = changed
+            .by_ref()
+            .take(limit)
+            .map(|(name, domain)| RoutingEntry {
+                name: name.clone(),
+                route: self.facts.route(domain),
+                revision: domain.routed,
+            })
+            .collect();
+        let more = changed.next().is_some();
+        let last = items.last().map(|entry| entry.name.clone());
+        Page {
+            next: last.filter(|_| more),
+            items,
+        }
+    }
+
+    /// Returns until when nothing is withdrawn because the store was restored (K28), and the domains
+    /// whose DS at the parent was seen to match none of their keys.
+    pub fn recovering(&self) -> Option<(Timestamp, Vec<Apex>)> {
+        let until = self.facts.recovering_until()?;
+        if until <= self.now {
+            return None;
+        }
+        let domains = self.facts.domains.iter();
+        let bogus = domains.filter(|(_, domain)| {
+            let ds = domain
+                .life
+                .as_ref()
+                .and_then(|life| life.observed.ds.as_ref());
+            ds.is_some_and(|ds| ds.what == DsSeen::Foreign)
+        });
+        Some((until, bogus.map(|(name, _)| name.clone()).collect()))
+    }
+
     /// Returns a domain.
     pub fn domain(&self, name: &Apex) -> Option<Domain> {
         let domain = self.facts.domains.get(name)?;
-        Some(show_domain(name, domain))
+        Some(show_domain(&self.facts, name, domain))
     }
 
     /// Returns up to `limit` domains behind `after` that pass the filter, in canonical order of
@@ -146,7 +257,7 @@ impl<'e> View<'e> {
         let items: Vec<Domain> = wanted
             .by_ref()
             .take(limit)
-            .map(|(name, domain)| show_domain(name, domain))
+            .map(|(name, domain)| show_domain(&self.facts, name, domain))
             .collect();
         let more = wanted.next().is_some();
         let next = items.last().filter(|_| more).map(|last| last.name.clone());
@@ -168,6 +279,12 @@ impl<'e> View<'e> {
     pub fn zones(&self) -> Vec<OperatorZone> {
         let zones = self.facts.zones.iter();
         zones.map(|(apex, zone)| show_zone(apex, zone)).collect()
+    }
+
+    /// Returns when which domain is looked at again.
+    #[cfg(test)]
+    pub(super) fn wakes(&self) -> Vec<(Timestamp, Apex)> {
+        self.facts.wake.iter().cloned().collect()
     }
 
     /// Returns which signed zone serves a name.
@@ -216,8 +333,11 @@ fn show_pool(name: &Arc<str>, pool: &PoolFacts) -> Pool {
 }
 
 /// Returns what the API shows of a domain.
-fn show_domain(name: &Apex, domain: &DomainFacts) -> Domain {
+fn show_domain(facts: &Facts, name: &Apex, domain: &DomainFacts) -> Domain {
     let rare = domain.rare.as_deref().cloned().unwrap_or_default();
+    let life = domain.life.as_deref();
+    let gone = life.is_some_and(|life| life.policy == ShownPolicy::Gone);
+    let dropped = life.and_then(|life| life.dropped);
     Domain {
         name: name.clone(),
         pool: Arc::clone(&domain.pool),
@@ -232,6 +352,15 @@ fn show_domain(name: &Apex, domain: &DomainFacts) -> Domain {
         serial: domain.served.serial,
         earliest_expiration: domain.served.earliest_expiration,
         ds: domain.served.ds.to_vec(),
+        added: domain.added,
+        route: facts.route(domain),
+        routed: domain.routed,
+        policy_form: (!gone && dropped.is_none()).then(|| policy_form(domain.state)),
+        suspension: life.and_then(|life| life.suspension.clone()),
+        hold: life.and_then(|life| life.hold.clone()),
+        handed_out: life.and_then(|life| life.handed_out),
+        observed: life.map(|life| life.observed.clone()).unwrap_or_default(),
+        dropped,
     }
 }
 

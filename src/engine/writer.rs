@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError, RwLockReadGuard};
 use std::time::Duration;
 
+use super::act::{Acts, Observation};
 use super::facts::Facts;
 use super::handle::Shared;
 use super::idempotency::RememberedKeys;
@@ -16,6 +17,7 @@ use super::workers::{Chunk, ChunkDone, Urgency, Workers};
 use super::{Change, OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
 use crate::dnssec::ClockGuard;
+use crate::mail::RoutingPublisher;
 use crate::wire::Apex;
 use crate::zone::{TemplateId, ZonePublisher};
 
@@ -26,6 +28,8 @@ pub(super) enum Message {
     Change(Box<Change>, Answer),
     /// Zones are prepared.
     Prepared(ChunkDone),
+    /// Something was seen of domains.
+    Observed(Vec<Observation>),
     /// What is due is wanted now; answered when nothing is.
     Tick(Sender<()>),
     /// The end.
@@ -55,6 +59,10 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     /// What it is told.
     pub(super) messages: Receiver<Message>,
+    /// What it does by itself.
+    pub(super) acts: Acts,
+    /// Where mail hosts learn what they may accept.
+    pub(super) routes: RoutingPublisher,
     /// Who prepares zones.
     pub(super) workers: Workers,
     /// Where zones are served.
@@ -131,6 +139,7 @@ impl Writer {
                 match message {
                     Message::Change(change, answer) => self.accept(change, answer),
                     Message::Prepared(done) => self.take(done),
+                    Message::Observed(observations) => self.learn(observations),
                     Message::Tick(done) => self.tickers.push(done),
                     Message::Stop => stop = true,
                 }
@@ -139,7 +148,9 @@ impl Writer {
                 break;
             }
             self.renew_due();
+            self.act_on_due();
             self.commit_round();
+            self.act_on_due();
             self.release_tickers();
         }
         self.end();
@@ -389,7 +400,8 @@ impl Writer {
 
     /// Tells those who wait for it that nothing is due.
     fn release_tickers(&mut self) {
-        if self.ready.is_empty() && self.renewals.is_idle() {
+        let idle = self.ready.is_empty() && self.acts.learnt.is_empty() && !self.is_acting();
+        if idle && self.renewals.is_idle() {
             for ticker in self.tickers.drain(..) {
                 // Who has gone away does not need to know.
                 let _ = ticker.send(());
@@ -430,7 +442,7 @@ struct Work {
     /// On which facts that was planned.
     planned_on: u64,
     /// What was rendered for its pools.
-    recipes: BTreeMap<Arc<str>, Arc<super::facts::Recipe>>,
+    recipes: plan::Recipes,
 }
 
 /// Answers a caller, who may have gone away: what is done is done.

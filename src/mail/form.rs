@@ -57,3 +57,10 @@ impl Form {
         hosts: HostsForm::Gone,
     };
 }
+
+impl Default for Form {
+    /// The live one.
+    fn default() -> Self {
+        Self::LIVE
+    }
+}

@@ -34,6 +34,10 @@ pub const GONE_SERIAL: MetaKey<Serial> = MetaKey::new("gone_serial");
 /// Whoever raises them removes it in the same batch.
 pub const RESTORED: MetaKey<Restored> = MetaKey::new("restored");
 
+/// Since when a store is recovering that a backup filled: what it has forgotten may still be
+/// promised to the world, so that nothing is withdrawn for a while (K28).
+pub const RECOVERING: MetaKey<Timestamp> = MetaKey::new("recovering");
+
 /// Says that a backup is being read in: the store is not whole.
 pub const RESTORING: MetaKey<Restored> = MetaKey::new("restoring");
 

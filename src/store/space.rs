@@ -27,11 +27,13 @@ pub enum Space {
     Idempotency,
     /// Credentials of the API, by id.
     Token,
+    /// Mail hosts, by name.
+    Host,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Meta,
         Self::Pool,
         Self::Domain,
@@ -43,6 +45,7 @@ impl Space {
         Self::Audit,
         Self::Idempotency,
         Self::Token,
+        Self::Host,
     ];
 
     /// Returns the name under which the space is stored; it never changes.
@@ -59,6 +62,7 @@ impl Space {
             Self::Audit => "audit",
             Self::Idempotency => "idempotency",
             Self::Token => "token",
+            Self::Host => "host",
         }
     }
 

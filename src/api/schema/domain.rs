@@ -57,8 +57,55 @@ pub(super) struct Domain {
     conditions: Option<Vec<Condition>>,
     /// The step it is on the way to.
     next: Option<Next>,
+    /// When it was added.
+    added: Option<String>,
+    /// What its mail hosts may accept: `accept`, `later`, `never` or `gone`.
+    routing: Option<String>,
+    /// The suspension, while it takes no mail.
+    suspended: Option<Suspended>,
+    /// The hold, while no step may withdraw anything.
+    hold: Option<Hold>,
+    /// Its hand-outs, if an address was ever given out.
+    handed_out: Option<HandedOut>,
+    /// What the next hand-out waits for.
+    hand_out_waits: Option<Vec<WaitingFor>>,
+    /// Since when its zone is served no more.
+    dropped: Option<String>,
     /// The revision of its last change.
     revision: u64,
+}
+
+/// A domain that takes no mail for a while.
+#[derive(ToSchema)]
+pub(super) struct Suspended {
+    /// What its mail is answered: `later` or `never`.
+    answer: String,
+    /// Since when.
+    since: String,
+    /// When it ends by itself.
+    until: Option<String>,
+    /// Why.
+    reason: String,
+}
+
+/// A domain of which no step may withdraw anything.
+#[derive(ToSchema)]
+pub(super) struct Hold {
+    /// Since when.
+    since: String,
+    /// Why.
+    reason: String,
+}
+
+/// The hand-outs of a domain.
+#[derive(ToSchema)]
+pub(super) struct HandedOut {
+    /// When first.
+    first: String,
+    /// When last.
+    last: String,
+    /// How often.
+    count: u64,
 }
 
 /// Something that holds of a domain, or not.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::draft::{Draft, check_match};
 use crate::engine::{IfMatch, Refusal};
-use crate::lifecycle::{LifecycleState, WaitingFor};
+use crate::lifecycle::{self, Force};
 use crate::mail::Target;
 use crate::wire::{Apex, Name};
 
@@ -20,24 +20,13 @@ impl Draft<'_> {
         self.check_domain_match(name, if_match)?;
         let draft = self.edit_domain(name, at)?;
         let text = name.to_api_text();
-        // What the parent says is unknown while nothing watches: only the operator's word that the
-        // name was never delegated, and a state in which nothing was handed out, speak for it (I8).
-        let harmless = match draft.state {
-            LifecycleState::Released => true,
-            LifecycleState::Standby => draft.fresh,
-            LifecycleState::Active | LifecycleState::Draining | LifecycleState::Retired => false,
-        };
-        if !harmless && !force {
+        let force = if force { Force::Yes } else { Force::No };
+        let circumstances = self.circumstances(name, &draft)?;
+        let book = &self.facts.judgement.book;
+        if let Err(wait) = lifecycle::deletion(&circumstances.situation(), force, book) {
             return Err(Refusal::TooEarly {
                 not_before: None,
-                waiting_for: vec![WaitingFor {
-                    rule: "I8",
-                    what: format!(
-                        "it is not known that no parent server delegates {text} to this server; \
-                         force deletes it all the same"
-                    ),
-                    not_before: None,
-                }],
+                waiting_for: vec![wait],
             });
         }
         if let Some(user) = self.pool_with_host_in(name) {

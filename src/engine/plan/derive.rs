@@ -4,6 +4,7 @@ use super::Context;
 use super::draft::{Draft, below};
 use crate::dnssec::SigningPolicy;
 use crate::engine::Refusal;
+use crate::lifecycle::LifecycleState;
 use crate::mail::{self, OperatorZone};
 use crate::wire::{Apex, Rtype};
 use crate::zone::{RelativeRrset, Rrset};
@@ -76,10 +77,16 @@ pub(super) fn content(
 /// ever served unsigned that a cache could hold (T0.3).
 fn delegations(draft: &Draft<'_>, apex: &Apex, context: &Context<'_>) -> Option<Vec<Rrset>> {
     let kept = below(&draft.facts.domains, apex)
-        .filter(|(name, _)| !draft.domains.contains_key(*name))
+        .filter(|(name, domain)| {
+            !draft.domains.contains_key(*name) && domain.state != LifecycleState::Released
+        })
         .map(|(name, domain)| (name, &domain.pool, Some(&domain.served)));
     let drafted = below(&draft.domains, apex).filter_map(|(name, domain)| {
         let domain = domain.as_ref()?;
+        // Given up: the delegation goes first, the zone last (RFC 6781, section 4.3.3).
+        if domain.state == LifecycleState::Released {
+            return None;
+        }
         let served = domain.served.as_ref().or_else(|| {
             let inputs = domain.inputs.as_ref()?;
             context.prepared.made_from(name, inputs)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::draft::{DomainDraft, Draft, check_match};
 use crate::document::Fault;
 use crate::engine::{AddDomain, Op, Refusal};
-use crate::lifecycle::{self, Force, LifecycleState, Readiness, Step};
-use crate::mail::{self, PoolSettings, Secured};
+use crate::lifecycle::LifecycleState;
+use crate::mail;
 use crate::wire::Apex;
 
 /// The longest name there is (RFC 1035, section 2.3.4).
@@ -76,6 +76,9 @@ impl Draft<'_> {
             rare: rare.boxed(),
             served: None,
             inputs: None,
+            added: self.now,
+            routed: None,
+            life: None,
         };
         self.domains.insert(name.clone(), Some(draft));
         let what = format!("joins the pool {} as standby", add.pool);
@@ -174,53 +177,6 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Moves a domain to another state of its life.
-    pub(super) fn transition(
-        &mut self,
-        at: usize,
-        name: &Apex,
-        to: LifecycleState,
-        force: bool,
-        reason: Option<&str>,
-    ) -> Result<(), Refusal> {
-        let mut draft = self.edit_domain(name, at)?;
-        if force && reason.is_none_or(|reason| reason.trim().is_empty()) {
-            return Err(Refusal::Invalid(vec![Fault::new(
-                "/reason",
-                "expected a reason beside force, found none",
-            )]));
-        }
-        let Some(settings) = self.settings(&draft.pool) else {
-            return Err(Refusal::NotFound {
-                kind: "pool",
-                name: draft.pool.to_string(),
-            });
-        };
-        let force = if force { Force::Yes } else { Force::No };
-        let step = lifecycle::transition(draft.state, to, readiness(settings), force);
-        match step {
-            Ok(Step::None) => return Ok(()),
-            Ok(Step::Now) => {}
-            Err(lifecycle::Refused::Impossible(why)) => return Err(Refusal::Conflict(why)),
-            Err(lifecycle::Refused::TooEarly(waiting_for)) => {
-                let moments = waiting_for.iter().map(|rule| rule.not_before);
-                // One unknown moment makes the whole unknown.
-                let not_before = moments.collect::<Option<Vec<_>>>();
-                return Err(Refusal::TooEarly {
-                    not_before: not_before.and_then(|moments| moments.into_iter().max()),
-                    waiting_for,
-                });
-            }
-        }
-        let what = format!("{} becomes {to}", draft.state);
-        draft.state = to;
-        draft.since = self.now;
-        draft.revision = None;
-        self.domains.insert(name.clone(), Some(draft));
-        self.effect(at, "transition", name.to_api_text(), what);
-        Ok(())
-    }
-
     /// Checks an `If-Match` against a domain.
     pub(super) fn check_domain_match(
         &self,
@@ -233,15 +189,5 @@ impl Draft<'_> {
             || format!("the domain {}", name.to_api_text()),
             revision,
         )
-    }
-}
-
-/// Returns what a pool wants to be sure of before a domain becomes active.
-fn readiness(settings: &PoolSettings) -> Readiness {
-    let wanted = settings.readiness();
-    Readiness {
-        delegated: wanted.delegated,
-        secured: wanted.secured != Secured::No,
-        mail_ready: wanted.mail_ready,
     }
 }

@@ -9,10 +9,12 @@ use crate::clock::Timestamp;
 use crate::engine::facts::{
     Adoption, DomainFacts, Facts, PoolFacts, Rare, Recipe, Served, ZoneFacts, ancestors,
 };
+use crate::engine::life::Life;
 use crate::engine::prepare::ZoneInputs;
-use crate::engine::{Change, Effect, IfMatch, OpError, Plan, Refusal};
+use crate::engine::{Change, Effect, IfMatch, OpError, Plan, Refusal, Rotation};
 use crate::lifecycle::LifecycleState;
 use crate::mail::{Holder, Hosted, PoolSettings};
+use crate::store::record::HostRecord;
 use crate::wire::{Apex, Name};
 use crate::zone::RelativeRrset;
 
@@ -31,6 +33,8 @@ pub(in crate::engine) struct Draft<'f> {
     pub(super) zones: BTreeMap<Apex, Option<ZoneDraft>>,
     /// The domains that change.
     pub(super) domains: BTreeMap<Apex, Option<DomainDraft>>,
+    /// The mail hosts of which something is said.
+    pub(super) hosts: BTreeMap<String, HostRecord>,
     /// What is told of the change.
     plan: Plan,
     /// What else than the number of domains asks for a word of the caller.
@@ -54,6 +58,8 @@ pub(in crate::engine) struct PoolDraft {
     pub(in crate::engine) recipe: Option<Arc<Recipe>>,
     /// When its MTA-STS policy was adopted, if it has one.
     pub(in crate::engine) policy: Option<Adoption>,
+    /// The pool as it is.
+    pub(in crate::engine) old: Option<PoolFacts>,
 }
 
 /// One of the operator's zones as it will be.
@@ -92,6 +98,12 @@ pub(in crate::engine) struct DomainDraft {
     pub(in crate::engine) served: Option<Served>,
     /// What the zone is made from, if it must be made anew.
     pub(in crate::engine) inputs: Option<ZoneInputs>,
+    /// When it was added.
+    pub(in crate::engine) added: Timestamp,
+    /// The revision at which its routing changed last; `None` for that of this change.
+    pub(in crate::engine) routed: Option<u64>,
+    /// What a plain domain does not have.
+    pub(in crate::engine) life: Option<Box<Life>>,
 }
 
 impl<'f> Draft<'f> {
@@ -104,6 +116,7 @@ impl<'f> Draft<'f> {
             pools: BTreeMap::new(),
             zones: BTreeMap::new(),
             domains: BTreeMap::new(),
+            hosts: BTreeMap::new(),
             plan: Plan::default(),
             because: Vec::new(),
             touched: 0,
@@ -119,12 +132,30 @@ impl<'f> Draft<'f> {
 
     /// Notes what a step does.
     pub(super) fn effect(&mut self, op: usize, kind: &'static str, subject: String, what: String) {
+        self.effect_because(op, kind, subject, what, Vec::new());
+    }
+
+    /// Notes what a step does, and which rules and facts allow it.
+    pub(super) fn effect_because(
+        &mut self,
+        op: usize,
+        kind: &'static str,
+        subject: String,
+        what: String,
+        because: Vec<String>,
+    ) {
         self.plan.effects.push(Effect {
             op,
             kind,
             subject,
             what,
+            because,
         });
+    }
+
+    /// Notes what a rotation does.
+    pub(super) fn set_rotation(&mut self, rotation: Rotation) {
+        self.plan.rotation = Some(rotation);
     }
 
     /// Notes a word of warning.
@@ -193,6 +224,7 @@ impl<'f> Draft<'f> {
             pools: self.pools,
             zones: self.zones,
             domains: self.domains,
+            hosts: self.hosts,
             waits_for_keys: self.waits_for_keys,
         })
     }
@@ -342,7 +374,17 @@ impl DomainDraft {
             rare: domain.rare.clone(),
             served: Some(domain.served.clone()),
             inputs: None,
+            added: domain.added,
+            routed: Some(domain.routed),
+            life: domain.life.clone(),
         }
+    }
+
+    /// Returns whether its zone will be served no more.
+    pub(in crate::engine) fn is_dropped(&self) -> bool {
+        self.life
+            .as_ref()
+            .is_some_and(|life| life.dropped.is_some())
     }
 
     /// Returns the RRsets that the operator gave this domain alone.
@@ -372,6 +414,7 @@ impl PoolDraft {
             settings,
             recipe: None,
             policy: old.and_then(|old| old.policy.clone()),
+            old: old.cloned(),
         }
     }
 }

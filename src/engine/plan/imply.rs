@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{DomainDraft, Draft, PoolDraft, ZoneDraft};
+use super::lives::shows_otherwise;
 use super::{Context, derive};
 use crate::dnssec::SigningPolicy;
 use crate::document::Fault;
 use crate::engine::Refusal;
 use crate::engine::facts::{Adoption, Facts, Recipe, SharedTemplate, ZoneFacts};
+use crate::engine::life::shown_id;
 use crate::engine::prepare::{Material, ZoneInputs};
-use crate::mail::{self, OperatorZone, PoolFault, PoolSettings};
+use crate::mail::{self, Form, OperatorZone, PolicyForm, PoolFault, PoolSettings};
+use crate::store::record::ShownPolicy;
 use crate::wire::{Apex, Name, Rtype, Serial};
 use crate::zone::RelativeRrset;
 
@@ -19,7 +22,7 @@ impl Draft<'_> {
     pub(super) fn imply(&mut self, context: &mut Context<'_>) {
         self.render_pools(context);
         self.follow_pools();
-        self.make_domains();
+        self.make_domains(context);
         let structural = !self.pools.is_empty() || !self.zones.is_empty();
         if structural {
             self.check_objects();
@@ -38,9 +41,10 @@ impl Draft<'_> {
             let at = draft.op;
             match self.render(&name, &mut draft, context) {
                 Ok(recipe) => {
-                    context
-                        .recipes
-                        .insert(Arc::clone(&name), Arc::clone(&recipe));
+                    context.recipes.insert(
+                        (Arc::clone(&name), Form::LIVE, live_id(&draft)),
+                        Arc::clone(&recipe),
+                    );
                     self.warn_of_pool(&name, &recipe);
                     draft.recipe = Some(recipe);
                     self.pools.insert(name, Some(draft));
@@ -58,7 +62,7 @@ impl Draft<'_> {
         context: &Context<'_>,
     ) -> Result<Arc<Recipe>, Vec<Fault>> {
         // A policy keeps its id for as long as its text stands (RFC 8461, section 3.1).
-        let text = mail::policy_text(&draft.settings);
+        let text = mail::policy_text(&draft.settings, PolicyForm::Live);
         let kept = draft.policy.take();
         draft.policy = text.map(|text| match kept {
             Some(kept) if kept.text == text => kept,
@@ -67,7 +71,8 @@ impl Draft<'_> {
                 text,
             },
         });
-        if let Some(made) = context.recipes.get(name)
+        let key = (Arc::clone(name), Form::LIVE, live_id(draft));
+        if let Some(made) = context.recipes.get(&key)
             && *made.settings == *draft.settings
         {
             return Ok(Arc::clone(made));
@@ -80,7 +85,7 @@ impl Draft<'_> {
             signing.refresh,
         );
         let id = draft.policy.as_ref().map(Adoption::id);
-        let template = mail::render(&draft.settings, id.as_deref());
+        let template = mail::render(&draft.settings, Form::LIVE, id.as_deref());
         match (template, signing) {
             (Ok(template), Ok(signing)) => Ok(Arc::new(Recipe {
                 settings: Arc::clone(&draft.settings),
@@ -144,25 +149,32 @@ impl Draft<'_> {
     }
 
     /// Says what each domain that changes is made from.
-    fn make_domains(&mut self) {
+    fn make_domains(&mut self, context: &mut Context<'_>) {
         let mut clashes = Vec::new();
         let made: Vec<Option<ZoneInputs>> = self
             .domains
             .iter()
             .map(|(name, draft)| {
                 let draft = draft.as_ref()?;
-                let recipe = self.recipe(&draft.pool)?;
-                if !self.is_made_anew(name, draft, recipe) {
+                let live = self.recipe(&draft.pool)?;
+                if draft.is_dropped() || !self.is_made_anew(name, draft, live) {
                     return None;
                 }
-                if let Some(clash) = clash(recipe, draft.extra()) {
+                let recipe = match self.recipe_in_form(draft, live, context) {
+                    Ok(recipe) => recipe,
+                    Err(faults) => {
+                        clashes.push((draft.op, Refusal::Invalid(faults)));
+                        return None;
+                    }
+                };
+                if let Some(clash) = clash(&recipe, draft.extra()) {
                     let why = format!("{} has {clash}", name.to_api_text());
                     clashes.push((draft.op, Refusal::Conflict(why)));
                 }
                 Some(ZoneInputs {
                     base: draft.served.as_ref().map(|served| served.version),
                     material: Material::Domain {
-                        recipe: Arc::clone(recipe),
+                        recipe,
                         extra: draft.extra().to_vec(),
                     },
                 })
@@ -183,8 +195,45 @@ impl Draft<'_> {
         self.facts.domains.get(name).is_none_or(|domain| {
             let old = self.facts.pools.get(&domain.pool);
             let same = old.is_some_and(|old| old.recipe.makes_the_same(recipe));
-            !same || domain.extra() != draft.extra()
+            !same || domain.extra() != draft.extra() || shows_otherwise(domain, draft)
         })
+    }
+
+    /// Returns what a domain's zone is made from in the form that it has; `live` is its pool's own.
+    fn recipe_in_form(
+        &self,
+        draft: &DomainDraft,
+        live: &Arc<Recipe>,
+        context: &mut Context<'_>,
+    ) -> Result<Arc<Recipe>, Vec<Fault>> {
+        let Some(life) = &draft.life else {
+            return Ok(Arc::clone(live));
+        };
+        if life.form == Form::LIVE && life.policy == ShownPolicy::Pool {
+            return Ok(Arc::clone(live));
+        }
+        let policy = match self.pools.get(&draft.pool) {
+            Some(pool) => pool.as_ref().and_then(|pool| pool.policy.as_ref()),
+            None => {
+                let pool = self.facts.pools.get(&draft.pool);
+                pool.and_then(|pool| pool.policy.as_ref())
+            }
+        };
+        let (id, _) = shown_id(&life.policy, &live.settings, policy);
+        let key = (Arc::clone(&draft.pool), life.form, id);
+        if let Some(made) = context.recipes.get(&key)
+            && *made.settings == *live.settings
+        {
+            return Ok(Arc::clone(made));
+        }
+        let template = mail::render(&live.settings, life.form, key.2.as_deref())?;
+        let recipe = Arc::new(Recipe {
+            settings: Arc::clone(&live.settings),
+            template: SharedTemplate::new(template),
+            signing: live.signing.clone(),
+        });
+        context.recipes.insert(key, Arc::clone(&recipe));
+        Ok(recipe)
     }
 
     /// Refuses what breaks mail between pools, zones and domains.
@@ -356,6 +405,11 @@ impl Draft<'_> {
         let itself = self.zones.get(apex).and_then(Option::as_ref);
         itself.map_or_else(|| self.first_step(), |draft| draft.op)
     }
+}
+
+/// Returns the id of the policy that a pool's live domains announce.
+fn live_id(draft: &PoolDraft) -> Option<String> {
+    draft.policy.as_ref().map(Adoption::id)
 }
 
 /// Returns the SOA RRset among an operator's records.

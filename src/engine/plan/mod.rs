@@ -10,6 +10,7 @@ mod derive;
 mod domains;
 mod draft;
 mod imply;
+mod lives;
 mod pools;
 mod rrsets;
 mod zones;
@@ -18,11 +19,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub(super) use draft::{DomainDraft, Draft, PoolDraft, ZoneDraft};
+pub(super) use lives::boxed;
 
 use super::facts::{Facts, Recipe, Served};
 use super::prepare::ZoneInputs;
 use super::{Change, Op, OpError, Plan, Refusal};
 use crate::clock::Timestamp;
+use crate::document::Fault;
+use crate::lifecycle::Suspension;
+use crate::mail::Form;
+use crate::store::record::{Hold, HostRecord};
 use crate::wire::Apex;
 
 /// What a plan depends on beside facts and change.
@@ -34,10 +40,13 @@ pub(super) struct Context<'c> {
     /// planned, so that a plan made again renders the same.
     pub(super) revision: u64,
     /// What was rendered for pools in earlier plans of the change.
-    pub(super) recipes: &'c mut BTreeMap<Arc<str>, Arc<Recipe>>,
+    pub(super) recipes: &'c mut Recipes,
     /// The zones that were prepared for the change already.
     pub(super) prepared: &'c dyn Preparations,
 }
+
+/// What was rendered for a change: by pool, form and id of the MTA-STS policy.
+pub(super) type Recipes = BTreeMap<(Arc<str>, Form, Option<String>), Arc<Recipe>>;
 
 /// Knows which zones were prepared for a change.
 pub(super) trait Preparations: std::fmt::Debug {
@@ -56,6 +65,8 @@ pub(super) struct Planned {
     pub(super) zones: BTreeMap<Apex, Option<ZoneDraft>>,
     /// The domains that change; `None` for one that goes.
     pub(super) domains: BTreeMap<Apex, Option<DomainDraft>>,
+    /// The mail hosts of which something is said.
+    pub(super) hosts: BTreeMap<String, HostRecord>,
     /// Whether derived records could not be made yet, because keys of new domains are missing.
     pub(super) waits_for_keys: bool,
     /// Whether pools or zones are concerned, so that no other change may be committed with it.
@@ -136,6 +147,72 @@ impl Draft<'_> {
                 self.check_domain_match(name, *if_match)?;
                 self.transition(at, name, *to, *force, change.reason.as_deref())
             }
+            Op::Suspend {
+                name,
+                answer,
+                until,
+                if_match,
+            } => {
+                self.check_domain_match(name, *if_match)?;
+                let suspension = Suspension {
+                    answer: *answer,
+                    since: self.now,
+                    until: *until,
+                    reason: change.reason.clone().unwrap_or_default(),
+                };
+                self.suspend(at, name, suspension)
+            }
+            Op::Resume { name, if_match } => {
+                self.check_domain_match(name, *if_match)?;
+                self.resume(at, name)
+            }
+            Op::Hold { name, if_match } => {
+                self.check_domain_match(name, *if_match)?;
+                let hold = Hold {
+                    since: self.now,
+                    reason: change.reason.clone().unwrap_or_default(),
+                };
+                self.hold(at, name, Some(hold))
+            }
+            Op::Unhold { name, if_match } => {
+                self.check_domain_match(name, *if_match)?;
+                self.hold(at, name, None)
+            }
+            Op::Observe { name, word } => self.observe(at, name, word),
+            Op::Rotate {
+                pool,
+                burn,
+                activate,
+            } => self.rotate(at, pool, burn, *activate),
+            Op::HostApplied { host, revision } => {
+                let (now, revision) = (self.now, *revision);
+                if revision > self.facts.revision {
+                    return Err(Refusal::Invalid(vec![Fault::new(
+                        "/revision",
+                        format!(
+                            "expected at most revision {}, found {revision}",
+                            self.facts.revision
+                        ),
+                    )]));
+                }
+                let what = format!("has applied the routing up to revision {revision}");
+                let applied = |record: &mut HostRecord| {
+                    let newer = record.applied.is_none_or(|(known, _)| known < revision);
+                    if newer {
+                        record.applied = Some((revision, now));
+                    }
+                };
+                self.put_host(at, host, applied, ("host_applied", what))
+            }
+            Op::HostDeferrals { host, to } => {
+                let to = *to;
+                let what = format!("made senders defer until {to}");
+                let deferred = |record: &mut HostRecord| {
+                    record.deferred = record.deferred.max(Some(to));
+                };
+                self.put_host(at, host, deferred, ("host_deferrals", what))
+            }
+            Op::Act { name, action } => self.act(at, name, *action),
         }
     }
 }

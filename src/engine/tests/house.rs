@@ -15,7 +15,7 @@ use crate::engine::{
     Actor, AddDomain, Change, ChangeId, Engine, EngineConfig, EngineThreads, Op, OpError, Outcome,
     Refusal,
 };
-use crate::mail::PoolSettings;
+use crate::mail::{PoolSettings, RoutingReader, routing_set};
 use crate::metrics::Metrics;
 use crate::store::{
     BackupReport, Batch, Direction, Memory, Sequence, Space, Store, StoreError, Visit, Watch,
@@ -139,6 +139,10 @@ pub(super) struct House {
     threads: Option<EngineThreads>,
     /// What is served.
     pub(super) reader: ZoneReader,
+    /// What mail hosts may accept.
+    pub(super) routing: RoutingReader,
+    /// How the engine works.
+    config: EngineConfig,
     /// The time.
     pub(super) clock: Arc<ManualClock>,
     /// What is stored.
@@ -162,13 +166,24 @@ impl House {
 
     /// Builds a house on what a store holds.
     pub(super) fn over(store: Arc<Fragile>, clock: Arc<ManualClock>) -> Self {
+        Self::configured(store, clock, EngineConfig::default())
+    }
+
+    /// Builds a house on what a store holds, whose engine works as `config` says.
+    pub(super) fn configured(
+        store: Arc<Fragile>,
+        clock: Arc<ManualClock>,
+        config: EngineConfig,
+    ) -> Self {
         let (publisher, reader) = zone_set();
+        let (routes, routing) = routing_set();
         let (engine, threads) = Engine::start(
-            EngineConfig::default(),
+            config.clone(),
             Arc::clone(&store) as Arc<dyn Store>,
             Arc::clone(&clock) as Arc<dyn Clock>,
             SealingKey::from_bytes(&[7; 32]).unwrap(),
             publisher,
+            routes,
             Arc::new(Metrics::new()),
         )
         .unwrap();
@@ -176,6 +191,8 @@ impl House {
             engine,
             threads: Some(threads),
             reader,
+            routing,
+            config,
             clock,
             store,
             runtime: tokio::runtime::Builder::new_multi_thread()
@@ -188,7 +205,8 @@ impl House {
     /// Stops the engine and starts another one on what is stored.
     pub(super) fn restarted(mut self) -> Self {
         self.stop();
-        Self::over(Arc::clone(&self.store), Arc::clone(&self.clock))
+        let config = self.config.clone();
+        Self::configured(Arc::clone(&self.store), Arc::clone(&self.clock), config)
     }
 
     /// Stops the engine.

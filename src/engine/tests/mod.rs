@@ -3,6 +3,7 @@
 mod changes;
 mod failures;
 mod house;
+mod life;
 mod many;
 mod own_zones;
 mod restart;

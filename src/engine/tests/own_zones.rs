@@ -236,6 +236,7 @@ fn children_are_served_before_their_parents_and_go_after_them() {
     let publication = Publication {
         images: vec![image(names[0]), image(names[2]), image(names[1])],
         withdrawn: vec![apex("c.d.test"), apex(names[1]), apex("d.test")],
+        ..Publication::default()
     };
 
     let (published, withdrawn) = publication.in_order();

@@ -40,6 +40,7 @@ fn start(store: &Arc<Fragile>, key: u8) -> Result<(), StartError> {
         clock,
         SealingKey::from_bytes(&[key; 32]).unwrap(),
         publisher,
+        crate::mail::routing_set().0,
         Arc::new(Metrics::new()),
     )?;
     engine.stop();

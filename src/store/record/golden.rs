@@ -18,8 +18,12 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::Timestamp;
-use crate::lifecycle::LifecycleState;
+use crate::clock::{Span, Timestamp};
+use crate::history::{Lapse, Timeline};
+use crate::lifecycle::{
+    DsSeen, Fact, HandedOut, LifecycleState, NsSeen, Observed, ParentTimes, Suspension,
+};
+use crate::mail::{Form, RoutingAnswer};
 use crate::store::{Batch, Memory, Store, meta, restore_into};
 use crate::wire::{Apex, Name, Rdata, RelativeName, RelativeRdata, Rtype, Serial, Ttl};
 use crate::zone::{RelativeRrset, SignedZone, SigningKeyTag, Template, TemplateId, Validity};
@@ -56,14 +60,15 @@ macro_rules! golden {
         #[ignore = "writes the golden files that are missing"]
         fn write_missing_golden_files() {
             $(write_if_missing($file, &encode(&$sample));)*
-            write_if_missing("backup-1.bin", &backup());
+            write_if_missing("backup-1-records-2.bin", &backup());
         }
     };
 }
 
 golden! {
-    domain_form_1_is_read "domain-1.bin" domain();
-    pool_form_1_is_read "pool-1.bin" pool();
+    domain_form_2_is_read "domain-2.bin" domain();
+    pool_form_2_is_read "pool-2.bin" pool();
+    host_form_1_is_read "host-1.bin" host();
     operator_zone_form_1_is_read "operator-zone-1.bin" operator_zone();
     keys_form_1_is_read "keys-1.bin" keys();
     signed_zone_form_1_is_read "signed-zone-1.bin" signed_zone();
@@ -136,7 +141,106 @@ fn domain() -> DomainRecord {
         labels: BTreeMap::from([("team".to_owned(), "red".to_owned())]),
         extra: rrsets(),
         zone: zone_fact(),
+        added: AT,
+        routed: 16,
+        life: Some(Box::new(life())),
     }
+}
+
+/// Returns what the first release could say of the same domain.
+fn domain_1() -> DomainRecord {
+    DomainRecord {
+        routed: domain().revision,
+        life: None,
+        ..domain()
+    }
+}
+
+/// Returns a life with every part filled.
+fn life() -> LifeRecord {
+    let moment = |seconds| Timestamp::from_secs(AT.as_secs() + seconds);
+    let mut observed = Observed::default();
+    for fact in [
+        Fact::Ns(NsSeen::Others, Some(Ttl::from_secs(60))),
+        Fact::Ns(NsSeen::Ours, None),
+        Fact::Ds(DsSeen::Foreign),
+        Fact::Ds(DsSeen::Ours),
+        Fact::Parent(ParentTimes {
+            ns_ttl: Some(Ttl::from_secs(1)),
+            ds_ttl: Some(Ttl::from_secs(2)),
+            negative_ttl: Some(Ttl::from_secs(3)),
+            refresh: Some(Span::from_secs(4)),
+        }),
+        Fact::Published(Serial::new(5)),
+        Fact::Mail(true),
+        Fact::Policy("6".to_owned()),
+        Fact::Queries(7),
+        Fact::Deferral,
+    ] {
+        observed.learn(&fact, AT);
+    }
+    let own = PolicyTurn::Own {
+        acts: true,
+        max_age: Span::from_secs(86_400),
+    };
+    let turn = |form, policy| Turn { form, policy };
+    let mut turns = Timeline::since(AT, turn(Form::LIVE, PolicyTurn::Pool));
+    turns.put(moment(1), turn(Form::NULL, own));
+    turns.put(moment(2), turn(Form::BARE, PolicyTurn::Gone));
+    LifeRecord {
+        handed_out: Some(HandedOut {
+            first: AT,
+            last: moment(1),
+            count: 2,
+        }),
+        suspension: Some(Suspension {
+            answer: RoutingAnswer::Later,
+            since: AT,
+            until: Some(moment(9)),
+            reason: "abuse".to_owned(),
+        }),
+        hold: Some(Hold {
+            since: AT,
+            reason: "court".to_owned(),
+        }),
+        restored: Some(AT),
+        deferred: Some(AT),
+        observed,
+        form: Form::BARE,
+        policy: ShownPolicy::Own {
+            id: "3x00".to_owned(),
+            acts: true,
+            max_age: Span::from_secs(86_400),
+        },
+        turns,
+        content: Some((Serial::new(5), Some(AT))),
+        unanswered: true,
+        dropped: Some(AT),
+    }
+}
+
+fn host() -> HostRecord {
+    HostRecord {
+        applied: Some((17, AT)),
+        deferred: Some(AT),
+    }
+}
+
+#[test]
+fn domain_form_1_is_read() {
+    let octets = read("domain-1.bin");
+    assert_eq!(decode::<DomainRecord>(&octets), Ok(domain_1()));
+}
+
+#[test]
+fn pool_form_1_is_read() {
+    let octets = read("pool-1.bin");
+    let expected = PoolRecord {
+        since: Timestamp::from_secs(0),
+        earlier: Vec::new(),
+        ..pool()
+    };
+    assert_eq!(decode::<PoolRecord>(&octets), Ok(expected));
 }
 
 fn pool() -> PoolRecord {
@@ -148,6 +252,16 @@ fn pool() -> PoolRecord {
             revision: 3,
             text: "version: STSv1\n".to_owned(),
         }),
+        since: AT,
+        earlier: vec![Lapse {
+            what: PoolVersionRecord {
+                settings: "{}".to_owned(),
+                template: TemplateId([0x7f; 32]),
+                policy: None,
+            },
+            on: Timestamp::from_secs(1),
+            off: Some(AT),
+        }],
     }
 }
 
@@ -249,6 +363,7 @@ fn backup() -> Vec<u8> {
     batch.put_record(&growing_key(17), &events());
     batch.put_record(b"client-key", &idempotency());
     batch.put_record(b"admin", &token());
+    batch.put_record(b"mx1.infra.example", &host());
     store.commit(&batch).unwrap();
     let mut file = Vec::new();
     store.backup(&mut file).unwrap();
@@ -265,9 +380,20 @@ fn backup_form_1_is_read() {
     assert_eq!(report.sealing_key_id.as_deref(), Some("k-17"));
     assert_eq!(report.revision, 17 + (1 << 32));
     let apex = Apex::parse("burner.example").unwrap();
-    assert_eq!(get(&store, apex.as_wire()).unwrap(), Some(domain()));
+    assert_eq!(get(&store, apex.as_wire()).unwrap(), Some(domain_1()));
     assert_eq!(get(&store, b"admin").unwrap(), Some(token()));
     assert_eq!(meta::LAST_SIGNING.get(&store).unwrap(), Some(AT));
+}
+
+#[test]
+fn backup_form_1_with_newer_records_is_read() {
+    let file = read("backup-1-records-2.bin");
+    let store = Memory::new();
+
+    restore_into(&store, &mut file.as_slice(), AT).unwrap();
+
+    let apex = Apex::parse("burner.example").unwrap();
+    assert_eq!(get(&store, apex.as_wire()).unwrap(), Some(domain()));
     assert_eq!(backup(), file, "the form has changed, but not its version");
 }
 
@@ -321,6 +447,7 @@ fn try_all(octets: &[u8]) {
     try_form::<EventsRecord>(octets);
     try_form::<IdempotencyRecord>(octets);
     try_form::<TokenRecord>(octets);
+    try_form::<HostRecord>(octets);
 }
 
 proptest! {
@@ -328,11 +455,12 @@ proptest! {
     fn no_octets_make_a_decoder_panic(octets in prop::collection::vec(any::<u8>(), 0..300)) {
         try_all(&octets);
         try_all(&[&[1], octets.as_slice()].concat());
+        try_all(&[&[2], octets.as_slice()].concat());
     }
 
     #[test]
     fn no_change_of_a_stored_form_makes_a_decoder_panic(
-        which in 0..10_usize,
+        which in 0..11_usize,
         at in any::<prop::sample::Index>(),
         octet in any::<u8>(),
         cut in any::<prop::sample::Index>(),
@@ -348,6 +476,7 @@ proptest! {
             encode(&events()),
             encode(&idempotency()),
             encode(&token()),
+            encode(&host()),
         ];
         let mut form = forms[which].clone();
         let at = at.index(form.len());

@@ -9,6 +9,7 @@ mod change_log;
 mod domain;
 #[cfg(test)]
 mod golden;
+mod host;
 mod operator_zone;
 mod pool;
 mod secret;
@@ -21,9 +22,10 @@ pub use change_log::{
     AuditChange, AuditRecord, Event, EventsRecord, IdempotencyRecord, growing_key,
     split_growing_key,
 };
-pub use domain::{DomainRecord, DsFact, ZoneFact};
+pub use domain::{DomainRecord, DsFact, Hold, LifeRecord, PolicyTurn, ShownPolicy, Turn, ZoneFact};
+pub use host::HostRecord;
 pub use operator_zone::OperatorZoneRecord;
-pub use pool::{PolicyAdoption, PoolRecord};
+pub use pool::{PolicyAdoption, PoolRecord, PoolVersionRecord};
 pub use secret::{KeysRecord, TokenRecord};
 pub use signed_zone::{SignedZoneRecord, TemplateRecord, signed_zone_key, split_signed_zone_key};
 
@@ -43,6 +45,13 @@ pub trait Record: Serialize + DeserializeOwned {
     /// Names the parts.
     fn check(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Reads a form that an earlier release wrote, if `version` is one of them; `octets` begin with
+    /// it.
+    fn decode_older(version: u8, octets: &[u8]) -> Option<Result<Self, RecordError>> {
+        let _ = (version, octets);
+        None
     }
 }
 
@@ -114,7 +123,9 @@ pub fn encode<R: Record>(record: &R) -> Vec<u8> {
 ///
 /// When another release wrote it, or it is damaged.
 pub fn decode<R: Record>(octets: &[u8]) -> Result<R, RecordError> {
-    let record: R = decode_form(R::SPACE, R::VERSION, octets)?;
+    let older = octets.first().filter(|version| **version != R::VERSION);
+    let older = older.and_then(|version| R::decode_older(*version, octets));
+    let record: R = older.unwrap_or_else(|| decode_form(R::SPACE, R::VERSION, octets))?;
     record.check().map_err(|reason| RecordError::Damaged {
         space: R::SPACE,
         reason,

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Record, RecordError, decode_form};
+use crate::clock::Timestamp;
+use crate::history::Lapse;
 use crate::store::Space;
 use crate::zone::TemplateId;
 
@@ -17,6 +19,34 @@ pub struct PoolRecord {
     pub template: TemplateId,
     /// When its MTA-STS policy was adopted, if it has one.
     pub policy: Option<PolicyAdoption>,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// What it was before, as far as anybody may hold it, oldest first.
+    pub earlier: Vec<Lapse<PoolVersionRecord>>,
+}
+
+/// What a pool said of its domains once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolVersionRecord {
+    /// The settings as a JSON document.
+    pub settings: String,
+    /// What its domains shared.
+    pub template: TemplateId,
+    /// When its MTA-STS policy was adopted, if it had one.
+    pub policy: Option<PolicyAdoption>,
+}
+
+/// The form of the first release.
+#[derive(Deserialize)]
+struct PoolRecord1 {
+    /// The revision of the last change of intent that touched it.
+    revision: u64,
+    /// The settings as a JSON document.
+    settings: String,
+    /// What its domains share.
+    template: TemplateId,
+    /// When its MTA-STS policy was adopted, if it has one.
+    policy: Option<PolicyAdoption>,
 }
 
 /// What makes the id of an MTA-STS policy: it never stands for two texts (RFC 8461, section 3.1).
@@ -30,5 +60,20 @@ pub struct PolicyAdoption {
 
 impl Record for PoolRecord {
     const SPACE: Space = Space::Pool;
-    const VERSION: u8 = 1;
+    const VERSION: u8 = 2;
+
+    fn decode_older(version: u8, octets: &[u8]) -> Option<Result<Self, RecordError>> {
+        let old = decode_form::<PoolRecord1>(Self::SPACE, 1, octets);
+        (version == 1).then(|| {
+            old.map(|old| Self {
+                revision: old.revision,
+                settings: old.settings,
+                template: old.template,
+                policy: old.policy,
+                // Nobody noted it; every domain joined later.
+                since: Timestamp::from_secs(0),
+                earlier: Vec::new(),
+            })
+        })
+    }
 }

@@ -1,0 +1,609 @@
+//! Steps of domains' lives: asked for, or due by themselves.
+
+use super::draft::{DomainDraft, Draft};
+use crate::document::Fault;
+use crate::engine::facts::{Adoption, DomainFacts};
+use crate::engine::life::{Circumstances, Life, Standing, find_reference, note_published};
+use crate::engine::life::{shown_id, wanted_policy};
+use crate::engine::references::referenced;
+use crate::engine::{Refusal, Word};
+use crate::lifecycle::{
+    self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
+};
+use crate::mail::{Form, HostsForm, RoutingAnswer};
+use crate::store::record::{Hold, HostRecord, ShownPolicy};
+use crate::wire::Apex;
+
+impl Draft<'_> {
+    /// Moves a domain to another state of its life.
+    pub(super) fn transition(
+        &mut self,
+        at: usize,
+        name: &Apex,
+        to: LifecycleState,
+        force: bool,
+        reason: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let draft = self.edit_domain(name, at)?;
+        if force && reason.is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/reason",
+                "expected a reason beside force, found none",
+            )]));
+        }
+        let circumstances = self.circumstances(name, &draft)?;
+        let situation = circumstances.situation();
+        let force = if force { Force::Yes } else { Force::No };
+        let book = &self.facts.judgement.book;
+        let step = lifecycle::step(&situation, to, force, self.now, book);
+        match step {
+            Ok(Step::None) => Ok(()),
+            Ok(Step::Now { satisfied, skipped }) => {
+                let mut because = sentences(&satisfied);
+                because.extend(skipped.iter().map(|rule| format!("forced: {rule}")));
+                self.move_domain(at, name, draft, to, because);
+                Ok(())
+            }
+            Err(Refused::Impossible(why)) => Err(Refusal::Conflict(why)),
+            Err(Refused::TooEarly(waiting_for)) => {
+                let moments = waiting_for.iter().map(|rule| rule.not_before);
+                // One unknown moment makes the whole unknown.
+                let not_before = moments.collect::<Option<Vec<_>>>();
+                Err(Refusal::TooEarly {
+                    not_before: not_before.and_then(|moments| moments.into_iter().max()),
+                    waiting_for,
+                })
+            }
+        }
+    }
+
+    /// Gathers what is known of a domain as it will be.
+    pub(super) fn circumstances<'d>(
+        &self,
+        name: &Apex,
+        draft: &'d DomainDraft,
+    ) -> Result<Circumstances<'d>, Refusal> {
+        // A pool that comes with this change has no history yet: its domains are new, too.
+        let pool = self.facts.pools.get(&draft.pool);
+        let pool = pool.ok_or_else(|| {
+            Refusal::Conflict(format!(
+                "the pool {} is created by the same change: its domains become active by the next",
+                draft.pool
+            ))
+        })?;
+        let reference = self.reference_to(name);
+        Ok(Circumstances::gather(
+            self.facts,
+            pool,
+            draft.standing(),
+            reference,
+        ))
+    }
+
+    /// Returns who of our zones and pools will name a host in a domain.
+    pub(super) fn reference_to(&self, name: &Apex) -> Option<String> {
+        if self.pools.is_empty() && self.zones.is_empty() {
+            return self.facts.reference_to(name);
+        }
+        let found = referenced(self.all_settings(), self.all_records());
+        find_reference(&found, name)
+    }
+
+    /// Puts a domain into a state.
+    pub(super) fn move_domain(
+        &mut self,
+        at: usize,
+        name: &Apex,
+        mut draft: DomainDraft,
+        to: LifecycleState,
+        because: Vec<String>,
+    ) {
+        let from = draft.state;
+        let (settings, adoption) = self.pool_and_policy(&draft);
+        let now = self.now;
+        let mut life = draft.life.take().unwrap_or_default();
+        if let Some(settings) = &settings {
+            // What the TXT shows stays until the new text was seen served (S9).
+            if life.policy == ShownPolicy::Pool
+                && let Some((id, policy)) = wanted_policy(from, settings, adoption.as_ref())
+                && wanted_policy(to, settings, adoption.as_ref()).is_none_or(|(new, _)| new != id)
+            {
+                life.policy = ShownPolicy::Own {
+                    id,
+                    acts: policy.acts(),
+                    max_age: policy.max_age,
+                };
+            }
+        }
+        match to {
+            LifecycleState::Retired => {
+                life.form = Form::NULL;
+                // A suspension of a domain that takes no mail says nothing.
+                if let Some(suspension) = life.suspension.take() {
+                    note_deferral(&mut life, &suspension, now);
+                }
+            }
+            LifecycleState::Active if from == LifecycleState::Retired => {
+                life.form = Form::LIVE;
+                life.unanswered = false;
+                life.restored = Some(now);
+            }
+            LifecycleState::Released if from == LifecycleState::Standby => {}
+            _ => {}
+        }
+        // A policy that is shown already needs no turn of its own.
+        if let (Some(settings), ShownPolicy::Own { id, .. }) = (&settings, &life.policy)
+            && matches!(to, LifecycleState::Standby | LifecycleState::Active)
+        {
+            let (pool, _) = shown_id(&ShownPolicy::Pool, settings, adoption.as_ref());
+            if pool.as_ref() == Some(id) {
+                life.policy = ShownPolicy::Pool;
+            }
+        }
+        if life.policy == ShownPolicy::Gone && to == LifecycleState::Active {
+            // Nobody can hold another text under the pool's id than the one that is served.
+            life.policy = ShownPolicy::Pool;
+        }
+        draft.life = boxed(*life);
+        draft.state = to;
+        draft.since = now;
+        draft.revision = None;
+        draft.routed = None;
+        self.domains.insert(name.clone(), Some(draft));
+        let what = format!("{from} becomes {to}");
+        self.effect_because(at, "transition", name.to_api_text(), what, because);
+    }
+
+    /// Does something that came due by itself, if it still is.
+    pub(super) fn act(&mut self, at: usize, name: &Apex, action: Action) -> Result<(), Refusal> {
+        let mut draft = self.edit_domain(name, at)?;
+        let circumstances = self.circumstances(name, &draft)?;
+        let situation = circumstances.situation();
+        let due = lifecycle::due(&situation, self.now, &self.facts.judgement.book);
+        let Some(due) = due.into_iter().find(|due| due.action == action) else {
+            return Ok(());
+        };
+        let because = sentences(&due.satisfied);
+        let (settings, adoption) = self.pool_and_policy(&draft);
+        let mut life = draft.life.take().unwrap_or_default();
+        let mut routes = false;
+        let what = match action {
+            Action::Retire => {
+                draft.life = boxed(*life);
+                self.move_domain(at, name, draft, LifecycleState::Retired, because);
+                return Ok(());
+            }
+            Action::Resume => {
+                if let Some(suspension) = life.suspension.take() {
+                    note_deferral(&mut life, &suspension, self.now);
+                }
+                routes = true;
+                "takes mail again: the suspension ends"
+            }
+            Action::ShowPolicy => {
+                let wanted = settings
+                    .as_ref()
+                    .and_then(|settings| wanted_policy(draft.state, settings, adoption.as_ref()));
+                life.policy = match (draft.state, wanted) {
+                    (LifecycleState::Standby | LifecycleState::Active, _) | (_, None) => {
+                        ShownPolicy::Pool
+                    }
+                    (_, Some((id, policy))) => ShownPolicy::Own {
+                        id,
+                        acts: policy.acts(),
+                        max_age: policy.max_age,
+                    },
+                };
+                "announces the MTA-STS policy that is served"
+            }
+            Action::DropPolicy => {
+                life.policy = ShownPolicy::Gone;
+                "announces no MTA-STS policy any more"
+            }
+            Action::DropHosts => {
+                life.form.hosts = HostsForm::Gone;
+                "has no hosts of its own any more"
+            }
+            Action::StopAnswering => {
+                life.unanswered = true;
+                routes = true;
+                "may be forgotten by the mail hosts"
+            }
+            Action::DropZone => {
+                life.dropped = Some(self.now);
+                routes = !life.unanswered;
+                life.unanswered = true;
+                "is served no more; its key is destroyed"
+            }
+        };
+        draft.life = boxed(*life);
+        draft.revision = None;
+        if routes {
+            draft.routed = None;
+        }
+        self.domains.insert(name.clone(), Some(draft));
+        let kind = crate::engine::Op::Act {
+            name: name.clone(),
+            action,
+        }
+        .kind();
+        self.effect_because(at, kind, name.to_api_text(), what.to_owned(), because);
+        Ok(())
+    }
+
+    /// Returns settings and policy of a domain's pool as they will be.
+    fn pool_and_policy(
+        &self,
+        draft: &DomainDraft,
+    ) -> (
+        Option<std::sync::Arc<crate::mail::PoolSettings>>,
+        Option<Adoption>,
+    ) {
+        let policy = match self.pools.get(&draft.pool) {
+            Some(pool) => pool.as_ref().and_then(|pool| pool.policy.clone()),
+            None => {
+                let pool = self.facts.pools.get(&draft.pool);
+                pool.and_then(|pool| pool.policy.clone())
+            }
+        };
+        (self.settings(&draft.pool).cloned(), policy)
+    }
+
+    /// Lets a domain take no mail for a while.
+    pub(super) fn suspend(
+        &mut self,
+        at: usize,
+        name: &Apex,
+        suspension: Suspension,
+    ) -> Result<(), Refusal> {
+        let mut draft = self.edit_domain(name, at)?;
+        if !matches!(
+            suspension.answer,
+            RoutingAnswer::Later | RoutingAnswer::Never
+        ) {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/answer",
+                format!("expected later or never, found {}", suspension.answer),
+            )]));
+        }
+        if suspension.until.is_some_and(|until| until <= self.now) {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/until",
+                format!("expected a moment after {}, found an earlier one", self.now),
+            )]));
+        }
+        if draft.state >= LifecycleState::Retired {
+            return Err(Refusal::Conflict(format!(
+                "{} is {}: it takes no mail that could be suspended",
+                name.to_api_text(),
+                draft.state
+            )));
+        }
+        let mut life = draft.life.take().unwrap_or_default();
+        let same = life.suspension.as_ref().is_some_and(|old| {
+            old.answer == suspension.answer
+                && old.until == suspension.until
+                && old.reason == suspension.reason
+        });
+        if same {
+            return Ok(());
+        }
+        if let Some(old) = life.suspension.take() {
+            note_deferral(&mut life, &old, self.now);
+        }
+        let until = suspension.until;
+        let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+        let what = format!("its mail is answered {}{until}", suspension.answer);
+        life.suspension = Some(suspension);
+        draft.life = boxed(*life);
+        draft.revision = None;
+        draft.routed = None;
+        self.domains.insert(name.clone(), Some(draft));
+        self.effect(at, "suspend", name.to_api_text(), what);
+        Ok(())
+    }
+
+    /// Ends a suspension.
+    pub(super) fn resume(&mut self, at: usize, name: &Apex) -> Result<(), Refusal> {
+        let mut draft = self.edit_domain(name, at)?;
+        let mut life = draft.life.take().unwrap_or_default();
+        let Some(suspension) = life.suspension.take() else {
+            return Ok(());
+        };
+        note_deferral(&mut life, &suspension, self.now);
+        draft.life = boxed(*life);
+        draft.revision = None;
+        draft.routed = None;
+        self.domains.insert(name.clone(), Some(draft));
+        let what = "its mail is answered as its state says".to_owned();
+        self.effect(at, "resume", name.to_api_text(), what);
+        Ok(())
+    }
+
+    /// Holds a domain, or lets it go on.
+    pub(super) fn hold(
+        &mut self,
+        at: usize,
+        name: &Apex,
+        hold: Option<Hold>,
+    ) -> Result<(), Refusal> {
+        let mut draft = self.edit_domain(name, at)?;
+        let mut life = draft.life.take().unwrap_or_default();
+        let (kind, what) = match (&life.hold, &hold) {
+            (None, None) => return Ok(()),
+            (Some(old), Some(new)) if old.reason == new.reason => return Ok(()),
+            (_, Some(_)) => ("hold", "no step withdraws anything of it"),
+            (Some(_), None) => ("unhold", "its steps are taken again"),
+        };
+        life.hold = hold;
+        draft.life = boxed(*life);
+        draft.revision = None;
+        self.domains.insert(name.clone(), Some(draft));
+        self.effect(at, kind, name.to_api_text(), what.to_owned());
+        Ok(())
+    }
+
+    /// Takes the operator's word on a domain.
+    pub(super) fn observe(&mut self, at: usize, name: &Apex, word: &Word) -> Result<(), Refusal> {
+        let mut draft = self.edit_domain(name, at)?;
+        let moment = word.at.unwrap_or(self.now);
+        if moment > self.now {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/at",
+                format!("expected no moment after {}, found {moment}", self.now),
+            )]));
+        }
+        let circumstances = self.circumstances(name, &draft)?;
+        let wanted = circumstances.situation().policy.wanted.map(str::to_owned);
+        let (facts, said) = facts_of(word, draft.served.as_ref().map(|it| it.serial), wanted);
+        if said.is_empty() {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "",
+                "expected something that was observed, found nothing",
+            )]));
+        }
+        let mut life = draft.life.take().unwrap_or_default();
+        for fact in &facts {
+            life.observed.learn(fact, moment);
+            if let (Fact::Published(serial), Some(served)) = (fact, &draft.served) {
+                note_published(&mut life, served.serial, *serial, moment);
+            }
+            // Seen once by the operator is seen for good: nobody looks a second time.
+            if let (Fact::Mail(true), Some(mail)) = (fact, &mut life.observed.mail) {
+                mail.at = mail.at.max(self.now);
+            }
+        }
+        draft.life = boxed(*life);
+        draft.revision = None;
+        self.domains.insert(name.clone(), Some(draft));
+        let what = format!("the operator says: {}", said.join(", "));
+        self.effect(at, "observe", name.to_api_text(), what);
+        Ok(())
+    }
+
+    /// Notes what a mail host, or the operator, says of it.
+    pub(super) fn put_host(
+        &mut self,
+        at: usize,
+        host: &str,
+        change: impl FnOnce(&mut HostRecord),
+        what: (&'static str, String),
+    ) -> Result<(), Refusal> {
+        let known = self.all_settings().into_iter().any(|(pool, settings)| {
+            let mut hosts = settings.mail_hosts().iter();
+            hosts.any(|it| crate::engine::life::host_key(&it.name, pool) == host)
+        });
+        if !known {
+            return Err(Refusal::NotFound {
+                kind: "host",
+                name: host.to_owned(),
+            });
+        }
+        let drafted = self.hosts.get(host).copied();
+        let old = drafted.or_else(|| self.facts.hosts.get(host).copied());
+        let old = old.unwrap_or_default();
+        let mut record = old;
+        change(&mut record);
+        if record == old {
+            return Ok(());
+        }
+        self.hosts.insert(host.to_owned(), record);
+        self.effect(at, what.0, host.to_owned(), what.1);
+        Ok(())
+    }
+
+    /// Drains domains of a pool and activates the readiest others in their place.
+    pub(super) fn rotate(
+        &mut self,
+        at: usize,
+        pool: &str,
+        burn: &[Apex],
+        activate: u32,
+    ) -> Result<(), Refusal> {
+        if self.settings(pool).is_none() {
+            return Err(Refusal::NotFound {
+                kind: "pool",
+                name: pool.to_owned(),
+            });
+        }
+        let mut faults = Vec::new();
+        for (index, name) in burn.iter().enumerate() {
+            let found = self.facts.domains.get(name);
+            let found = found.filter(|domain| *domain.pool == *pool);
+            let text = name.to_api_text();
+            let why = match found {
+                None => format!("expected a domain of the pool {pool}, found {text}"),
+                Some(domain) if domain.state != LifecycleState::Active => {
+                    format!("expected an active domain, {text} is {}", domain.state)
+                }
+                Some(_) => continue,
+            };
+            faults.push(Fault::new(format!("/burn/{index}"), why));
+        }
+        if !faults.is_empty() {
+            return Err(Refusal::Invalid(faults));
+        }
+        let wanted = usize::try_from(activate).unwrap_or(usize::MAX);
+        let ready = self.readiest(pool, wanted);
+        let drained: Vec<Apex> = if burn.is_empty() {
+            self.oldest_active(pool, ready.len())
+        } else {
+            burn.to_vec()
+        };
+        let mut rotation = crate::engine::Rotation {
+            short: activate.saturating_sub(u32::try_from(ready.len()).unwrap_or(u32::MAX)),
+            ..Default::default()
+        };
+        for (name, because) in ready {
+            let draft = self.edit_domain(&name, at)?;
+            self.move_domain(at, &name, draft, LifecycleState::Active, because);
+            rotation.activated.push(name);
+        }
+        for name in drained {
+            let draft = self.edit_domain(&name, at)?;
+            self.move_domain(at, &name, draft, LifecycleState::Draining, Vec::new());
+            rotation.draining.push(name);
+        }
+        if rotation.short > 0 {
+            let short = rotation.short;
+            self.warn(format!(
+                "the pool {pool} has {short} fewer domains ready than {activate}"
+            ));
+        }
+        self.set_rotation(rotation);
+        Ok(())
+    }
+
+    /// Returns the standby domains of a pool that may become active now, the longest waiting first.
+    fn readiest(&self, pool: &str, wanted: usize) -> Vec<(Apex, Vec<String>)> {
+        let mut found = Vec::new();
+        let standby = self.facts.members(pool, LifecycleState::Standby);
+        for (name, domain) in standby {
+            if found.len() == wanted {
+                break;
+            }
+            if domain
+                .life
+                .as_ref()
+                .is_some_and(|life| life.suspension.is_some())
+                || self.domains.contains_key(name)
+            {
+                continue;
+            }
+            let Some(circumstances) = self.facts.circumstances(name, domain) else {
+                continue;
+            };
+            let step = lifecycle::step(
+                &circumstances.situation(),
+                LifecycleState::Active,
+                Force::No,
+                self.now,
+                &self.facts.judgement.book,
+            );
+            if let Ok(Step::Now { satisfied, .. }) = step {
+                found.push((name.clone(), sentences(&satisfied)));
+            }
+        }
+        found
+    }
+
+    /// Returns the active domains of a pool that are it for the longest time.
+    fn oldest_active(&self, pool: &str, wanted: usize) -> Vec<Apex> {
+        let active = self.facts.members(pool, LifecycleState::Active);
+        let others = active.filter(|(name, _)| !self.domains.contains_key(*name));
+        others.take(wanted).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl DomainDraft {
+    /// Returns where the domain will stand.
+    pub(super) fn standing(&self) -> Standing<'_> {
+        Standing {
+            pool: &self.pool,
+            state: self.state,
+            since: self.since,
+            added: self.added,
+            fresh: self.fresh,
+            routed: self.routed.unwrap_or(u64::MAX),
+            life: self.life.as_deref(),
+            expires_at: self.rare.as_ref().and_then(|rare| rare.expires_at),
+        }
+    }
+}
+
+/// Notes until when a suspension that ends made senders defer: those that were told "never" gave up.
+fn note_deferral(life: &mut Life, suspension: &Suspension, now: crate::clock::Timestamp) {
+    if suspension.answer == RoutingAnswer::Later {
+        life.deferred = life.deferred.max(Some(now));
+    }
+}
+
+/// Returns the box that is kept: none for a plain life.
+pub(in crate::engine) fn boxed(life: Life) -> Option<Box<Life>> {
+    (life != Life::default()).then(|| Box::new(life))
+}
+
+/// Writes the rules that held, and the facts.
+fn sentences(satisfied: &[Satisfied]) -> Vec<String> {
+    let rules = satisfied.iter();
+    rules
+        .map(|it| format!("{}: {}", it.rule, it.fact))
+        .collect()
+}
+
+/// Returns the facts that the operator's word makes, and what is said in words.
+fn facts_of(
+    word: &Word,
+    serial: Option<crate::wire::Serial>,
+    policy: Option<String>,
+) -> (Vec<Fact>, Vec<String>) {
+    let mut facts = Vec::new();
+    let mut said = Vec::new();
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    if let Some(ours) = word.ns {
+        facts.push(Fact::Ns(
+            if ours { NsSeen::Ours } else { NsSeen::Others },
+            None,
+        ));
+        said.push(format!("ns {}", yes(ours)));
+    }
+    if let Some(gone) = word.ns_gone {
+        facts.push(Fact::Ns(
+            if gone { NsSeen::Gone } else { NsSeen::Ours },
+            None,
+        ));
+        said.push(format!("ns_gone {}", yes(gone)));
+    }
+    if let Some(ours) = word.ds {
+        facts.push(Fact::Ds(if ours { DsSeen::Ours } else { DsSeen::Absent }));
+        said.push(format!("ds {}", yes(ours)));
+    }
+    if let Some(published) = word.published {
+        facts.extend(serial.filter(|_| published).map(Fact::Published));
+        said.push(format!("published {}", yes(published)));
+    }
+    if let Some(ready) = word.mail_ready {
+        facts.push(Fact::Mail(ready));
+        said.push(format!("mail_ready {}", yes(ready)));
+    }
+    if let Some(served) = word.policy_served {
+        let id = policy.filter(|_| served).unwrap_or_default();
+        facts.push(Fact::Policy(id));
+        said.push(format!("policy_served {}", yes(served)));
+    }
+    if let Some(queries) = word.queries {
+        facts.push(Fact::Queries(queries));
+        said.push(format!("{queries} MX queries a day"));
+    }
+    (facts, said)
+}
+
+/// Returns whether a domain's form differs from what it was.
+pub(super) fn shows_otherwise(old: &DomainFacts, draft: &DomainDraft) -> bool {
+    let plain = (Form::LIVE, &ShownPolicy::Pool);
+    let of = |life: Option<&'_ Life>| match life {
+        Some(life) => (life.form, life.policy.clone()),
+        None => (plain.0, plain.1.clone()),
+    };
+    of(old.life.as_deref()) != of(draft.life.as_deref())
+}

@@ -1,0 +1,496 @@
+//! Whole lives of domains, in simulated time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::house::*;
+use crate::clock::{Clock, ManualClock};
+use crate::engine::{EngineConfig, Observation, Op, Refusal, Word};
+use crate::lifecycle::{DsSeen, Fact, LifecycleState, NsSeen};
+use crate::mail::RoutingAnswer;
+use crate::store::Space;
+use crate::wire::{Rtype, Serial};
+
+const ONE: &str = "one.test";
+
+/// An hour.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Returns the settings of a pool with a policy, whose lives are short enough to be walked.
+fn life_settings(members: &[(&str, Value)]) -> Value {
+    let mut document = settings(&[
+        ("drain", json!("2d")),
+        ("quarantine", json!("3d")),
+        ("query_floor", json!(10)),
+        (
+            "mta_sts",
+            json!({ "mode": "enforce", "max_age": "7d", "addresses": ["192.0.2.80"] }),
+        ),
+        ("subdomains", json!(true)),
+    ]);
+    for (key, value) in members {
+        document[*key] = value.clone();
+    }
+    document
+}
+
+impl House {
+    /// Moves a domain on, or says why not.
+    fn step(&self, to: LifecycleState, force: bool) -> Result<(), Refusal> {
+        let mut wish = change(vec![Op::Transition {
+            name: apex(ONE),
+            to,
+            force,
+            if_match: None,
+        }]);
+        wish.reason = Some("test".to_owned());
+        self.make(wish)
+            .map(|_| ())
+            .map_err(|mut errors| errors.remove(0).refusal)
+    }
+
+    /// Returns the rules that a step waits for.
+    fn waits(&self, to: LifecycleState) -> Vec<&'static str> {
+        match self.step(to, false) {
+            Err(Refusal::TooEarly { waiting_for, .. }) => {
+                let mut rules: Vec<_> = waiting_for.iter().map(|wait| wait.rule).collect();
+                rules.dedup();
+                rules
+            }
+            other => panic!("expected to wait, found {other:?}"),
+        }
+    }
+
+    /// Says what the operator saw.
+    fn say(&self, word: Word) {
+        self.done(Op::Observe {
+            name: apex(ONE),
+            word,
+        });
+    }
+
+    /// Lets time pass, some hours at a time, and has the engine do what is due.
+    fn pass(&self, span: Duration) {
+        let mut left = span;
+        while left > Duration::ZERO {
+            let part = left.min(12 * HOUR);
+            self.clock.advance(part);
+            self.engine.tick();
+            left -= part;
+        }
+    }
+
+    /// Returns what the mail hosts may accept.
+    fn routed(&self) -> Option<RoutingAnswer> {
+        self.routing.get(&apex(ONE)).map(|route| route.answer)
+    }
+
+    /// Returns the state of the domain.
+    fn state(&self) -> LifecycleState {
+        self.engine.view().domain(&apex(ONE)).unwrap().state
+    }
+
+    /// Returns everything that is known of the domain, as text.
+    fn known(&self) -> String {
+        let view = self.engine.view();
+        let (domain, prospect) = (view.domain(&apex(ONE)), view.prospect(&apex(ONE)));
+        format!("{domain:?} {prospect:?} {:?}", view.wakes())
+    }
+
+    /// Asserts that a restart changes nothing of what is known, served and waited for.
+    fn restart_changes_nothing(self) -> Self {
+        let before = (self.known(), self.routed(), self.has(ONE, Rtype::MX));
+        let house = self.restarted();
+        let after = (house.known(), house.routed(), house.has(ONE, Rtype::MX));
+        assert_eq!(before, after);
+        house
+    }
+
+    /// Returns the text of a TXT or MX RRset, as it is served.
+    fn served_texts(&self, owner: &str, rtype: Rtype) -> Vec<String> {
+        let (signed, template) = self.engine.signed_zone(&apex(ONE)).unwrap().unwrap();
+        let unsigned = signed.to_unsigned(&template).unwrap();
+        let rrsets = unsigned.rrsets().unwrap();
+        let owner = name(owner);
+        let found = rrsets
+            .iter()
+            .filter(|rrset| *rrset.owner() == owner && rrset.rtype() == rtype);
+        found
+            .flat_map(|rrset| rrset.rdatas().iter().map(|data| data.to_text(rtype)))
+            .collect()
+    }
+}
+
+/// The facts that a watcher of a domain in good order brings.
+fn seen(house: &House, facts: Vec<Fact>) {
+    let at = house.clock.now();
+    let facts = facts.into_iter().map(|fact| Observation {
+        name: apex(ONE),
+        fact,
+        at,
+    });
+    house.engine.observe(facts.collect());
+    house.engine.tick();
+}
+
+/// Returns the serial that is served.
+fn serial(house: &House) -> Serial {
+    Serial::new(house.serial(ONE))
+}
+
+#[test]
+fn a_whole_life_by_the_operators_word_and_restarts() {
+    use LifecycleState::{Active, Draining, Released, Retired, Standby};
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    assert_eq!(house.routed(), Some(RoutingAnswer::Later));
+    let house = house.restart_changes_nothing();
+
+    house.step(Active, false).unwrap();
+    assert_eq!(house.routed(), Some(RoutingAnswer::Accept));
+    let live = house.served_texts("_mta-sts.one.test", Rtype::TXT);
+    let house = house.restart_changes_nothing();
+
+    // T2: nothing is withdrawn, and the id follows the text (S9).
+    house.step(Draining, false).unwrap();
+    assert_eq!(house.routed(), Some(RoutingAnswer::Accept));
+    assert_eq!(house.served_texts("_mta-sts.one.test", Rtype::TXT), live);
+    house.pass(DAY);
+    assert_eq!(house.served_texts("_mta-sts.one.test", Rtype::TXT), live);
+    house.say(Word {
+        policy_served: Some(true),
+        ..Word::default()
+    });
+    house.engine.tick();
+    let draining = house.served_texts("_mta-sts.one.test", Rtype::TXT);
+    assert_ne!(draining, live, "S2, S9: another text has another id");
+    let house = house.restart_changes_nothing();
+
+    // T3: not before R1.
+    assert_eq!(house.waits(Retired), ["R1"]);
+    house.pass(2 * DAY);
+    house.step(Retired, false).unwrap();
+    assert_eq!(house.served_texts(ONE, Rtype::MX), ["0 ."], "I1");
+    assert_eq!(house.served_texts("*.one.test", Rtype::MX), ["0 ."], "L15");
+    assert!(house.has("mx1.one.test", Rtype::A), "hosts stay (X1, X3)");
+    assert_eq!(house.routed(), Some(RoutingAnswer::Never), "L8");
+    let house = house.restart_changes_nothing();
+    house.verify(ONE);
+
+    // L8: after the old MX has left the caches the hosts may forget it.
+    house.pass(3 * DAY);
+    assert_eq!(house.routed(), Some(RoutingAnswer::Gone));
+    assert!(house.has("mx1.one.test", Rtype::A), "X3: replay");
+    assert_eq!(
+        house.served_texts("_mta-sts.one.test", Rtype::TXT),
+        draining,
+        "S9: none waits for its text"
+    );
+    house.say(Word {
+        policy_served: Some(true),
+        ..Word::default()
+    });
+    house.engine.tick();
+    let none = house.served_texts("_mta-sts.one.test", Rtype::TXT);
+    assert_ne!(none, draining);
+    let house = house.restart_changes_nothing();
+
+    // S10: TXT and host go when no sender can hold a policy that it acts on, of seven days the one,
+    // of a day the other.
+    house.pass(DAY);
+    assert!(house.has("_mta-sts.one.test", Rtype::TXT), "S10, X2");
+    house.pass(2 * DAY);
+    assert!(!house.has("_mta-sts.one.test", Rtype::TXT));
+    assert!(!house.has("mta-sts.one.test", Rtype::A));
+
+    // X3: the hosts go when no signature of before is valid.
+    house.pass(16 * DAY);
+    assert!(!house.has("mx1.one.test", Rtype::A));
+    let house = house.restart_changes_nothing();
+
+    // X5: unknown counts wait.
+    assert_eq!(house.waits(Released), ["X5"]);
+    house.say(Word {
+        queries: Some(3),
+        ..Word::default()
+    });
+    house.step(Released, false).unwrap();
+    assert!(house.has(ONE, Rtype::MX), "I8: the zone goes last");
+    let house = house.restart_changes_nothing();
+
+    // I8: the delegation is gone, and out of caches: 48 h where nobody measured, and a day.
+    house.pass(5 * DAY);
+    assert!(house.has(ONE, Rtype::MX));
+    house.say(Word {
+        ns_gone: Some(true),
+        ..Word::default()
+    });
+    house.pass(2 * DAY);
+    assert!(house.has(ONE, Rtype::MX));
+    house.pass(2 * DAY);
+    assert!(house.reader.get(&name(ONE)).is_none());
+    assert_eq!(house.state(), Released, "a tombstone stays");
+    assert!(house.store.keys(Space::Key).is_empty(), "its key is gone");
+    let house = house.restarted();
+    house.pass(30 * DAY);
+    assert!(house.reader.get(&name(ONE)).is_none());
+
+    house.done(Op::DeleteDomain {
+        name: apex(ONE),
+        force: false,
+        if_match: None,
+    });
+    house.done(add(ONE));
+    assert_eq!(house.state(), Standby);
+    house.verify(ONE);
+}
+
+#[test]
+fn a_watched_domain_becomes_active_and_goes_by_what_is_seen() {
+    use LifecycleState::{Active, Draining, Released, Retired};
+    let config = EngineConfig {
+        watched: true,
+        ..EngineConfig::default()
+    };
+    let clock = Arc::new(ManualClock::new(START));
+    let house = House::configured(Fragile::new(), clock, config);
+    let ready = json!({ "delegated": true, "secured": "yes", "mail_ready": true });
+    let members = [
+        ("readiness", ready),
+        ("retire", json!("auto")),
+        ("fresh", json!(true)),
+    ];
+    let mut document = life_settings(&members);
+    document["mta_sts"] = Value::Null;
+    house.done(put_pool("main", &document));
+    house.done(add(ONE));
+
+    assert_eq!(house.waits(Active), ["A1", "A2", "A3", "A4"]);
+    let all = |serial| {
+        vec![
+            Fact::Published(serial),
+            Fact::Ns(NsSeen::Ours, None),
+            Fact::Ds(DsSeen::Ours),
+            Fact::Mail(true),
+        ]
+    };
+    seen(&house, all(serial(&house)));
+    // A3: seen is not yet in force everywhere.
+    assert!(house.waits(Active).contains(&"A3"));
+    house.pass(6 * HOUR);
+    seen(&house, all(serial(&house)));
+    house.step(Active, false).unwrap();
+
+    house.step(Draining, false).unwrap();
+    house.pass(DAY);
+    assert_eq!(house.state(), Draining);
+    // A hold stops the clock.
+    house.done(Op::Hold {
+        name: apex(ONE),
+        if_match: None,
+    });
+    house.pass(3 * DAY);
+    assert_eq!(house.state(), Draining);
+    let house = house.restart_changes_nothing();
+    house.done(Op::Unhold {
+        name: apex(ONE),
+        if_match: None,
+    });
+    house.engine.tick();
+    assert_eq!(house.state(), Retired, "retire = auto");
+    let audit = house.engine.audit(0, 100).unwrap();
+    let (_, last) = audit.last().unwrap();
+    assert_eq!(last.actor, "mxpool");
+    let after = last.changes[0].after.as_deref().unwrap();
+    assert!(after.contains("R1: addresses handed out until"), "{after}");
+
+    // I5: nothing goes while a listed server was not seen to serve the null MX.
+    house.pass(30 * DAY);
+    assert_eq!(house.routed(), Some(RoutingAnswer::Never));
+    seen(&house, vec![Fact::Published(serial(&house))]);
+    house.pass(2 * DAY);
+    assert_eq!(house.routed(), Some(RoutingAnswer::Gone));
+    seen(
+        &house,
+        vec![Fact::Published(serial(&house)), Fact::Queries(2)],
+    );
+    house.pass(22 * DAY);
+    seen(
+        &house,
+        vec![Fact::Published(serial(&house)), Fact::Queries(2)],
+    );
+    house.step(Released, false).unwrap();
+    // I8: seen to be delegated is never skipped.
+    let delete = |force| Op::DeleteDomain {
+        name: apex(ONE),
+        force,
+        if_match: None,
+    };
+    let refused = house.refused(delete(true));
+    assert!(matches!(refused, Refusal::TooEarly { .. }), "{refused:?}");
+    seen(&house, vec![Fact::Ns(NsSeen::Gone, None)]);
+    house.pass(4 * DAY);
+    assert!(house.reader.get(&name(ONE)).is_none());
+}
+
+/// A6: a foreign DS is never skipped, not even by force.
+#[test]
+fn a6_force_does_not_skip_a_foreign_ds() {
+    let house = House::with_pool();
+    house.done(add(ONE));
+    seen(&house, vec![Fact::Ds(DsSeen::Foreign)]);
+
+    let refused = house.step(LifecycleState::Active, true).unwrap_err();
+    assert!(matches!(refused, Refusal::TooEarly { .. }), "{refused:?}");
+
+    seen(&house, vec![Fact::Ds(DsSeen::Ours)]);
+    house.pass(2 * DAY);
+    house.step(LifecycleState::Active, true).unwrap();
+}
+
+/// R2: what a suspension made senders defer must not meet the null MX.
+#[test]
+fn r2_a_suspension_ends_by_itself_and_counts() {
+    let house = House::new();
+    house.done(put_pool(
+        "main",
+        &life_settings(&[("mta_sts", Value::Null)]),
+    ));
+    house.done(add(ONE));
+    house.step(LifecycleState::Active, false).unwrap();
+    let serial = house.serial(ONE);
+    let until = house.clock.now().saturating_add(3 * DAY);
+    house.done(Op::Suspend {
+        name: apex(ONE),
+        answer: RoutingAnswer::Later,
+        until: Some(until),
+        if_match: None,
+    });
+    assert_eq!(house.routed(), Some(RoutingAnswer::Later));
+    let house = house.restart_changes_nothing();
+    house.pass(2 * DAY);
+    assert_eq!(house.routed(), Some(RoutingAnswer::Later));
+    house.pass(DAY);
+    assert_eq!(house.routed(), Some(RoutingAnswer::Accept));
+    assert_eq!(house.serial(ONE), serial, "DNS is untouched");
+
+    house.step(LifecycleState::Draining, false).unwrap();
+    house.pass(3 * DAY);
+    assert_eq!(house.waits(LifecycleState::Retired), ["R2"]);
+    house.pass(3 * DAY);
+    house.step(LifecycleState::Retired, false).unwrap();
+}
+
+/// R3: a lowered TTL counts when the longer one has left the caches; a shortened drain does not bind
+/// what drains already.
+#[test]
+fn r3_changes_of_the_pool_bind_by_its_history() {
+    let house = House::new();
+    let members = [("mta_sts", Value::Null), ("ttl", json!("2d"))];
+    house.done(put_pool("main", &life_settings(&members)));
+    house.done(add(ONE));
+    house.step(LifecycleState::Active, false).unwrap();
+    house.step(LifecycleState::Draining, false).unwrap();
+    house.pass(DAY);
+    let members = [
+        ("mta_sts", Value::Null),
+        ("ttl", json!("1h")),
+        ("drain", json!("1h")),
+    ];
+    let mut wish = change(vec![put_pool("main", &life_settings(&members))]);
+    wish.expect_domains = Some(1);
+    house.done(wish);
+    let house = house.restart_changes_nothing();
+
+    assert_eq!(house.waits(LifecycleState::Retired), ["R1", "R3"]);
+    house.pass(DAY);
+    assert_eq!(house.waits(LifecycleState::Retired), ["R3"]);
+    house.pass(2 * DAY);
+    house.step(LifecycleState::Retired, false).unwrap();
+}
+
+/// T5: a retired domain comes back by force alone, and hands out nothing for a while.
+#[test]
+fn t5_a_retired_domain_comes_back_by_force() {
+    use LifecycleState::{Active, Draining, Retired};
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    for to in [Active, Draining, Retired] {
+        house.step(to, true).unwrap();
+    }
+    assert_eq!(house.waits(Active), ["T5"]);
+
+    house.step(Active, true).unwrap();
+
+    assert!(house.served_texts(ONE, Rtype::MX)[0].starts_with("10 mx1"));
+    assert_eq!(house.routed(), Some(RoutingAnswer::Accept));
+    let view = house.engine.view();
+    let waits = view.prospect(&apex(ONE)).unwrap().hand_out_waits;
+    assert_eq!(waits.first().map(|wait| wait.rule), Some("T5"));
+}
+
+/// L14: a domain whose host another zone names keeps its hosts, and is not deleted.
+#[test]
+fn l14_a_referenced_host_stays() {
+    use LifecycleState::{Active, Draining, Retired};
+    let house = House::new();
+    house.done(put_pool(
+        "main",
+        &life_settings(&[("mta_sts", Value::Null)]),
+    ));
+    house.done(add(ONE));
+    house.done(put_zone(
+        "infra.test",
+        &format!("{INFRA}shop MX 10 mx1.one.test.\n"),
+    ));
+    for to in [Active, Draining, Retired] {
+        house.step(to, true).unwrap();
+    }
+    house.pass(60 * DAY);
+    assert!(house.has("mx1.one.test", Rtype::A));
+    let delete = || Op::DeleteDomain {
+        name: apex(ONE),
+        force: true,
+        if_match: None,
+    };
+    assert!(matches!(house.refused(delete()), Refusal::TooEarly { .. }));
+
+    house.done(put_zone("infra.test", INFRA));
+    house.engine.tick();
+    assert!(!house.has("mx1.one.test", Rtype::A));
+    house.done(delete());
+}
+
+#[test]
+fn a_rotation_moves_as_many_as_are_ready_and_says_what_is_short() {
+    use LifecycleState::{Active, Draining};
+    let house = House::with_pool();
+    for n in 0..3 {
+        house.done(add(&format!("d{n}.test")));
+        house.pass(HOUR);
+    }
+    let rotate = |burn: &[&str], activate| Op::Rotate {
+        pool: "main".to_owned(),
+        burn: burn.iter().map(|name| apex(name)).collect(),
+        activate,
+    };
+    let first = house.done(rotate(&[], 2)).plan.rotation.unwrap();
+    assert_eq!(first.activated, [apex("d0.test"), apex("d1.test")]);
+    assert_eq!((first.draining.len(), first.short), (0, 0));
+
+    let second = house.done(rotate(&["d0.test"], 2)).plan.rotation.unwrap();
+
+    assert_eq!(second.activated, [apex("d2.test")]);
+    assert_eq!(second.draining, [apex("d0.test")]);
+    assert_eq!(second.short, 1);
+    let view = house.engine.view();
+    assert_eq!(view.domain(&apex("d0.test")).unwrap().state, Draining);
+    assert_eq!(view.domain(&apex("d2.test")).unwrap().state, Active);
+    drop(view);
+    let refused = house.refused(rotate(&["d0.test"], 1));
+    assert!(matches!(refused, Refusal::Invalid(_)), "{refused:?}");
+}
