@@ -1,18 +1,20 @@
 //! What comes due by itself in domains' lives, and what is learnt of the outside.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::facts::{DomainFacts, Facts};
+use super::handout::FirstAnswer;
 use super::job::Claim;
 use super::life::note_published;
 use super::plan::boxed;
 use super::writer::Writer;
 use super::{Actor, Change, Op};
 use crate::clock::Timestamp;
-use crate::lifecycle::{self, Fact};
+use crate::lifecycle::{self, Fact, HandedOut};
 use crate::wire::Apex;
 
 /// How many domains are moved on by one change.
@@ -32,25 +34,53 @@ pub struct Observation {
     pub at: Timestamp,
 }
 
+/// Something that a domain's facts take in without a change of intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Learnt {
+    /// It was seen.
+    Seen(Fact),
+    /// Addresses were handed out, so many.
+    HandedOut(u64),
+}
+
 /// What the writer does by itself.
 #[derive(Debug, Default)]
 pub(super) struct Acts {
     /// The domains whose steps were taken or tried, and until when they rest.
     tried: HashMap<Apex, Duration>,
     /// What was learnt and is not stored yet.
-    pub(super) learnt: BTreeMap<Apex, Vec<(Fact, Timestamp)>>,
+    pub(super) learnt: BTreeMap<Apex, Vec<(Learnt, Timestamp)>>,
+    /// The pools whose policies were adopted anew in this run.
+    adopted: HashSet<Arc<str>>,
+    /// Who waits for the first hand-out of a domain to be durable.
+    pub(super) first: Vec<(Apex, FirstAnswer)>,
+    /// When counts of hand-outs were taken in last; a monotonic reading.
+    pub(super) counted: Option<Duration>,
 }
 
 impl Writer {
     /// Takes the steps that are due, some at a time; the rest has its turn when those are done.
     pub(super) fn act_on_due(&mut self) {
-        let now = self.shared.clock.now();
+        // By a clock that is a year ahead, everything would be due.
+        let Ok(now) = self.guard.now(&*self.shared.clock) else {
+            return;
+        };
         let reading = self.shared.clock.monotonic();
         self.acts.tried.retain(|_, until| reading < *until);
         let mut ops = Vec::new();
         let mut idle = Vec::new();
         {
             let facts = Self::facts(&self.shared);
+            // What a restored store has forgotten may have stood under a policy's id (S2, K28).
+            let adopt = facts.policies_to_adopt().filter(|pool| {
+                !self.claims.contains_key(&Claim::Pool(pool.to_string()))
+                    && !self.acts.adopted.contains(pool)
+            });
+            let adopt: Vec<Arc<str>> = adopt.collect();
+            ops.extend(adopt.iter().map(|pool| Op::AdoptAnew {
+                pool: pool.to_string(),
+            }));
+            self.acts.adopted.extend(adopt);
             let due = facts.wake.iter().take_while(|(at, _)| *at <= now);
             let due = due.filter(|(_, apex)| {
                 !self.acts.tried.contains_key(apex)
@@ -110,13 +140,17 @@ impl Writer {
     /// Returns whether a change that the engine makes by itself is in flight.
     pub(super) fn is_acting(&self) -> bool {
         let mut jobs = self.jobs.values();
-        jobs.any(|job| job.change.actor.is_engine())
+        jobs.any(|job| job.change.is_act())
     }
 
     /// Takes in what was seen; stored with the next commit.
     pub(super) fn learn(&mut self, observations: Vec<Observation>) {
         for Observation { name, fact, at } in observations {
-            self.acts.learnt.entry(name).or_default().push((fact, at));
+            self.acts
+                .learnt
+                .entry(name)
+                .or_default()
+                .push((Learnt::Seen(fact), at));
         }
     }
 }
@@ -139,13 +173,26 @@ fn actions(facts: &Facts, apex: &Apex, now: Timestamp) -> Vec<Op> {
 }
 
 /// Returns a domain that has learnt something.
-pub(super) fn learnt(domain: &DomainFacts, facts: &[(Fact, Timestamp)]) -> DomainFacts {
+pub(super) fn learnt(domain: &DomainFacts, facts: &[(Learnt, Timestamp)]) -> DomainFacts {
     let mut domain = domain.clone();
     let mut life = domain.life.take().unwrap_or_default();
-    for (fact, at) in facts {
-        life.observed.learn(fact, *at);
-        if let Fact::Published(oldest) = fact {
-            note_published(&mut life, domain.served.serial, *oldest, *at);
+    for (what, at) in facts {
+        match what {
+            Learnt::Seen(fact) => {
+                life.observed.learn(fact, *at);
+                if let Fact::Published(oldest) = fact {
+                    note_published(&mut life, domain.served.serial, *oldest, *at);
+                }
+            }
+            Learnt::HandedOut(count) => {
+                let given = life.handed_out.get_or_insert(HandedOut {
+                    first: *at,
+                    last: *at,
+                    count: 0,
+                });
+                given.last = given.last.max(*at);
+                given.count += count;
+            }
         }
     }
     domain.life = boxed(*life);
@@ -157,9 +204,12 @@ impl Actor {
     pub(super) fn engine() -> Self {
         Self("mxpool".to_owned())
     }
+}
 
-    /// Returns whether it is the engine itself.
-    pub(super) fn is_engine(&self) -> bool {
-        self.0 == "mxpool"
+impl Change {
+    /// Returns whether it is one that the engine makes by itself.
+    pub(super) fn is_act(&self) -> bool {
+        let mut ops = self.ops.iter();
+        ops.any(|op| matches!(op, Op::Act { .. } | Op::AdoptAnew { .. }))
     }
 }

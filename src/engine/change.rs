@@ -192,6 +192,11 @@ pub enum Op {
         /// When last.
         to: Timestamp,
     },
+    /// Gives a pool's MTA-STS policy a new id.
+    AdoptAnew {
+        /// The pool.
+        pool: String,
+    },
     /// Something that came due by itself.
     Act {
         /// The domain.
@@ -433,6 +438,7 @@ impl Op {
             Self::Rotate { .. } => "rotate",
             Self::HostApplied { .. } => "host_applied",
             Self::HostDeferrals { .. } => "host_deferrals",
+            Self::AdoptAnew { .. } => "adopt_policy",
             Self::Act { action, .. } => match action {
                 Action::Resume => "resume",
                 Action::ShowPolicy => "show_policy",
@@ -460,7 +466,7 @@ impl Op {
             | Self::Unhold { name, .. }
             | Self::Observe { name, .. }
             | Self::Act { name, .. } => name.to_api_text(),
-            Self::Rotate { pool, .. } => pool.clone(),
+            Self::Rotate { pool, .. } | Self::AdoptAnew { pool } => pool.clone(),
             Self::HostApplied { host, .. } | Self::HostDeferrals { host, .. } => host.clone(),
             Self::PutRrset { domain, rrset, .. } => {
                 format!("{} {} {}", domain.to_api_text(), rrset.owner, rrset.rtype)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::act::learnt;
+use super::act::{Learnt, learnt};
 use super::facts::{SharedTemplate, newest};
 use super::job::{Job, JobId};
 use super::prepare::Prepared;
@@ -13,7 +13,6 @@ use super::records::{put_learnt, put_renewed_fact};
 use super::writer::Writer;
 use super::{OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
-use crate::lifecycle::Fact;
 use crate::mail::Route;
 use crate::store::record::{self, TemplateRecord};
 use crate::store::{Batch, Space, StoreError, meta};
@@ -38,7 +37,7 @@ struct Round {
     /// Zones that were signed again.
     renewed: Vec<Prepared>,
     /// What was learnt of the outside.
-    learnt: BTreeMap<Apex, Vec<(Fact, Timestamp)>>,
+    learnt: BTreeMap<Apex, Vec<(Learnt, Timestamp)>>,
     /// How many outdated versions go.
     garbage: usize,
     /// Keys that no zone has.
@@ -218,11 +217,16 @@ impl Writer {
     }
 
     /// Takes out what was learnt of domains that `jobs` do not change; the rest follows those.
-    fn learnt_beside(&mut self, jobs: &[JobId]) -> BTreeMap<Apex, Vec<(Fact, Timestamp)>> {
+    fn learnt_beside(&mut self, jobs: &[JobId]) -> BTreeMap<Apex, Vec<(Learnt, Timestamp)>> {
         let mut learnt = std::mem::take(&mut self.acts.learnt);
         let facts = Self::facts(&self.shared);
-        learnt.retain(|apex, _| facts.domains.contains_key(apex));
+        let gone = learnt.extract_if(.., |apex, _| !facts.domains.contains_key(apex));
+        let gone: BTreeSet<Apex> = gone.map(|(apex, _)| apex).collect();
         drop(facts);
+        if !gone.is_empty() {
+            let why = "the domain was deleted: ask again".to_owned();
+            self.answer_first(&|apex| gone.contains(apex), &Err(Refusal::Conflict(why)));
+        }
         let jobs: Vec<&Job> = jobs.iter().filter_map(|id| self.jobs.get(id)).collect();
         let changes = |apex: &Apex| {
             let mut jobs = jobs.iter();
@@ -374,6 +378,7 @@ impl Writer {
             publication.images.push(image);
             self.renewals.done([apex]);
         }
+        let learnt_of: BTreeSet<Apex> = round.learnt.keys().cloned().collect();
         for (apex, learns) in round.learnt {
             if let Some(domain) = facts.domains.get(&apex) {
                 let domain = learnt(domain, &learns);
@@ -404,6 +409,7 @@ impl Writer {
             self.publisher.withdraw(apex);
         }
         self.shared.metrics.published(revision);
+        self.answer_first(&|apex| learnt_of.contains(apex), &Ok(()));
         if !answers.is_empty() {
             self.show_figures();
         }
@@ -423,7 +429,7 @@ impl Writer {
                 .effects
                 .iter()
                 .map(|effect| effect.subject.as_str());
-            if job.change.actor.is_engine() {
+            if job.change.is_act() {
                 let moved: Vec<Apex> = moved.filter_map(|name| Apex::parse(name).ok()).collect();
                 self.acted(&moved);
             }
@@ -452,6 +458,7 @@ impl Writer {
         for id in jobs {
             self.fail(id, OpError::whole(refusal()));
         }
+        self.answer_first(&|apex| round.learnt.contains_key(apex), &Err(refusal()));
         // What was learnt is stored with a later commit.
         for (apex, learns) in round.learnt {
             let later = self.acts.learnt.entry(apex).or_default();

@@ -74,7 +74,9 @@ enum Subject<'o> {
 /// Returns what a step is about.
 fn subject<'o>(op: &'o Op, effect: &Effect) -> Subject<'o> {
     match op {
-        Op::PutPool { name, .. } | Op::DeletePool { name, .. } => Subject::Pool(name),
+        Op::PutPool { name, .. } | Op::DeletePool { name, .. } | Op::AdoptAnew { pool: name } => {
+            Subject::Pool(name)
+        }
         Op::PutZone { apex, .. } | Op::DeleteZone { apex, .. } => Subject::Zone(apex),
         Op::AddDomain(add) => Subject::Domain(Cow::Borrowed(&add.name)),
         Op::PatchDomain { name, .. }

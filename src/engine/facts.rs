@@ -10,6 +10,7 @@ use crate::dnssec::{Ds, SigningPolicy};
 use crate::history::Lapse;
 use crate::lifecycle::{LifecycleState, Rulebook};
 use crate::mail::{self, PoolSettings};
+use crate::store::meta::Restored;
 use crate::store::record::HostRecord;
 use crate::wire::{Apex, Name, Serial};
 use crate::zone::{RelativeRrset, Template, TemplateId};
@@ -39,6 +40,8 @@ pub(super) struct Facts {
     pub(super) gone_zones: BTreeMap<Apex, Serial>,
     /// The domains of each pool in each state, those that are in it for the longest first.
     pub(super) members: BTreeMap<(Arc<str>, LifecycleState), BTreeSet<(Timestamp, Apex)>>,
+    /// Grows with every change after which other domains may be handed out.
+    pub(super) handed_on: u64,
     /// What is known of mail hosts, by their names in the API.
     pub(super) hosts: BTreeMap<String, HostRecord>,
     /// The domains for which something may be due by itself, by the moment.
@@ -50,7 +53,7 @@ pub(super) struct Facts {
     /// How it is judged what is safe.
     pub(super) judgement: Judgement,
     /// Since when the store is recovering from a restore.
-    pub(super) recovering: Option<Timestamp>,
+    pub(super) recovering: Option<Restored>,
 }
 
 impl Default for Facts {
@@ -66,6 +69,7 @@ impl Default for Facts {
             gone_serial: None,
             gone_zones: BTreeMap::new(),
             members: BTreeMap::new(),
+            handed_on: 0,
             hosts: BTreeMap::new(),
             wake: BTreeSet::new(),
             wakes: BTreeMap::new(),
@@ -342,6 +346,21 @@ impl Facts {
         if let Some(members) = self.members.get_mut(&members) {
             members.remove(&(domain.since, apex.clone()));
         }
+    }
+
+    /// Returns the pools whose policies were adopted before the store was restored: what was served
+    /// under those ids meanwhile is not known (S2, K28).
+    pub(super) fn policies_to_adopt(&self) -> impl Iterator<Item = Arc<str>> {
+        let bound = self.recovering.as_ref();
+        let bound = bound.map(|restored| restored.backup_revision + Restored::REVISION_STEP);
+        let pools = self.pools.iter();
+        let old = pools.filter(move |(_, pool)| {
+            let adopted = pool.policy.as_ref().map(|policy| policy.revision);
+            adopted
+                .zip(bound)
+                .is_some_and(|(adopted, bound)| adopted <= bound)
+        });
+        old.map(|(name, _)| Arc::clone(name))
     }
 
     /// Returns the domains of a pool in a state, those that are in it for the longest first.

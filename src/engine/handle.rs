@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
 
 use ring::digest::{SHA256, digest};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::facts::Facts;
+use super::handout::HandOuts;
 use super::load::{self, StartError};
 use super::writer::Message;
 use super::{Change, Observation, OpError, Outcome, Refusal, View};
@@ -40,7 +41,7 @@ pub struct EngineConfig {
 #[derive(Clone)]
 pub struct Engine {
     /// What all clones share.
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// The engine's threads; end with [`Engine::stop`] and are awaited by [`EngineThreads::join`].
@@ -80,9 +81,11 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     /// The credentials of the API.
     tokens: Vec<(String, TokenRecord)>,
+    /// What was handed out. Never locked before `facts` by one who waits for them.
+    pub(super) hand_outs: Mutex<HandOuts>,
     /// The way to the writer. Unbounded itself: `permits` bounds what callers put in, and workers
     /// only answer what the writer asked for.
-    messages: mpsc::Sender<Message>,
+    pub(super) messages: mpsc::Sender<Message>,
     /// One permit per change that may be worked on or wait.
     permits: Semaphore,
     /// Whether the writer takes changes.
@@ -307,6 +310,7 @@ impl Shared {
             clock,
             metrics,
             tokens,
+            hand_outs: Mutex::default(),
             messages,
             permits: Semaphore::new(config.queue.max(1)),
             ready: AtomicBool::new(true),

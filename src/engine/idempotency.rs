@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Change, ChangeId, Effect, Op, Outcome, Plan, Refusal};
+use super::{Change, ChangeId, Effect, Op, Outcome, Plan, Refusal, Rotation};
 use crate::clock::Timestamp;
 use crate::document::Fault;
 use crate::store::record::{self, AuditRecord, IdempotencyRecord};
 use crate::store::{Batch, Space, Store, StoreError};
+use crate::wire::Apex;
 
 /// How long a key is remembered.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
@@ -129,6 +130,24 @@ impl RememberedKeys {
 /// Returns what a change did, out of what the audit log says of it.
 fn replay(audit: &AuditRecord, change: &Change) -> Plan {
     let mut plan = Plan::default();
+    // A rotation has effects of its own choice: its domains are those that moved.
+    if let [Op::Rotate { activate, .. }] = change.ops.as_slice() {
+        let moved = |to: &str| {
+            let done = audit.changes.iter().filter(|done| {
+                let after = done.after.as_deref().unwrap_or_default();
+                done.op == "transition" && after.contains(&format!("\"state\":\"{to}\""))
+            });
+            let names = done.filter_map(|done| Apex::parse(&done.subject).ok());
+            names.collect::<Vec<_>>()
+        };
+        let activated = moved("active");
+        let ready = u32::try_from(activated.len()).unwrap_or(u32::MAX);
+        plan.rotation = Some(Rotation {
+            draining: moved("draining"),
+            short: activate.saturating_sub(ready),
+            activated,
+        });
+    }
     let mut op = 0;
     for done in &audit.changes {
         // Effects come in the order of the steps; a step without one is passed over.

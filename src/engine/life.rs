@@ -242,7 +242,7 @@ impl Facts {
     /// Returns until when nothing is withdrawn after a restore: a day and the longest horizon that may
     /// be unknown (K28).
     pub(super) fn recovering_until(&self) -> Option<Timestamp> {
-        let since = self.recovering?;
+        let since = self.recovering.as_ref()?.at;
         let pools = self.pools.values();
         let longest = pools
             .map(|pool| longest_horizon(&pool.recipe.settings))

@@ -16,12 +16,14 @@
 //! [`Engine`], then `writer`, then `plan`.
 
 mod act;
+mod caches;
 mod change;
 mod commit;
 mod describe;
 mod facts;
 mod figures;
 mod handle;
+mod handout;
 mod idempotency;
 mod job;
 mod life;
@@ -39,6 +41,7 @@ mod workers;
 mod writer;
 
 pub use act::Observation;
+pub use caches::{Held, HeldWhat};
 pub use change::{
     Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Op, OpError, Outcome, Plan, Refusal,
     Rotation, Word,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::act::learnt;
+use super::act::{Learnt, learnt};
 use super::commit::Publication;
 use super::describe;
 use super::facts::{
@@ -17,7 +17,7 @@ use super::plan::{DomainDraft, PoolDraft, ZoneDraft};
 use super::prepare::{Material, Prepared, written_serial};
 use crate::clock::Timestamp;
 use crate::history::Lapse;
-use crate::lifecycle::{Fact, LifecycleState};
+use crate::lifecycle::LifecycleState;
 use crate::mail::PoolSettings;
 use crate::store::record::{
     self, AuditChange, AuditRecord, DomainRecord, DsFact, Event, EventsRecord, OperatorZoneRecord,
@@ -251,6 +251,8 @@ impl Job {
                 facts.members.remove(&(Arc::clone(&name), state));
             }
         }
+        // Who may be handed out is chosen anew.
+        facts.handed_on += 1;
         facts.hosts.append(&mut self.planned.hosts);
         if self.planned.structural {
             facts.find_references();
@@ -452,7 +454,7 @@ pub(super) fn put_learnt(
     batch: &mut Batch,
     facts: &Facts,
     apex: &Apex,
-    learns: &[(Fact, Timestamp)],
+    learns: &[(Learnt, Timestamp)],
 ) {
     if let Some(domain) = facts.domains.get(apex) {
         let domain = learnt(domain, learns);

@@ -97,8 +97,12 @@ pub(super) fn sign_again(
     meta::RESTORED.delete(&mut batch);
     // What was promised after the backup was taken is not known: nothing is withdrawn for a while
     // (K28).
-    meta::RECOVERING.put(&mut batch, &now);
-    loaded.facts.recovering = Some(now);
+    let recovering = Restored {
+        at: now,
+        backup_revision: restored.backup_revision,
+    };
+    meta::RECOVERING.put(&mut batch, &recovering);
+    loaded.facts.recovering = Some(recovering);
     workshop.store.commit(&batch)?;
     Ok(())
 }

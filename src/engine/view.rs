@@ -281,6 +281,11 @@ impl<'e> View<'e> {
         zones.map(|(apex, zone)| show_zone(apex, zone)).collect()
     }
 
+    /// Returns the facts.
+    pub(super) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Returns when which domain is looked at again.
     #[cfg(test)]
     pub(super) fn wakes(&self) -> Vec<(Timestamp, Apex)> {

@@ -8,16 +8,19 @@ use std::time::Duration;
 use super::act::{Acts, Observation};
 use super::facts::Facts;
 use super::handle::Shared;
+use super::handout::FirstAnswer;
 use super::idempotency::RememberedKeys;
 use super::job::{self, Answer, Call, Claim, Job, JobId, Made};
 use super::plan::{self, Context};
 use super::prepare::Prepared;
+use super::records::put_learnt;
 use super::resign::Renewals;
 use super::workers::{Chunk, ChunkDone, Urgency, Workers};
 use super::{Change, OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
 use crate::dnssec::ClockGuard;
 use crate::mail::RoutingPublisher;
+use crate::store::Batch;
 use crate::wire::Apex;
 use crate::zone::{TemplateId, ZonePublisher};
 
@@ -28,6 +31,8 @@ pub(super) enum Message {
     Change(Box<Change>, Answer),
     /// Zones are prepared.
     Prepared(ChunkDone),
+    /// A domain is handed out for the first time.
+    HandedOut(Apex, Timestamp, FirstAnswer),
     /// Something was seen of domains.
     Observed(Vec<Observation>),
     /// What is due is wanted now; answered when nothing is.
@@ -139,6 +144,9 @@ impl Writer {
                 match message {
                     Message::Change(change, answer) => self.accept(change, answer),
                     Message::Prepared(done) => self.take(done),
+                    Message::HandedOut(apex, at, answer) => {
+                        self.hand_out_first(apex, at, answer);
+                    }
                     Message::Observed(observations) => self.learn(observations),
                     Message::Tick(done) => self.tickers.push(done),
                     Message::Stop => stop = true,
@@ -147,6 +155,7 @@ impl Writer {
             if stop {
                 break;
             }
+            self.take_counts();
             self.renew_due();
             self.act_on_due();
             self.commit_round();
@@ -409,9 +418,30 @@ impl Writer {
         }
     }
 
+    /// Stores what was learnt and counted last.
+    fn store_counts(&mut self) {
+        self.acts.counted = None;
+        self.take_counts();
+        let learnt = std::mem::take(&mut self.acts.learnt);
+        let mut batch = Batch::new();
+        {
+            let facts = Self::facts(&self.shared);
+            for (apex, learns) in &learnt {
+                put_learnt(&mut batch, &facts, apex, learns);
+            }
+        }
+        if batch.is_empty() || self.commits_fail {
+            return;
+        }
+        if let Err(error) = self.shared.store.commit(&batch) {
+            tracing::warn!(%error, "the last hand-outs are not counted");
+        }
+    }
+
     /// Refuses what is in flight and ends the workers.
     fn end(mut self) {
         self.workers.end();
+        self.store_counts();
         let stopping = || Err(OpError::whole(Refusal::Stopping));
         let held = std::mem::take(&mut self.held);
         let jobs = std::mem::take(&mut self.jobs).into_values();

@@ -34,9 +34,9 @@ pub const GONE_SERIAL: MetaKey<Serial> = MetaKey::new("gone_serial");
 /// Whoever raises them removes it in the same batch.
 pub const RESTORED: MetaKey<Restored> = MetaKey::new("restored");
 
-/// Since when a store is recovering that a backup filled: what it has forgotten may still be
+/// Says that a store is recovering that a backup filled, since when serials were raised: what it has forgotten may still be
 /// promised to the world, so that nothing is withdrawn for a while (K28).
-pub const RECOVERING: MetaKey<Timestamp> = MetaKey::new("recovering");
+pub const RECOVERING: MetaKey<Restored> = MetaKey::new("recovering");
 
 /// Says that a backup is being read in: the store is not whole.
 pub const RESTORING: MetaKey<Restored> = MetaKey::new("restoring");

@@ -185,6 +185,9 @@ impl<'f> Draft<'f> {
         let large = bound > 100.max(existing / 20);
         let because = (!self.because.is_empty()).then(|| self.because.join("; "));
         let needed = large || because.is_some() && bound > 0;
+        if change.is_act() {
+            return;
+        }
         if change.dry_run {
             if needed {
                 self.warn(format!("needs expect_domains={bound}"));

@@ -194,8 +194,16 @@ impl Draft<'_> {
     fn is_made_anew(&self, name: &Apex, draft: &DomainDraft, recipe: &Recipe) -> bool {
         self.facts.domains.get(name).is_none_or(|domain| {
             let old = self.facts.pools.get(&domain.pool);
-            let same = old.is_some_and(|old| old.recipe.makes_the_same(recipe));
-            !same || domain.extra() != draft.extra() || shows_otherwise(domain, draft)
+            let Some(old) = old else {
+                return true;
+            };
+            let same = old.recipe.makes_the_same(recipe);
+            let policy = match self.pools.get(&draft.pool) {
+                Some(pool) => pool.as_ref().and_then(|pool| pool.policy.as_ref()),
+                None => old.policy.as_ref(),
+            };
+            let new = (draft, &*recipe.settings, policy);
+            !same || domain.extra() != draft.extra() || shows_otherwise((domain, old), new)
         })
     }
 

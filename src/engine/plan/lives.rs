@@ -2,7 +2,7 @@
 
 use super::draft::{DomainDraft, Draft};
 use crate::document::Fault;
-use crate::engine::facts::{Adoption, DomainFacts};
+use crate::engine::facts::{Adoption, DomainFacts, PoolFacts};
 use crate::engine::life::{Circumstances, Life, Standing, find_reference, note_published};
 use crate::engine::life::{shown_id, wanted_policy};
 use crate::engine::references::referenced;
@@ -10,7 +10,7 @@ use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
     self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
 };
-use crate::mail::{Form, HostsForm, RoutingAnswer};
+use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::Apex;
 
@@ -235,10 +235,7 @@ impl Draft<'_> {
     fn pool_and_policy(
         &self,
         draft: &DomainDraft,
-    ) -> (
-        Option<std::sync::Arc<crate::mail::PoolSettings>>,
-        Option<Adoption>,
-    ) {
+    ) -> (Option<std::sync::Arc<PoolSettings>>, Option<Adoption>) {
         let policy = match self.pools.get(&draft.pool) {
             Some(pool) => pool.as_ref().and_then(|pool| pool.policy.clone()),
             None => {
@@ -598,12 +595,21 @@ fn facts_of(
     (facts, said)
 }
 
-/// Returns whether a domain's form differs from what it was.
-pub(super) fn shows_otherwise(old: &DomainFacts, draft: &DomainDraft) -> bool {
-    let plain = (Form::LIVE, &ShownPolicy::Pool);
-    let of = |life: Option<&'_ Life>| match life {
-        Some(life) => (life.form, life.policy.clone()),
-        None => (plain.0, plain.1.clone()),
+/// Returns whether a domain shows something else of its pool's records than it did.
+pub(super) fn shows_otherwise(
+    old: (&DomainFacts, &PoolFacts),
+    new: (&DomainDraft, &PoolSettings, Option<&Adoption>),
+) -> bool {
+    let look = |life: Option<&Life>, settings: &PoolSettings, adoption: Option<&Adoption>| {
+        let form = life.map_or(Form::LIVE, |life| life.form);
+        let policy = life.map_or(&ShownPolicy::Pool, |life| &life.policy);
+        (form, shown_id(policy, settings, adoption).0)
     };
-    of(old.life.as_deref()) != of(draft.life.as_deref())
+    let (domain, pool) = old;
+    let (draft, settings, adoption) = new;
+    look(
+        domain.life.as_deref(),
+        &pool.recipe.settings,
+        pool.policy.as_ref(),
+    ) != look(draft.life.as_deref(), settings, adoption)
 }

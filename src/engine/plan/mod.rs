@@ -212,6 +212,7 @@ impl Draft<'_> {
                 };
                 self.put_host(at, host, deferred, ("host_deferrals", what))
             }
+            Op::AdoptAnew { pool } => self.adopt_anew(at, pool),
             Op::Act { name, action } => self.act(at, name, *action),
         }
     }

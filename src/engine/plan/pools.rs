@@ -38,6 +38,21 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Gives a pool's policy a new id: what was served under the old one is not known.
+    pub(super) fn adopt_anew(&mut self, at: usize, name: &str) -> Result<(), Refusal> {
+        let found = self.facts.pools.get_key_value(name);
+        let Some((key, pool)) = found.filter(|(_, pool)| pool.policy.is_some()) else {
+            return Ok(());
+        };
+        let settings = Arc::clone(&pool.recipe.settings);
+        let mut draft = PoolDraft::new(at, settings, Some(pool));
+        draft.policy = None;
+        self.pools.insert(Arc::clone(key), Some(draft));
+        let what = "its MTA-STS policy gets a new id (K28)".to_owned();
+        self.effect(at, "adopt_policy", name.to_owned(), what);
+        Ok(())
+    }
+
     /// Refuses what must not happen to domains in use, and says in words what changes.
     fn weigh(
         &mut self,

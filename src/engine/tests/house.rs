@@ -222,6 +222,11 @@ impl House {
         self.runtime.block_on(self.engine.change(change))
     }
 
+    /// Hands out a domain of a pool.
+    pub(super) fn hand_out(&self, pool: &str) -> Result<Apex, Refusal> {
+        self.runtime.block_on(self.engine.hand_out(pool))
+    }
+
     /// Makes changes at the same time.
     pub(super) fn make_all(&self, changes: Vec<Change>) -> Vec<Result<Outcome, Vec<OpError>>> {
         let tasks: Vec<_> = changes

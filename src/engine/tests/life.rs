@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::house::*;
 use crate::clock::{Clock, ManualClock};
-use crate::engine::{EngineConfig, Observation, Op, Refusal, Word};
+use crate::engine::{EngineConfig, HeldWhat, Observation, Op, Refusal, Word};
 use crate::lifecycle::{DsSeen, Fact, LifecycleState, NsSeen};
 use crate::mail::RoutingAnswer;
-use crate::store::Space;
+use crate::store::meta::{self, Restored};
+use crate::store::{Batch, Space, Store};
 use crate::wire::{Rtype, Serial};
 
 const ONE: &str = "one.test";
@@ -493,4 +494,168 @@ fn a_rotation_moves_as_many_as_are_ready_and_says_what_is_short() {
     drop(view);
     let refused = house.refused(rotate(&["d0.test"], 1));
     assert!(matches!(refused, Refusal::Invalid(_)), "{refused:?}");
+}
+
+/// A8: a host that uses the routing feed is waited for; others are not.
+#[test]
+fn a8_nothing_is_handed_out_before_the_hosts_have_applied_the_routing() {
+    let house = House::with_pool();
+    house.done(add(ONE));
+    let refused = house.hand_out("main").unwrap_err();
+    assert!(refused.to_string().contains("none is active"), "{refused}");
+    let applied = |revision| Op::HostApplied {
+        host: "mx1@main".to_owned(),
+        revision,
+    };
+    let before = house.done(applied(1)).revision;
+    house.step(LifecycleState::Active, false).unwrap();
+
+    let refused = house.hand_out("main").unwrap_err();
+    assert!(refused.to_string().contains("A8"), "{refused}");
+    house.done(applied(before + 1));
+    assert_eq!(house.hand_out("main").unwrap(), apex(ONE));
+    let refused = house.refused(applied(1_000_000));
+    assert!(matches!(refused, Refusal::Invalid(_)), "{refused:?}");
+}
+
+#[test]
+fn hand_outs_are_fair_counted_and_durable_from_the_first_on() {
+    let house = House::with_pool();
+    for name in ["a.test", "b.test"] {
+        house.done(add(name));
+        house.done(Op::Transition {
+            name: apex(name),
+            to: LifecycleState::Active,
+            force: false,
+            if_match: None,
+        });
+    }
+    let revision = house.engine.view().revision();
+    let mut given: Vec<_> = (0..2).map(|_| house.hand_out("main").unwrap()).collect();
+    given.sort_unstable();
+    assert_eq!(given, [apex("a.test"), apex("b.test")]);
+    let count = |house: &House, name: &str| {
+        let domain = house.engine.view().domain(&apex(name)).unwrap();
+        domain.handed_out.map(|given| given.count)
+    };
+    // The first is stored before it is answered.
+    assert_eq!(count(&house, "a.test"), Some(1));
+    for _ in 0..98 {
+        house.hand_out("main").unwrap();
+    }
+    assert_eq!(house.engine.view().revision(), revision);
+
+    // A clean end stores what was counted.
+    let house = house.restarted();
+    assert_eq!(count(&house, "a.test"), Some(50));
+    assert_eq!(count(&house, "b.test"), Some(50));
+    house.done(Op::Suspend {
+        name: apex("a.test"),
+        answer: RoutingAnswer::Later,
+        until: None,
+        if_match: None,
+    });
+    for _ in 0..5 {
+        assert_eq!(house.hand_out("main").unwrap(), apex("b.test"));
+    }
+    // T2: who was handed out does not stand by again.
+    let refused = house.refused(Op::Transition {
+        name: apex("b.test"),
+        to: LifecycleState::Standby,
+        force: false,
+        if_match: None,
+    });
+    assert!(matches!(refused, Refusal::Conflict(_)), "{refused:?}");
+}
+
+#[test]
+fn caches_show_every_version_that_somebody_may_hold() {
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    for to in [LifecycleState::Active, LifecycleState::Draining] {
+        house.step(to, true).unwrap();
+    }
+    house.pass(DAY);
+    house.step(LifecycleState::Retired, true).unwrap();
+    let off = house.clock.now();
+    let held = |span: Duration| {
+        let view = house.engine.view();
+        let held = view.caches(&apex(ONE), off.saturating_add(span)).unwrap();
+        held.into_iter()
+            .filter(|held| {
+                matches!(&held.what, HeldWhat::Rrset { owner, rtype, .. }
+                    if owner == "@" && *rtype == Rtype::MX)
+            })
+            .collect::<Vec<_>>()
+    };
+
+    let both = held(Duration::ZERO);
+    let old = both.iter().find(|held| held.off.is_some()).unwrap();
+    assert_eq!(both.len(), 2, "{both:?}");
+    assert_eq!(old.off, Some(off));
+    // An hour, and the minute that a change takes to every server.
+    assert_eq!(
+        old.cache_until,
+        Some(off.saturating_add(Duration::from_secs(3660)))
+    );
+    assert_eq!(old.replay_until, Some(off.saturating_add(21 * DAY)));
+    assert_eq!(held(22 * DAY).len(), 1);
+}
+
+/// K28: a restored store withdraws nothing for a while, and announces its policies anew.
+#[test]
+fn k28_a_restored_store_withholds_withdrawals_and_adopts_policies_anew() {
+    let mut house = House::new();
+    house.done(put_pool("main", &life_settings(&[("drain", json!("1h"))])));
+    house.done(add(ONE));
+    for to in [LifecycleState::Active, LifecycleState::Draining] {
+        house.step(to, true).unwrap();
+    }
+    house.done(add("two.test"));
+    let policy = |house: &House| house.engine.view().pool("main").unwrap().policy_id;
+    let before = policy(&house);
+    house.stop();
+    let mut batch = Batch::new();
+    let restored = Restored {
+        at: house.clock.now(),
+        backup_revision: house.engine.view().revision(),
+    };
+    meta::RESTORED.put(&mut batch, &restored);
+    house.store.commit(&batch).unwrap();
+
+    let house = house.restarted();
+    house.engine.tick();
+
+    let adopted = policy(&house);
+    assert_ne!(adopted, before);
+    house.verify("two.test");
+    assert!(house.engine.view().recovering().is_some());
+    house.pass(2 * DAY);
+    assert_eq!(house.waits(LifecycleState::Retired), ["K28"]);
+    let house = house.restarted();
+    house.engine.tick();
+    assert_eq!(policy(&house), adopted, "once only");
+    house.pass(30 * DAY);
+    house.step(LifecycleState::Retired, false).unwrap();
+    assert!(house.engine.view().recovering().is_none());
+}
+
+/// A clock that jumps ahead retires nobody.
+#[test]
+fn a_clock_that_jumps_takes_no_step() {
+    let house = House::new();
+    let members = [("retire", json!("auto")), ("mta_sts", Value::Null)];
+    house.done(put_pool("main", &life_settings(&members)));
+    house.done(add(ONE));
+    for to in [LifecycleState::Active, LifecycleState::Draining] {
+        house.step(to, true).unwrap();
+    }
+    house.clock.set_wall(START.saturating_add(400 * DAY));
+    house.engine.tick();
+    assert_eq!(house.state(), LifecycleState::Draining);
+
+    house.clock.set_wall(START);
+    house.pass(3 * DAY);
+    assert_eq!(house.state(), LifecycleState::Retired);
 }

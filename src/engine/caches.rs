@@ -1,0 +1,197 @@
+//! What caches, validators and senders may still hold of a domain.
+
+use std::collections::BTreeMap;
+
+use super::facts::{PoolFacts, SharedTemplate};
+use super::life::{PLAIN, shown_id};
+use super::view::View;
+use crate::clock::{Span, Timestamp};
+use crate::history::{Lapse, Timeline, cache_horizon, replay_horizon};
+use crate::mail::{self, PoolSettings};
+use crate::store::record::{PolicyTurn, ShownPolicy, Turn};
+use crate::wire::{Apex, Rtype, Ttl};
+
+/// One version of an RRset or policy that somebody may hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What it is.
+    pub what: HeldWhat,
+    /// Since when it was served.
+    pub on: Timestamp,
+    /// Until when; `None` while it is.
+    pub off: Option<Timestamp>,
+    /// Until when a cache that obeys TTLs, or a sender that obeys max_age, may hold it; `None` while it
+    /// is served.
+    pub cache_until: Option<Timestamp>,
+    /// Until when it can be replayed, validly signed; `None` while it is served, and for policies.
+    pub replay_until: Option<Timestamp>,
+}
+
+/// What somebody may hold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldWhat {
+    /// An RRset.
+    Rrset {
+        /// The owner, relative to the domain.
+        owner: String,
+        /// The type.
+        rtype: Rtype,
+        /// The TTL.
+        ttl: Ttl,
+        /// The data of its records.
+        records: Vec<String>,
+    },
+    /// An MTA-STS policy.
+    Policy {
+        /// Whether senders act on it: its mode is not `none`.
+        acts: bool,
+        /// How long senders keep it.
+        max_age: Span,
+    },
+}
+
+impl View<'_> {
+    /// Returns every version of every RRset and policy of a domain that some cache, validator or sender
+    /// may hold at a moment; `None` for a name that is no domain.
+    ///
+    /// SOA, NSEC and what speaks of keys is left out: no wait is made of them.
+    pub fn caches(&self, name: &Apex, at: Timestamp) -> Option<Vec<Held>> {
+        let facts = self.facts();
+        let domain = facts.domains.get(name)?;
+        let pool = facts.pools.get(&domain.pool)?;
+        let plain = Timeline::since(domain.added, PLAIN);
+        let turns = domain.life.as_deref().map(|life| &life.turns);
+        let turns = turns.filter(|turns| !turns.is_empty()).unwrap_or(&plain);
+        let mut versions: BTreeMap<HeldWhat, Vec<(Lapse<()>, Span)>> = BTreeMap::new();
+        for turn in turns.iter() {
+            for (settings, template, adoption, lapse) in templates(pool) {
+                let from = turn.on.max(domain.added);
+                let Some(part) = lapse.within(from, turn.off) else {
+                    continue;
+                };
+                let (on, off) = (part.on, part.off);
+                let shown = if off.is_none() {
+                    let policy = domain.life.as_deref().map(|life| &life.policy);
+                    let policy = policy.unwrap_or(&ShownPolicy::Pool);
+                    shown_id(policy, settings, adoption).0
+                } else {
+                    None
+                };
+                let lifetime = settings.signing().lifetime;
+                for what in said(name, settings, template, &turn.what, shown.as_deref()) {
+                    let spans = versions.entry(what).or_default();
+                    match spans.last_mut() {
+                        // The same before and after is one version.
+                        Some((last, _)) if last.off == Some(on) => last.off = off,
+                        _ => spans.push((Lapse { what: (), on, off }, lifetime)),
+                    }
+                }
+            }
+        }
+        let dc = pool.recipe.settings.timing().propagation;
+        let held = versions.into_iter().flat_map(|(what, spans)| {
+            let spans = spans.into_iter();
+            spans.map(move |(lapse, lifetime)| held(what.clone(), &lapse, lifetime, dc))
+        });
+        let held = held.filter(|held| {
+            let until = held.cache_until.max(held.replay_until);
+            held.on <= at && (held.off.is_none() || until.is_some_and(|until| until > at))
+        });
+        Some(held.collect())
+    }
+}
+
+/// Returns a version with its horizons.
+fn held(what: HeldWhat, lapse: &Lapse<()>, lifetime: Span, dc: Span) -> Held {
+    let (cache_until, replay_until) = match (&what, lapse.off) {
+        (_, None) => (None, None),
+        (HeldWhat::Rrset { ttl, .. }, Some(off)) => (
+            Some(cache_horizon(off, dc, *ttl)),
+            Some(replay_horizon(off, lifetime)),
+        ),
+        (HeldWhat::Policy { max_age, .. }, Some(off)) => {
+            let age = Ttl::from_secs(max_age.as_secs());
+            (Some(cache_horizon(off, dc, age)), None)
+        }
+    };
+    Held {
+        what,
+        on: lapse.on,
+        off: lapse.off,
+        cache_until,
+        replay_until,
+    }
+}
+
+/// One version of a pool: settings, template, policy, when.
+type Version<'p> = (
+    &'p PoolSettings,
+    &'p SharedTemplate,
+    Option<&'p super::facts::Adoption>,
+    Lapse<()>,
+);
+
+/// Returns every version of a pool that somebody may hold.
+fn templates(pool: &PoolFacts) -> impl Iterator<Item = Version<'_>> {
+    let earlier = pool.earlier.iter().map(|lapse| {
+        let version = &*lapse.what;
+        let when = Lapse {
+            what: (),
+            on: lapse.on,
+            off: lapse.off,
+        };
+        (
+            &*version.settings,
+            &*version.template,
+            version.policy.as_ref(),
+            when,
+        )
+    });
+    let current = Lapse {
+        what: (),
+        on: pool.since,
+        off: None,
+    };
+    earlier.chain([(
+        &*pool.recipe.settings,
+        &*pool.recipe.template,
+        pool.policy.as_ref(),
+        current,
+    )])
+}
+
+/// Returns what a domain said in a turn under a version of its pool.
+fn said(
+    apex: &Apex,
+    settings: &PoolSettings,
+    template: &SharedTemplate,
+    turn: &Turn,
+    shown: Option<&str>,
+) -> Vec<HeldWhat> {
+    let is_plain = *turn == PLAIN;
+    // What an id looked like once is of no concern: nothing waits for it but its TTL.
+    let rendered = (!is_plain).then(|| mail::render(settings, turn.form, shown).ok());
+    let rendered = rendered.flatten();
+    let rrsets = rendered
+        .as_ref()
+        .map_or(template.template.rrsets(), |other| other.rrsets());
+    let rrsets = rrsets.iter().map(|rrset| {
+        let data = rrset.rdatas.iter();
+        let data = data.filter_map(|rdata| rdata.under(rrset.rtype, apex).ok());
+        HeldWhat::Rrset {
+            owner: rrset.owner.to_string(),
+            rtype: rrset.rtype,
+            ttl: rrset.ttl,
+            records: data.map(|rdata| rdata.to_text(rrset.rtype)).collect(),
+        }
+    });
+    let policy = match turn.policy {
+        PolicyTurn::Pool => settings.mta_sts().map(|policy| HeldWhat::Policy {
+            acts: policy.acts(),
+            max_age: policy.max_age,
+        }),
+        PolicyTurn::Own { acts, max_age } => Some(HeldWhat::Policy { acts, max_age }),
+        PolicyTurn::Gone => None,
+    };
+    rrsets.chain(policy).collect()
+}
