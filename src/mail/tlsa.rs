@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use ring::digest::{SHA256, SHA512, digest};
+use x509_parser::parse_x509_certificate;
+
 use crate::wire::Rdata;
 
 /// What a TLSA record of a mail host says of its key (RFC 6698, section 2.1).
@@ -156,6 +159,29 @@ impl TlsaRecord {
             self.matching_type,
             &self.association,
         )
+    }
+
+    /// Returns whether it names an issuer's key (DANE-TA), so that the host's certificate must lead
+    /// there (RFC 7672, section 3.1.2).
+    pub fn is_of_issuer(&self) -> bool {
+        self.usage == 2
+    }
+
+    /// Returns whether a certificate, given in DER, has what the record says (RFC 6698, section
+    /// 2.1).
+    pub fn matches(&self, certificate: &[u8]) -> bool {
+        let Ok((_, parsed)) = parse_x509_certificate(certificate) else {
+            return false;
+        };
+        let selected = match self.selector {
+            0 => certificate,
+            _ => parsed.tbs_certificate.subject_pki.raw,
+        };
+        let kind = match self.matching_type {
+            1 => &SHA256,
+            _ => &SHA512,
+        };
+        digest(kind, selected).as_ref() == self.association
     }
 
     /// Returns whether a sender that knows SHA-256 alone, as all must, can use it (RFC 7671,

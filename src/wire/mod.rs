@@ -26,7 +26,9 @@ mod ttl;
 pub use edns::Edns;
 #[cfg(test)]
 pub(crate) use key::independent;
-pub use key::{Algorithm, AlgorithmError, KeyError, KeyPair, ds_digest, key_tag, verify_signature};
+pub use key::{
+    Algorithm, AlgorithmError, KeyError, KeyPair, ds_digest, ds_is_of, key_tag, verify_signature,
+};
 pub use master::{
     IncludeSource, MasterError, MasterRecord, NoIncludes, Place, parse_master, write_master,
 };

@@ -9,5 +9,5 @@ pub(crate) mod independent;
 mod pair;
 
 pub use algorithm::{Algorithm, AlgorithmError};
-pub use digest::{ds_digest, key_tag};
+pub use digest::{ds_digest, ds_is_of, key_tag};
 pub use pair::{KeyError, KeyPair, verify_signature};
