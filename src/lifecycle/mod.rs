@@ -83,6 +83,7 @@ mod bound;
 mod condition;
 mod due;
 mod observed;
+mod question;
 mod release;
 mod retirement;
 mod routed;
@@ -96,6 +97,10 @@ pub use bound::{Bound, WaitingFor};
 pub use condition::{Condition, ConditionKind, Status, conditions};
 pub use due::{Action, Due, Satisfied, due, wake_at};
 pub use observed::{DsSeen, Fact, MailSight, NsSeen, Observed, ParentTimes, Sight};
+pub use question::{
+    About, MailHostQuestion, MailQuestion, OTHER_POLICY, ParentQuestion, PolicyQuestion,
+    PublishedQuestion, Question, Subject, Urgency,
+};
 pub use routed::{Suspension, route};
 pub use rule::{Rule, Rulebook};
 pub use situation::{HandedOut, PolicyProgress, Situation, Spread, Terms};
