@@ -58,6 +58,7 @@
 //! | 4 | [`store`] | durable facts behind one small trait; LMDB, memory for tests; backups |
 //! | 5 | [`engine`] | the control plane: the one writer |
 //! | 5 | [`server`] | the data plane: UDP and TCP; uses `wire`, `zone`, `publication`, `metrics` and `clock` alone |
+//! | 5 | [`watch`] | observation: parents, listed servers, resolvers, mail hosts and policy hosts; uses ranks 0 to 3 |
 //! | 7 | [`api`] | the admin API over HTTP; uses `engine` and ranks 0 to 3, never `store` or `server` |
 //! | 8 | [`cli`] | the command line and its client commands; speaks HTTP only |
 //! | 8 | [`config`] | `mxpool.toml` and the environment |
@@ -86,5 +87,6 @@ pub mod metrics;
 pub mod publication;
 pub mod server;
 pub mod store;
+pub mod watch;
 pub mod wire;
 pub mod zone;

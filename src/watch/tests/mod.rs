@@ -1,0 +1,1 @@
+//! The outside as tests make it.
