@@ -30,6 +30,7 @@ mod life;
 mod load;
 mod plan;
 mod prepare;
+mod questions;
 mod records;
 mod references;
 mod resign;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::house::*;
 use crate::clock::{Clock, ManualClock};
 use crate::engine::{EngineConfig, HeldWhat, Observation, Op, Refusal, Word};
-use crate::lifecycle::{DsSeen, Fact, LifecycleState, NsSeen};
+use crate::lifecycle::{About, DsSeen, Fact, LifecycleState, NsSeen, Subject, Urgency};
 use crate::mail::RoutingAnswer;
 use crate::store::meta::{self, Restored};
 use crate::store::{Batch, Space, Store};
@@ -658,4 +658,35 @@ fn a_clock_that_jumps_takes_no_step() {
     house.clock.set_wall(START);
     house.pass(3 * DAY);
     assert_eq!(house.state(), LifecycleState::Retired);
+}
+
+#[test]
+fn the_outside_is_asked_for_what_a_domain_waits_for() {
+    let house = House::new();
+    let ready = json!({ "delegated": true, "secured": "yes", "mail_ready": true });
+    house.done(put_pool("main", &life_settings(&[("readiness", ready)])));
+    house.done(add(ONE));
+    let ask = |subject| house.engine.questions(subject, None).unwrap();
+
+    for subject in [
+        Subject::Parent,
+        Subject::Published,
+        Subject::Mail,
+        Subject::Policy,
+    ] {
+        let (questions, last) = ask(subject);
+        assert_eq!(questions.len(), 1, "{subject:?}");
+        assert_eq!(questions[0].urgency, Urgency::Waiting);
+        assert_eq!(last, None);
+    }
+    let About::Parent(parent) = &ask(Subject::Parent).0[0].about else {
+        panic!("expected a question about the parent");
+    };
+    assert_eq!((parent.keys.len(), parent.name_servers.len()), (1, 2));
+    assert!(ask(Subject::Queries).0.is_empty());
+    let (_, last) = house
+        .engine
+        .questions(Subject::Mail, Some(&apex(ONE)))
+        .unwrap();
+    assert_eq!(last, None);
 }
