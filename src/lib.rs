@@ -57,6 +57,7 @@
 //! | 3 | [`lifecycle`] | the states of a domain and the steps between them; pure |
 //! | 4 | [`store`] | durable facts behind one small trait; LMDB, memory for tests; backups |
 //! | 5 | [`engine`] | the control plane: the one writer |
+//! | 5 | [`routing`] | what mail hosts may accept, told to Postfix; uses `mail`, `wire`, `publication`, `metrics` and `clock` alone |
 //! | 5 | [`server`] | the data plane: UDP and TCP; uses `wire`, `zone`, `publication`, `metrics` and `clock` alone |
 //! | 5 | [`watch`] | observation: parents, listed servers, resolvers, mail hosts and policy hosts; uses ranks 0 to 3 |
 //! | 7 | [`api`] | the admin API over HTTP; uses `engine` and ranks 0 to 3, never `store` or `server` |
@@ -85,6 +86,7 @@ pub mod lifecycle;
 pub mod mail;
 pub mod metrics;
 pub mod publication;
+pub mod routing;
 pub mod server;
 pub mod store;
 pub mod watch;

@@ -79,6 +79,68 @@ impl Dropped {
     }
 }
 
+/// The map that a mail host asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutingMap {
+    /// Which domains are ours.
+    Domains,
+    /// What becomes of mail to a recipient.
+    Recipients,
+    /// None that there is.
+    Unknown,
+}
+
+impl RoutingMap {
+    /// All maps, in the order of their numbers.
+    pub(super) const ALL: [Self; 3] = [Self::Domains, Self::Recipients, Self::Unknown];
+
+    /// Returns the label's value.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Domains => "domains",
+            Self::Recipients => "recipients",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a mail host was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutingResult {
+    /// The mail may be taken.
+    Accept,
+    /// It is refused for now.
+    Later,
+    /// It is refused for good.
+    Never,
+    /// Nothing is known about the key.
+    NotFound,
+    /// The request was none.
+    Error,
+}
+
+impl RoutingResult {
+    /// All results, in the order of their numbers.
+    pub(super) const ALL: [Self; 5] = [
+        Self::Accept,
+        Self::Later,
+        Self::Never,
+        Self::NotFound,
+        Self::Error,
+    ];
+
+    /// Returns the label's value.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Later => "later",
+            Self::Never => "never",
+            Self::NotFound => "notfound",
+            Self::Error => "error",
+        }
+    }
+}
+
 /// The response codes with a label of their own, those that a server of ours sends; the last slot
 /// is for all others (RFC 6895, section 2.3).
 pub(super) const RCODES: [(u16, &str); 10] = [
@@ -177,6 +239,12 @@ mod tests {
             assert_eq!(*value as usize, number);
         }
         for (number, value) in Family::ALL.iter().enumerate() {
+            assert_eq!(*value as usize, number);
+        }
+        for (number, value) in RoutingMap::ALL.iter().enumerate() {
+            assert_eq!(*value as usize, number);
+        }
+        for (number, value) in RoutingResult::ALL.iter().enumerate() {
             assert_eq!(*value as usize, number);
         }
         for (number, value) in Dropped::ALL.iter().enumerate() {

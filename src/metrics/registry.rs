@@ -15,7 +15,7 @@ use prometheus::{
 use crate::clock::Timestamp;
 
 use super::Traffic;
-use super::labels::Transport;
+use super::labels::{RoutingMap, RoutingResult, Transport};
 use super::traffic::TrafficCollector;
 
 /// All metrics of the process.
@@ -53,6 +53,9 @@ pub struct Metrics {
     store_revision: IntGauge,
     /// The last served revision.
     published_revision: IntGauge,
+    /// Mail hosts' look-ups by map and result, by their numbers: thousands a second look no label
+    /// up.
+    routing_lookups: Vec<Vec<IntCounter>>,
     /// API requests by route and status.
     api_requests: IntCounterVec,
     /// API requests' times by route and status.
@@ -130,6 +133,16 @@ impl Metrics {
             ),
             &["host"],
         )?;
+        let lookups = add(
+            &registry,
+            IntCounterVec::new(
+                Opts::new(
+                    "mxpool_routing_lookups_total",
+                    "Look-ups of mail hosts, by what they were told.",
+                ),
+                &["map", "result"],
+            )?,
+        )?;
         Ok(Self {
             domains: add(&registry, domains)?,
             domains_ready: pool_gauge(
@@ -177,6 +190,13 @@ impl Metrics {
             )?,
             store_revision: gauge("mxpool_store_revision", "The last revision made durable.")?,
             published_revision: gauge("mxpool_published_revision", "The last revision served.")?,
+            routing_lookups: RoutingMap::ALL
+                .map(|map| {
+                    RoutingResult::ALL
+                        .map(|result| lookups.with_label_values(&[map.label(), result.label()]))
+                        .into()
+                })
+                .into(),
             api_requests: add(
                 &registry,
                 IntCounterVec::new(
@@ -271,6 +291,11 @@ impl Metrics {
     /// Notes that `revision` is served.
     pub fn published(&self, revision: u64) {
         self.published_revision.set(as_gauge(revision));
+    }
+
+    /// Counts a mail host's look-up.
+    pub fn routing_lookup(&self, map: RoutingMap, result: RoutingResult) {
+        self.routing_lookups[map as usize][result as usize].inc();
     }
 
     /// Counts an API request; `route` is the route's pattern, never the path that was asked.
