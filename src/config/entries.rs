@@ -9,10 +9,11 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Place, Problem};
 
 /// The sections and keys of this release.
-const KNOWN: [(&str, &[&str]); 6] = [
+const KNOWN: [(&str, &[&str]); 7] = [
     ("dns", &["listen", "udp_workers"]),
     ("api", &["listen"]),
     ("metrics", &["listen"]),
+    ("routing", &["listen"]),
     ("store", &["path"]),
     ("keys", &["path"]),
     ("log", &["level", "format"]),

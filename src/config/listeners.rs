@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::routing::RoutingListen;
+
 use super::problem::{Place, Problem};
 use super::settings::Config;
 
@@ -15,6 +17,9 @@ pub(super) fn conflicts(
     let mut all: Vec<(&str, SocketAddr)> = dns.map(|it| ("dns", *it)).collect();
     all.push(("api", config.api));
     all.extend(config.metrics.map(|it| ("metrics", it)));
+    if let Some(RoutingListen::Tcp(address)) = config.routing.as_ref().map(|it| &it.listen) {
+        all.push(("routing", *address));
+    }
     let mut problems = Vec::new();
     for (index, (section, address)) in all.iter().enumerate() {
         let conflict = all[..index]

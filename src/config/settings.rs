@@ -7,6 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::routing::{RoutingConfig, RoutingListen};
 use crate::server::{ServerConfig, TcpLimits};
 
 use super::entries::{Entries, Entry, Value};
@@ -20,6 +21,12 @@ const DEFAULT_FILE: &str = "mxpool.toml";
 /// More threads than this on one address is a typing error.
 const MOST_WORKERS: i64 = 1_024;
 
+/// How the path of a socket begins.
+const UNIX: &str = "unix:";
+
+/// The longest path of a socket (`unix(7)`: 108 octets with the final zero).
+const LONGEST_SOCKET: usize = 107;
+
 /// One node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -29,6 +36,8 @@ pub struct Config {
     pub api: SocketAddr,
     /// Where metrics are shown, if not at the API's address.
     pub metrics: Option<SocketAddr>,
+    /// Where mail hosts ask what they may accept, if they do.
+    pub routing: Option<RoutingConfig>,
     /// The store's folder.
     pub store: PathBuf,
     /// The folder of the sealing key.
@@ -136,6 +145,7 @@ impl Default for Config {
             },
             api: SocketAddr::from(([127, 0, 0, 1], 8_053)),
             metrics: None,
+            routing: None,
             store: "data".into(),
             keys: "keys".into(),
             log: LogConfig::default(),
@@ -194,6 +204,8 @@ impl Reader {
             config.api = api;
         }
         config.metrics = self.get("metrics", "listen", address);
+        let listen = self.get("routing", "listen", routing_listen);
+        config.routing = listen.map(RoutingConfig::from);
         let problems = listeners::conflicts(&config, |section| {
             let entry = self.entries.get(section, "listen")?;
             Some(entry.place.clone())
@@ -333,6 +345,48 @@ fn loopback(entry: &Entry) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
+/// Reads where mail hosts ask: the path of a socket, or an address that only this machine reaches.
+fn routing_listen(entry: &Entry) -> Result<RoutingListen, String> {
+    let text = text(entry)?;
+    let Some(path) = text.strip_prefix(UNIX) else {
+        let address: SocketAddr = text.parse().map_err(|_| {
+            format!(
+                "expected the path of a socket like \"unix:run/routing.sock\" or a loopback address \
+                 with a port like \"127.0.0.1:5310\", found {text:?}"
+            )
+        })?;
+        if !address.ip().is_loopback() {
+            return Err(format!(
+                "expected a loopback address (127.0.0.0/8 or [::1]) or the path of a socket, found \
+                 {address}: look-ups are neither signed nor secret"
+            ));
+        }
+        return Ok(RoutingListen::Tcp(address));
+    };
+    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        return Err(format!(
+            "expected the path of a socket behind {UNIX:?}, found {text:?}"
+        ));
+    }
+    if path.len() > LONGEST_SOCKET {
+        return Err(format!(
+            "expected a path of at most {LONGEST_SOCKET} octets, as no socket can have a longer \
+             one, found {}",
+            path.len()
+        ));
+    }
+    let path = PathBuf::from(path);
+    if path.is_dir() {
+        return Err(format!(
+            "expected the path of a socket, found {path:?}: it is a folder"
+        ));
+    }
+    if let Some(folder) = path.parent() {
+        usable(folder)?;
+    }
+    Ok(RoutingListen::Unix(path))
+}
+
 /// Reads the path of a folder that is there or can be made.
 fn folder(entry: &Entry) -> Result<PathBuf, String> {
     let text = text(entry)?;
@@ -432,6 +486,8 @@ mod tests {
             listen = "[::1]:9000"
             [metrics]
             listen = "127.0.0.1:9153"
+            [routing]
+            listen = "unix:run/routing.sock"
             [store]
             path = "a/b"
             [keys]
@@ -454,6 +510,7 @@ mod tests {
             },
             api: "[::1]:9000".parse().unwrap(),
             metrics: Some("127.0.0.1:9153".parse().unwrap()),
+            routing: Some(RoutingListen::Unix("run/routing.sock".into()).into()),
             store: "a/b".into(),
             keys: "c".into(),
             log: LogConfig {
@@ -614,6 +671,43 @@ level = "loud"
     }
 
     #[test]
+    fn mail_hosts_ask_at_a_socket_or_on_loopback_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().display().to_string();
+        let long = format!("unix:{}", "a".repeat(108));
+        let is_folder = format!("unix:{folder}");
+        for (value, wanted) in [
+            (
+                "127.0.0.1",
+                "expected the path of a socket like \"unix:run/routing.sock\" or",
+            ),
+            ("run/routing.sock", "expected the path of a socket like"),
+            ("inet:127.0.0.1:5310", "expected the path of a socket like"),
+            (
+                "0.0.0.0:5310",
+                "expected a loopback address (127.0.0.0/8 or [::1]) or the path",
+            ),
+            (
+                "unix:",
+                "expected the path of a socket behind \"unix:\", found \"unix:\"",
+            ),
+            ("unix:run/", "expected the path of a socket behind"),
+            (&long, "expected a path of at most 107 octets"),
+            (&is_folder, "expected the path of a socket, found"),
+            ("unix:/dev/null/routing.sock", "expected a folder, found"),
+        ] {
+            let problems = parse(&format!("[routing]\nlisten = {value:?}\n"), &[]).unwrap_err();
+
+            let wanted = format!("mxpool.toml:2:10: routing.listen: {wanted}");
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].starts_with(&wanted), "{problems:?}\n{wanted}");
+        }
+        let variables = [("MXPOOL_ROUTING__LISTEN", "[::1]:5310")];
+        let listen = RoutingListen::Tcp("[::1]:5310".parse().unwrap());
+        assert_eq!(parse("", &variables).unwrap().routing, Some(listen.into()));
+    }
+
+    #[test]
     fn listeners_need_addresses_of_their_own() {
         for (text, wanted) in [
             (
@@ -624,6 +718,10 @@ level = "loud"
             (
                 "[metrics]\nlisten = \"0.0.0.0:8053\"\n",
                 "mxpool.toml:2:10: metrics.listen: expected an address and port of its own",
+            ),
+            (
+                "[routing]\nlisten = \"127.0.0.1:8053\"\n",
+                "mxpool.toml:2:10: routing.listen: expected an address and port of its own",
             ),
             (
                 "[dns]\nlisten = [\"127.0.0.1:8053\"]\n",

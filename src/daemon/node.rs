@@ -14,7 +14,9 @@ use crate::api;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
+use crate::mail::{RoutingReader, routing_set};
 use crate::metrics::Metrics;
+use crate::routing::{self, RoutingError, Socketmap};
 use crate::server::{self, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
 use crate::zone::{ZoneReader, zone_set};
@@ -49,6 +51,9 @@ pub enum StartFailure {
     /// The data plane could not listen.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// What mail hosts ask could not listen.
+    #[error(transparent)]
+    Routing(#[from] RoutingError),
     /// The API or the metrics could not listen.
     #[error("cannot listen on {address} ({what}): {}", reason(.source))]
     Listen {
@@ -69,6 +74,8 @@ pub(super) struct Loaded {
     threads: EngineThreads,
     /// The published set.
     zones: ZoneReader,
+    /// What mail hosts may accept.
+    routes: RoutingReader,
     /// Tells the time.
     clock: Arc<dyn Clock>,
     /// What is counted.
@@ -83,6 +90,8 @@ pub(super) struct Node {
     threads: EngineThreads,
     /// The data plane.
     server: Running,
+    /// What mail hosts ask, if they do.
+    routing: Option<routing::Running>,
     /// Where the API listens.
     api: SocketAddr,
     /// The tasks that speak HTTP.
@@ -110,19 +119,21 @@ impl Loaded {
         let store: Arc<dyn Store> = Arc::new(store);
         let metrics = Arc::new(Metrics::new());
         let (publisher, zones) = zone_set();
+        let (routing, routes) = routing_set();
         let (engine, threads) = Engine::start(
             EngineConfig::default(),
             store,
             clock.clone(),
             sealing,
             publisher,
-            crate::mail::routing_set().0,
+            routing,
             metrics.clone(),
         )?;
         Ok(Self {
             engine,
             threads,
             zones,
+            routes,
             clock,
             metrics,
         })
@@ -154,15 +165,23 @@ impl Loaded {
                 Some(address) => Some(listen("metrics", address).await?),
                 None => None,
             };
+            let routing = match &config.routing {
+                Some(config) => Some(Socketmap::start(
+                    config.clone(),
+                    self.routes.clone(),
+                    self.metrics.clone(),
+                )?),
+                None => None,
+            };
             let server = Server::start(
                 config.server.clone(),
                 self.zones.clone(),
                 self.clock.clone(),
                 self.metrics.clone(),
             )?;
-            Ok((api, metrics, server))
+            Ok((api, metrics, routing, server))
         };
-        let (api, scrape, server) = match sockets.await {
+        let (api, scrape, routing, server) = match sockets.await {
             Ok(sockets) => sockets,
             Err(failure) => return Err((failure, self.threads)),
         };
@@ -187,6 +206,7 @@ impl Loaded {
             engine: self.engine,
             threads: self.threads,
             server,
+            routing,
             api: address,
             http,
             stop,
@@ -222,6 +242,12 @@ impl Node {
             }
         }
         end(&self.engine, self.threads).await;
+        if let Some(routing) = self.routing {
+            let stopped = tokio::task::spawn_blocking(|| routing.stop());
+            if let Err(error) = stopped.await {
+                tracing::error!(%error, "waiting for what mail hosts ask failed");
+            }
+        }
         self.server.stop().await;
     }
 }
@@ -243,6 +269,9 @@ fn probe(config: &Config) -> Result<(), StartFailure> {
             address,
             source,
         })?;
+    }
+    if let Some(config) = &config.routing {
+        routing::probe(config)?;
     }
     Ok(server::probe(&config.server)?)
 }
