@@ -234,7 +234,7 @@ pub(super) fn find(call: &Call) -> Result<Domain, Problem> {
 }
 
 /// Answers with a domain after a change of it.
-fn changed(call: &Call, name: &Apex, revision: u64) -> Response {
+pub(super) fn changed(call: &Call, name: &Apex, revision: u64) -> Response {
     let current = show::current_domain(&call.api.engine.view(), name);
     let (tag, mut document) = current.unwrap_or_else(|| (revision, json!({})));
     document["revision"] = json!(revision);

@@ -23,11 +23,22 @@ pub(super) async fn ready(call: Call) -> Result<Response, Problem> {
             "the server is starting or stopping",
         ));
     }
-    let revision = call.api.engine.view().revision();
-    Ok(answer(
-        StatusCode::OK,
-        &json!({"status": "ready", "revision": revision}),
-    ))
+    let view = call.api.engine.view();
+    let revision = view.revision();
+    // What a backup filled is served, but withdraws nothing for a while (K28).
+    let document = match view.recovering() {
+        None => json!({"status": "ready", "revision": revision}),
+        Some((until, bogus)) => {
+            let bogus = bogus.iter().map(|name| json!(name.to_api_text()));
+            json!({
+                "status": "recovering",
+                "revision": revision,
+                "until": until.to_string(),
+                "ds_matches_no_key": bogus.collect::<serde_json::Value>(),
+            })
+        }
+    };
+    Ok(answer(StatusCode::OK, &document))
 }
 
 /// Returns every metric.

@@ -19,6 +19,7 @@ mod changes;
 mod domains;
 mod edge;
 mod health;
+mod lives;
 mod openapi;
 mod params;
 mod pools;

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::problem::{Kind, Problem};
-use super::steps::Place;
-use crate::document::Fault;
+use super::steps::{Form, Place};
+use crate::document::{Fault, Pointer};
 use crate::engine::{OpError, Refusal};
 use crate::lifecycle::WaitingFor;
 
@@ -38,6 +38,15 @@ pub(super) fn problem(errors: Vec<OpError>, place: impl Fn(usize) -> Place) -> P
     let detail = detail(&faults, &error.refusal);
     let problem = Problem::new(kind, detail).with_errors(faults);
     with_facts(problem, &error.refusal)
+}
+
+/// Turns a refusal of what the request's path names into a problem.
+pub(super) fn of_path(refusal: Refusal) -> Problem {
+    problem(OpError::whole(refusal), |_| Place {
+        step: 0,
+        document: Pointer::root(),
+        form: Form::Plain,
+    })
 }
 
 /// Returns what kind of problem a refusal is.

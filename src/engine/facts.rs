@@ -42,6 +42,8 @@ pub(super) struct Facts {
     pub(super) members: BTreeMap<(Arc<str>, LifecycleState), BTreeSet<(Timestamp, Apex)>>,
     /// Grows with every change after which other domains may be handed out.
     pub(super) handed_on: u64,
+    /// The domains that were deleted in this run, and at which revision: mail hosts are told.
+    pub(super) deleted: BTreeMap<Apex, u64>,
     /// What is known of mail hosts, by their names in the API.
     pub(super) hosts: BTreeMap<String, HostRecord>,
     /// The domains for which something may be due by itself, by the moment.
@@ -70,6 +72,7 @@ impl Default for Facts {
             gone_zones: BTreeMap::new(),
             members: BTreeMap::new(),
             handed_on: 0,
+            deleted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             wake: BTreeSet::new(),
             wakes: BTreeMap::new(),

@@ -14,7 +14,7 @@ use super::handout::HandOuts;
 use super::load::{self, StartError};
 use super::writer::Message;
 use super::{Change, Observation, OpError, Outcome, Refusal, View};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::dnssec::SealingKey;
 use crate::lifecycle::Rulebook;
 use crate::mail::RoutingPublisher;
@@ -175,6 +175,11 @@ impl Engine {
     /// Returns whether everything is loaded and changes are taken.
     pub fn is_ready(&self) -> bool {
         self.shared.ready.load(Ordering::Acquire)
+    }
+
+    /// Returns the moment by the engine's clock.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
     }
 
     /// Returns the facts as of the last commit, held still.

@@ -222,6 +222,7 @@ impl Job {
                 facts.note_gone(&apex);
                 facts.remove_domain(&apex);
                 publication.routes.push((apex.clone(), None));
+                facts.deleted.insert(apex.clone(), revision);
                 publication.withdrawn.push(apex);
                 continue;
             };
@@ -240,6 +241,7 @@ impl Job {
                 }
                 let route = facts.route(&domain);
                 publication.routes.push((apex.clone(), Some(route)));
+                facts.deleted.remove(&apex);
                 facts.put_domain(apex.clone(), domain);
                 facts.look_again(&apex, now);
             }

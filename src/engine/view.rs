@@ -219,6 +219,15 @@ impl<'e> View<'e> {
         }
     }
 
+    /// Returns the domains that were deleted after revision `since`, as far as this run knows, and at
+    /// which revision: a mail host that was away for longer reads all of the routing.
+    pub fn routing_gone(&self, since: u64) -> Vec<(Apex, u64)> {
+        let gone = self.facts.deleted.iter();
+        let gone = gone.filter(|(_, revision)| since > 0 && **revision > since);
+        gone.map(|(name, revision)| (name.clone(), *revision))
+            .collect()
+    }
+
     /// Returns until when nothing is withdrawn because the store was restored (K28), and the domains
     /// whose DS at the parent was seen to match none of their keys.
     pub fn recovering(&self) -> Option<(Timestamp, Vec<Apex>)> {
