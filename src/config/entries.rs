@@ -1,6 +1,6 @@
 //! The entries of file and environment, with their places, before they mean anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use toml::Spanned;
@@ -9,13 +9,17 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Place, Problem};
 
 /// The sections and keys of this release.
-const KNOWN: [(&str, &[&str]); 7] = [
+const KNOWN: [(&str, &[&str]); 8] = [
     ("dns", &["listen", "udp_workers"]),
     ("api", &["listen"]),
     ("metrics", &["listen"]),
     ("routing", &["listen"]),
     ("store", &["path"]),
     ("keys", &["path"]),
+    (
+        "watch",
+        &["resolvers", "interval", "smtp_probe", "policy_ca", "server"],
+    ),
     ("log", &["level", "format"]),
 ];
 
@@ -41,8 +45,12 @@ pub(super) enum Value {
     Text(String),
     /// A whole number.
     Number(i64),
-    /// A list of texts.
+    /// Yes or no.
+    Flag(bool),
+    /// A list of texts or tables.
     List(Vec<Entry>),
+    /// A table in a list: its keys, with their places, and what they have.
+    Table(Vec<(String, Place, Entry)>),
     /// Anything else, by what TOML calls it.
     Other(&'static str),
     /// A variable's text, which is a number, or a list parted by commas, where that is wanted.
@@ -51,7 +59,12 @@ pub(super) enum Value {
 
 /// All settings that were found, by section and key.
 #[derive(Debug, Default)]
-pub(super) struct Entries(BTreeMap<(&'static str, &'static str), Entry>);
+pub(super) struct Entries {
+    /// The settings.
+    found: BTreeMap<(&'static str, &'static str), Entry>,
+    /// The sections that stand there, be it without a setting.
+    sections: BTreeSet<&'static str>,
+}
 
 impl Entries {
     /// Reads a file's text; `file` is what places call it.
@@ -69,11 +82,11 @@ impl Entries {
             }
         }
         let mut found = Vec::new();
-        source.read_document(document.get_ref(), &mut self.0, &mut found);
+        source.read_document(document.get_ref(), self, &mut found);
         // What is read on a line that is no TOML says nothing beyond that.
         let is_broken = |place: &Place| broken.iter().any(|broken| same_line(broken, place));
         found.retain(|problem| !is_broken(&problem.place));
-        self.0.retain(|_, entry| !entry.any_place(&is_broken));
+        self.found.retain(|_, entry| !entry.any_place(&is_broken));
         problems.append(&mut found);
     }
 
@@ -94,16 +107,27 @@ impl Entries {
             let place = Place::Variable { name: name.clone() };
             match known(&section, &key) {
                 Ok(known) => {
-                    self.0.insert(known, variable(place, value));
+                    self.put(known, variable(place, value));
                 }
                 Err(detail) => problems.push(Problem { place, detail }),
             }
         }
     }
 
+    /// Returns whether a section stands there, with settings or without.
+    pub(super) fn has_section(&self, section: &'static str) -> bool {
+        self.sections.contains(section)
+    }
+
     /// Returns a setting, if it was found.
     pub(super) fn get(&self, section: &'static str, key: &'static str) -> Option<&Entry> {
-        self.0.get(&(section, key))
+        self.found.get(&(section, key))
+    }
+
+    /// Takes a setting, and its section with it.
+    fn put(&mut self, known: (&'static str, &'static str), entry: Entry) {
+        self.sections.insert(known.0);
+        self.found.insert(known, entry);
     }
 }
 
@@ -141,6 +165,17 @@ impl Value {
                 });
                 Self::List(items.collect())
             }
+            DeValue::Boolean(flag) => Self::Flag(*flag),
+            DeValue::Table(table) => {
+                let fields = table.iter().map(|(key, value)| {
+                    let entry = Entry {
+                        place: place(value.span()),
+                        value: Self::of(value.get_ref(), place),
+                    };
+                    (key.get_ref().to_string(), place(key.span()), entry)
+                });
+                Self::Table(fields.collect())
+            }
             other => Self::Other(other.type_str()),
         }
     }
@@ -151,7 +186,12 @@ impl Entry {
     fn any_place(&self, is_such: &impl Fn(&Place) -> bool) -> bool {
         let inside = match &self.value {
             Value::List(items) => items.iter().any(|item| item.any_place(is_such)),
-            Value::Text(_) | Value::Number(_) | Value::Other(_) | Value::Variable(_) => false,
+            Value::Table(fields) => fields.iter().any(|(_, _, item)| item.any_place(is_such)),
+            Value::Text(_)
+            | Value::Number(_)
+            | Value::Flag(_)
+            | Value::Other(_)
+            | Value::Variable(_) => false,
         };
         inside || is_such(&self.place)
     }
@@ -217,7 +257,7 @@ impl Source<'_> {
     fn read_document(
         &self,
         document: &DeTable<'_>,
-        entries: &mut BTreeMap<(&'static str, &'static str), Entry>,
+        entries: &mut Entries,
         problems: &mut Vec<Problem>,
     ) {
         for (section, content) in document {
@@ -228,7 +268,10 @@ impl Source<'_> {
                     problems.push(Problem { place, detail });
                     continue;
                 }
-                (Ok(_), DeValue::Table(table)) => table,
+                (Ok((known, _)), DeValue::Table(table)) => {
+                    entries.sections.insert(known);
+                    table
+                }
                 (Ok(_), other) => {
                     let found = other.type_str();
                     let detail = format!("expected a section [{name}], found a {found}");
@@ -239,7 +282,7 @@ impl Source<'_> {
             for (key, value) in table {
                 match known(name, key.get_ref()) {
                     Ok(known) => {
-                        entries.insert(known, self.entry(value));
+                        entries.put(known, self.entry(value));
                     }
                     Err(detail) => problems.push(Problem {
                         place: self.place(key.span()),

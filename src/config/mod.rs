@@ -14,6 +14,7 @@ mod folder;
 mod listeners;
 mod problem;
 mod settings;
+mod watch;
 
 pub use problem::{Place, Problem, Problems};
 pub use settings::{Config, LogConfig, LogFormat, LogLevel};

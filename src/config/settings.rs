@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use crate::routing::{RoutingConfig, RoutingListen};
 use crate::server::{ServerConfig, TcpLimits};
+use crate::watch::WatchConfig;
 
 use super::entries::{Entries, Entry, Value};
 use super::folder::usable;
@@ -42,6 +43,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The folder of the sealing key.
     pub keys: PathBuf,
+    /// How the outside is watched; `None`: not at all.
+    pub watch: Option<WatchConfig>,
     /// How events are told.
     pub log: LogConfig,
 }
@@ -111,6 +114,12 @@ impl Config {
         Self::parse(defaults, None, environment(), Vec::new())
     }
 
+    /// Reads a file's text without the environment.
+    #[cfg(test)]
+    pub(super) fn read_text(file: &str, text: &str) -> Result<Self, Problems> {
+        Self::parse(Self::default(), Some((file, text)), [], Vec::new())
+    }
+
     /// Reads a file's name and text, and variables; `problems` are those found already.
     fn parse(
         defaults: Self,
@@ -148,6 +157,7 @@ impl Default for Config {
             routing: None,
             store: "data".into(),
             keys: "keys".into(),
+            watch: None,
             log: LogConfig::default(),
         }
     }
@@ -184,11 +194,11 @@ fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Problem> {
 }
 
 /// Turns entries into settings and gathers what is wrong.
-struct Reader {
+pub(super) struct Reader {
     /// What was found.
-    entries: Entries,
+    pub(super) entries: Entries,
     /// What is wrong.
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader {
@@ -227,6 +237,7 @@ impl Reader {
                 }
             }
         }
+        config.watch = self.watch();
         if let Some(level) = self.get("log", "level", parsed) {
             config.log.level = level;
         }
@@ -237,7 +248,7 @@ impl Reader {
     }
 
     /// Reads one setting; a problem is noted at its place.
-    fn get<T>(
+    pub(super) fn get<T>(
         &mut self,
         section: &'static str,
         key: &'static str,
@@ -280,7 +291,7 @@ impl Reader {
 }
 
 /// Reads a list with at least one item; a variable's may be parted by commas alone.
-fn list(entry: &Entry) -> Result<Vec<Entry>, String> {
+pub(super) fn list(entry: &Entry) -> Result<Vec<Entry>, String> {
     let items = match &entry.value {
         Value::List(items) => items.clone(),
         Value::Variable(text) => text
@@ -304,7 +315,7 @@ fn list(entry: &Entry) -> Result<Vec<Entry>, String> {
 }
 
 /// Reads a text.
-fn text(entry: &Entry) -> Result<&str, String> {
+pub(super) fn text(entry: &Entry) -> Result<&str, String> {
     match &entry.value {
         Value::Text(text) | Value::Variable(text) => Ok(text),
         other => Err(format!("expected a text in quotes, found {}", show(other))),
@@ -326,7 +337,7 @@ fn number(entry: &Entry) -> Result<usize, String> {
 }
 
 /// Reads an address with a port.
-fn address(entry: &Entry) -> Result<SocketAddr, String> {
+pub(super) fn address(entry: &Entry) -> Result<SocketAddr, String> {
     let text = text(entry)?;
     text.parse().map_err(|_| {
         format!("expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found {text:?}")
@@ -399,18 +410,20 @@ fn folder(entry: &Entry) -> Result<PathBuf, String> {
 }
 
 /// Reads one of a few words.
-fn parsed<T: FromStr<Err: Display>>(entry: &Entry) -> Result<T, String> {
+pub(super) fn parsed<T: FromStr<Err: Display>>(entry: &Entry) -> Result<T, String> {
     text(entry)?
         .parse()
         .map_err(|error: T::Err| error.to_string())
 }
 
 /// Shows what was found.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     match value {
         Value::Text(text) | Value::Variable(text) => format!("{text:?}"),
         Value::Number(number) => number.to_string(),
+        Value::Flag(_) => "a boolean".to_owned(),
         Value::List(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
         Value::Other(what) => format!("a {what}"),
     }
 }
@@ -513,6 +526,7 @@ mod tests {
             routing: Some(RoutingListen::Unix("run/routing.sock".into()).into()),
             store: "a/b".into(),
             keys: "c".into(),
+            watch: None,
             log: LogConfig {
                 level: LogLevel::Debug,
                 format: LogFormat::Json,
@@ -566,7 +580,7 @@ dot = ["127.0.0.1:853"]
 
 [api]
 listen = "0.0.0.0:8053"
-[watch]
+[watching]
 interval = "5m"
 [store]
 path = true
@@ -587,7 +601,7 @@ level = "loud"
         let begins = [
             "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers",
             "mxpool.toml:6:6: unknown key \"tls\" in section [dns]",
-            "mxpool.toml:11:2: unknown section \"watch\"; expected one of dns, api, metrics",
+            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, api, metrics",
             "MXPOOL_DNS__NSID: unknown key \"nsid\" in section [dns]",
             "MXPOOL_NO__THING: unknown section \"no\"",
             "mxpool.toml:2:11: dns.listen: expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found \"127.0.0.1\"",

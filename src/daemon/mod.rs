@@ -12,6 +12,7 @@ mod demo;
 mod http;
 mod logs;
 mod node;
+mod observation;
 mod panics;
 mod process;
 mod restore;

@@ -19,9 +19,11 @@ use crate::metrics::Metrics;
 use crate::routing::{self, RoutingError, Socketmap};
 use crate::server::{self, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
+use crate::watch::{TlsError, Watching};
 use crate::zone::{ZoneReader, zone_set};
 
 use super::http::{self, HttpLimits};
+use super::observation;
 use super::scrape;
 use super::sealing::{self, SealingFileError};
 use super::token::{self, TokenError};
@@ -54,6 +56,9 @@ pub enum StartFailure {
     /// What mail hosts ask could not listen.
     #[error(transparent)]
     Routing(#[from] RoutingError),
+    /// The outside cannot be watched.
+    #[error("cannot watch: {0}")]
+    Watch(#[from] TlsError),
     /// The API or the metrics could not listen.
     #[error("cannot listen on {address} ({what}): {}", reason(.source))]
     Listen {
@@ -92,6 +97,8 @@ pub(super) struct Node {
     server: Running,
     /// What mail hosts ask, if they do.
     routing: Option<routing::Running>,
+    /// The observation of the outside, if it is wanted.
+    watching: Option<Watching>,
     /// Where the API listens.
     api: SocketAddr,
     /// The tasks that speak HTTP.
@@ -121,7 +128,10 @@ impl Loaded {
         let (publisher, zones) = zone_set();
         let (routing, routes) = routing_set();
         let (engine, threads) = Engine::start(
-            EngineConfig::default(),
+            EngineConfig {
+                watched: config.watch.is_some(),
+                ..EngineConfig::default()
+            },
             store,
             clock.clone(),
             sealing,
@@ -179,9 +189,17 @@ impl Loaded {
                 self.clock.clone(),
                 self.metrics.clone(),
             )?;
-            Ok((api, metrics, routing, server))
+            // Last: the world must be able to ask us before we ask how it sees us.
+            let watching = match &config.watch {
+                Some(watch) => {
+                    let (engine, clock) = (self.engine.clone(), self.clock.clone());
+                    Some(observation::start(watch, engine, clock)?)
+                }
+                None => None,
+            };
+            Ok((api, metrics, routing, server, watching))
         };
-        let (api, scrape, routing, server) = match sockets.await {
+        let (api, scrape, routing, server, watching) = match sockets.await {
             Ok(sockets) => sockets,
             Err(failure) => return Err((failure, self.threads)),
         };
@@ -207,6 +225,7 @@ impl Loaded {
             threads: self.threads,
             server,
             routing,
+            watching,
             api: address,
             http,
             stop,
@@ -240,6 +259,9 @@ impl Node {
             if timeout(DRAIN, task).await.is_err() {
                 abort.abort();
             }
+        }
+        if let Some(watching) = self.watching {
+            watching.stop().await;
         }
         end(&self.engine, self.threads).await;
         if let Some(routing) = self.routing {
