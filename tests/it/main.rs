@@ -15,3 +15,4 @@ mod operations;
 mod process;
 mod refusals;
 mod resolver;
+mod routing;
