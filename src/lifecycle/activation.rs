@@ -210,6 +210,10 @@ fn mail_ready(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
             // Said once by the operator, or seen again after the TTL.
             if mail.at >= at {
                 Bound::Passed(format!("every mail host is ready since {since}"))
+            } else if it.watched && now >= at {
+                Bound::Unknown(format!(
+                    "every mail host was ready at {since}; they were not looked at again since {at}"
+                ))
             } else {
                 until(
                     at,

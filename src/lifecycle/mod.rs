@@ -91,6 +91,8 @@ mod rule;
 mod situation;
 mod state;
 mod step;
+#[cfg(test)]
+mod tests;
 
 pub use activation::hand_out_waits;
 pub use bound::{Bound, WaitingFor};

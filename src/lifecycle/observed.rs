@@ -135,12 +135,17 @@ impl Observed {
             }
             Fact::Mail(true) => {
                 let since = self.mail.and_then(|mail| mail.green_since);
+                // An outage ends when it is seen to end: senders were deferred until then (R2).
+                if self.mail.is_some() && since.is_none() {
+                    self.deferred = self.deferred.max(Some(at));
+                }
                 self.mail = Some(MailSight {
                     green_since: since.or(Some(at)),
                     at,
                 });
             }
             Fact::Mail(false) => {
+                self.deferred = self.deferred.max(Some(at));
                 self.mail = Some(MailSight {
                     green_since: None,
                     at,
