@@ -142,9 +142,15 @@ pub struct ConfigFile {
 pub enum ClientCommand {
     /// Make pools be what manifests say; never removes a domain that they do not name.
     Apply(Apply),
-    /// Look at pools, or delete one.
+    /// Look at pools, rotate or delete one.
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// List what each registrar must still be told.
+    Delegations {
+        /// Only what differs from what is wanted.
+        #[arg(long)]
+        differs: bool,
+    },
     /// The operator's own zones.
     #[command(subcommand)]
     Zone(ZoneCommand),
@@ -201,6 +207,13 @@ pub enum PoolCommand {
     },
     /// Delete a pool that has no domains.
     Delete {
+        /// The pool.
+        pool: String,
+    },
+    /// Drain domains and activate others in their place.
+    Rotate(Rotate),
+    /// Print the domain that the next new address comes from.
+    Handout {
         /// The pool.
         pool: String,
     },
@@ -280,6 +293,42 @@ pub enum DomainCommand {
     Standby(Step),
     /// Make a domain active.
     Activate(Step),
+    /// Hand out no more addresses in a domain; it goes on taking mail.
+    Drain(Step),
+    /// Let a drained domain take no mail any more (a null MX).
+    Retire(Step),
+    /// Give a domain up; it is served until its delegation is gone.
+    Release(Step),
+    /// Show what caches and senders may still hold of a domain.
+    Caches {
+        /// The domain.
+        name: String,
+        /// At which moment (RFC 3339); now if absent.
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+    },
+    /// Say what you have seen of a domain, where nothing watches.
+    Observed(Observed),
+    /// Let a domain take no mail for a while; DNS stays as it is.
+    Suspend {
+        /// The domain.
+        name: String,
+        /// What its mail is answered.
+        #[arg(long, value_enum)]
+        answer: SuspensionAnswer,
+        /// Why, for the audit log.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// When it ends by itself (RFC 3339).
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// End a suspension.
+    Resume(Named),
+    /// Let no step withdraw anything of a domain, whatever the clock says.
+    Hold(Named),
+    /// Let a domain that was held go on.
+    Unhold(Named),
     /// Delete a domain with its keys.
     Delete {
         /// The domain.
@@ -327,6 +376,84 @@ fn read_label(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
     }
+}
+
+/// A domain, and why something is done to it.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// The domain.
+    pub name: String,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// What the mail of a suspended domain is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SuspensionAnswer {
+    /// 450: senders try again.
+    Later,
+    /// 556: senders give up.
+    Never,
+}
+
+/// A yes or a no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    /// It is so.
+    Yes,
+    /// It is not so.
+    No,
+}
+
+/// What was seen of a domain.
+#[derive(Debug, Args)]
+pub struct Observed {
+    /// The domain.
+    pub name: String,
+    /// Every parent server delegates to this server.
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    pub ns: Option<YesNo>,
+    /// Every parent server has the DS of the domain's key and no other.
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    pub ds: Option<YesNo>,
+    /// No parent server delegates the name any more.
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    pub ns_gone: Option<YesNo>,
+    /// Every listed name server serves the zone as it is.
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    pub published: Option<YesNo>,
+    /// Every mail host is ready for the domain.
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    pub mail_ready: Option<YesNo>,
+    /// Every policy host serves the domain's MTA-STS policy as it is now.
+    #[arg(long, value_enum, value_name = "YES|NO")]
+    pub policy_served: Option<YesNo>,
+    /// How many MX queries a day all listed name servers count.
+    #[arg(long, value_name = "N")]
+    pub queries: Option<u64>,
+    /// Since when (RFC 3339); now if absent.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+}
+
+/// A rotation of a pool.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The pool.
+    pub pool: String,
+    /// Drain this active domain; may be given again. The oldest active ones if absent.
+    #[arg(long, value_name = "DOMAIN")]
+    pub burn: Vec<String>,
+    /// Activate so many standby domains.
+    #[arg(long, value_name = "N")]
+    pub activate: Option<u32>,
+    /// Show what would happen, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// Arguments of a step in a domain's life.

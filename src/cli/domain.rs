@@ -10,6 +10,7 @@ use ureq::http::Method;
 use super::client::{Payload, path, with_query};
 use super::command::{AddDomains, DomainCommand, RecordCommand, Step};
 use super::failure::{Failure, Refusal, counted};
+use super::life;
 use super::names::{self, BATCH, Listed, parse_list};
 use super::output::{cell, inline};
 use super::pool::items;
@@ -45,6 +46,20 @@ pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
         }
         DomainCommand::Standby(step) => transition(desk, &step, "standby"),
         DomainCommand::Activate(step) => transition(desk, &step, "active"),
+        DomainCommand::Drain(step) => transition(desk, &step, "draining"),
+        DomainCommand::Retire(step) => transition(desk, &step, "retired"),
+        DomainCommand::Release(step) => transition(desk, &step, "released"),
+        DomainCommand::Caches { name, at } => life::caches(desk, &name, at),
+        DomainCommand::Observed(observed) => life::observed(desk, &observed),
+        DomainCommand::Suspend {
+            name,
+            answer,
+            reason,
+            until,
+        } => life::suspend(desk, &name, answer, &reason, until),
+        DomainCommand::Resume(named) => life::post(desk, &named, "resume", "takes mail again"),
+        DomainCommand::Hold(named) => life::post(desk, &named, "hold", "is held"),
+        DomainCommand::Unhold(named) => life::post(desk, &named, "unhold", "goes on"),
         DomainCommand::Delete { name, force } => {
             let force = force.then(|| "true".to_owned());
             let path = with_query(path(&["v1", "domains", &name]), &[("force", force)]);
@@ -246,8 +261,12 @@ fn show(desk: &Desk, domain: &Value) -> Result<(), Failure> {
         ),
         ("pool", text("pool")),
         ("serial", text("serial")),
+        ("mail", text("routing")),
         ("next step", next_step(&domain["next"])),
     ];
+    facts.extend(life::waits(&domain["next"]["waiting_for"], "waits for"));
+    facts.extend(life::waits(&domain["hand_out_waits"], "hand-out waits for"));
+    facts.extend(life::marks(domain));
     let items = |key: &str| domain[key].as_array().into_iter().flatten();
     facts.extend(items("ds").map(|ds| ("DS", cell(ds.get("text")))));
     facts.extend(items("rrsets").flat_map(|rrset| {
@@ -272,21 +291,18 @@ fn show(desk: &Desk, domain: &Value) -> Result<(), Failure> {
     Ok(desk.output.facts(&facts)?)
 }
 
-/// Says what a domain is on the way to, and what that waits for.
+/// Says what a domain is on the way to, and when; what it waits for stands below.
 fn next_step(next: &Value) -> String {
     let Some(state) = next["state"].as_str() else {
         return "-".to_owned();
     };
-    let waits = next["waiting_for"].as_array().into_iter().flatten();
-    let waits: Vec<String> = waits.map(|rule| cell(rule.get("what"))).collect();
-    match (waits.as_slice(), next["not_before"].as_str()) {
-        ([], None) => format!("{state}, whenever you say so"),
-        ([], Some(moment)) => format!("{state}, not before {moment}"),
-        (waits, None) => format!("{state}, waits for: {}", waits.join("; ")),
-        (waits, Some(moment)) => {
-            let waits = waits.join("; ");
-            format!("{state}, not before {moment}, waits for: {waits}")
-        }
+    let waits = next["waiting_for"]
+        .as_array()
+        .is_some_and(|it| !it.is_empty());
+    match (waits, next["not_before"].as_str()) {
+        (false, _) => format!("{state}, whenever you say so"),
+        (true, Some(moment)) => format!("{state}, not before {moment}"),
+        (true, None) => format!("{state}, as soon as what it waits for holds"),
     }
 }
 

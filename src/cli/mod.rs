@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod domain;
 mod failure;
+mod life;
 mod manifest;
 mod names;
 mod output;

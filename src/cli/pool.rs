@@ -6,6 +6,7 @@ use ureq::http::Method;
 use super::client::{Payload, path};
 use super::command::PoolCommand;
 use super::failure::{Failure, warning as told};
+use super::life;
 use super::output::{cell, inline};
 use super::run::Desk;
 
@@ -28,6 +29,8 @@ pub(super) fn run(desk: &Desk, command: PoolCommand) -> Result<(), Failure> {
             let answer = desk.client.send(Method::DELETE, &path, Payload::Nothing)?;
             desk.done(&answer, &format!("deleted the pool {pool}"))
         }
+        PoolCommand::Rotate(rotate) => life::rotate(desk, &rotate),
+        PoolCommand::Handout { pool } => life::hand_out(desk, &pool),
     }
 }
 
