@@ -1,4 +1,6 @@
-//! What the operator writes: his manifest, with times of seconds.
+//! What the operator writes: his manifest and the parts of `mxpool.toml`, with times of seconds.
+
+use std::path::Path;
 
 use super::addresses;
 
@@ -60,4 +62,9 @@ queue_max         = "10s"
 propagation       = "1s"
 "#
     )
+}
+
+/// Returns the sections of `mxpool.toml` beside addresses and folders.
+pub(super) fn settings(routing: &Path) -> String {
+    format!("[routing]\nlisten = \"unix:{}\"\n", routing.display())
 }

@@ -71,6 +71,11 @@ impl Parent {
         self.change(&lines);
     }
 
+    /// Removes a delegation, as when its registration is deleted.
+    pub(super) fn remove(&self, name: &str) {
+        self.change(&[format!("zone-unset {ZONE} {name}.")]);
+    }
+
     /// Makes a change in one transaction, signed and served when this returns.
     fn change(&self, lines: &[String]) {
         self.control(&format!("zone-begin {ZONE}"));

@@ -58,19 +58,20 @@ impl Postfix {
         Self::start(folder, "sender", addresses::SENDER, &settings)
     }
 
-    /// Starts a mail host that takes mail to every domain.
+    /// Starts a mail host that takes what the socketmap says.
     pub(super) fn mail_host(
         folder: &Path,
         (name, address): (&str, Ipv4Addr),
         certificate: &Certificate,
+        routing: &Path,
         sink: &Path,
     ) -> Self {
         let settings = format!(
             "myhostname = {name}\n\
              mynetworks =\n\
-             relay_domains = static:all\n\
+             relay_domains = socketmap:unix:{routing}:domains\n\
              smtpd_relay_restrictions =\n\
-             smtpd_recipient_restrictions = reject_unauth_destination\n\
+             smtpd_recipient_restrictions = check_recipient_access socketmap:unix:{routing}:recipients, reject_unauth_destination\n\
              relay_transport = lmtp:unix:{sink}\n\
              relay_recipient_maps =\n\
              smtpd_tls_security_level = may\n\
@@ -79,6 +80,7 @@ impl Postfix {
              queue_run_delay = 1s\n\
              minimal_backoff_time = 1s\n\
              maximal_backoff_time = 3s\n",
+            routing = routing.display(),
             sink = sink.display(),
             certificate = certificate.certificate.display(),
             key = certificate.key.display(),

@@ -1,16 +1,19 @@
-//! Where delivered mail ends: an LMTP server (RFC 2033) that keeps who got what.
+//! Where delivered mail ends: an LMTP server (RFC 2033) that keeps who got what, and when.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// One delivery.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     /// The recipient's address.
     pub(super) recipient: String,
+    /// When it was acknowledged.
+    pub(super) at: Instant,
 }
 
 /// A mailbox for everybody.
@@ -68,7 +71,8 @@ fn serve(stream: &UnixStream, into: &Mutex<Vec<Delivery>>) -> std::io::Result<()
                 writer.write_all(b"354 go on\r\n")?;
                 while lines.next().transpose()?.is_some_and(|line| line != ".") {}
                 for recipient in recipients.drain(..) {
-                    let delivery = Delivery { recipient };
+                    let at = Instant::now();
+                    let delivery = Delivery { recipient, at };
                     into.lock().expect("nothing panics here").push(delivery);
                     writer.write_all(b"250 2.0.0 kept\r\n")?;
                 }

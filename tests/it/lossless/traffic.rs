@@ -31,6 +31,7 @@ pub(super) enum Wanted {
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) recipient: String,
+    pub(super) domain: String,
     pub(super) wanted: Wanted,
     pub(super) sent: Instant,
 }
@@ -46,8 +47,10 @@ struct Shared {
 impl Shared {
     /// Notes a message that the sender's Postfix answers for from now on.
     fn took(&mut self, recipient: &str, wanted: Wanted) {
+        let (_, domain) = recipient.split_once('@').expect("it is an address");
         self.sent.push(Message {
             recipient: recipient.to_owned(),
+            domain: domain.to_owned(),
             wanted,
             sent: Instant::now(),
         });
@@ -76,6 +79,27 @@ impl Traffic {
     pub(super) fn expect(&self, domain: &str, wanted: Wanted) {
         let mut shared = self.shared.lock().expect("the flow does not panic");
         shared.wanted.insert(domain.to_owned(), wanted);
+    }
+
+    /// Changes what is to become of a domain's messages that were sent in the last moments.
+    pub(super) fn soften(&self, domain: &str, last: Duration) {
+        let mut shared = self.shared.lock().expect("the flow does not panic");
+        let sent = shared.sent.iter_mut().rev();
+        for message in sent.take_while(|message| message.sent.elapsed() < last) {
+            if message.domain == domain {
+                message.wanted = Wanted::Settles;
+            }
+        }
+    }
+
+    /// Sends one message beside the flow.
+    pub(super) fn send(&self, recipient: &str, wanted: Wanted) {
+        let mut sender = Sender::connect().expect("the sender takes mail");
+        sender.send(recipient).expect("the sender takes mail");
+        self.shared
+            .lock()
+            .expect("the flow does not panic")
+            .took(recipient, wanted);
     }
 
     /// Returns what was sent so far.

@@ -175,6 +175,7 @@ fn verdict_on(
     let sent = Instant::now();
     let message = Message {
         recipient: recipient.clone(),
+        domain: "d.example".to_owned(),
         wanted,
         sent,
     };
@@ -185,7 +186,10 @@ fn verdict_on(
         line: String::new(),
     });
     let attempts = BTreeMap::from([(recipient.clone(), attempts.collect())]);
-    let delivery = Delivery { recipient };
+    let delivery = Delivery {
+        recipient,
+        at: sent,
+    };
     let (counts, wrong) = judge(&[message], &attempts, &vec![delivery; deliveries], &[]);
     (counts.lost, wrong.is_empty())
 }

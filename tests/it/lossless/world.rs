@@ -48,8 +48,14 @@ impl World {
         let sink = Sink::start(folder);
         let sender = Postfix::sender(folder);
         let host = |at: usize, address| {
-            let certificate = &certificates[at];
-            Postfix::mail_host(folder, (names[at], address), certificate, sink.path())
+            let (certificate, routing) = (&certificates[at], operator.routing());
+            Postfix::mail_host(
+                folder,
+                (names[at], address),
+                certificate,
+                &routing,
+                sink.path(),
+            )
         };
         let hosts = [host(0, addresses::MX1), host(1, addresses::MX2)];
         Self {
@@ -99,6 +105,16 @@ impl World {
     pub(super) fn wait_for_caches(&self) {
         std::thread::sleep(Duration::from_secs(manifest::TTL + 2));
         self.settle();
+    }
+
+    /// Returns how many messages of the flow a domain got since a moment.
+    pub(super) fn delivered_since(&self, domain: &str, from: Instant) -> usize {
+        let deliveries = self.sink.deliveries();
+        let theirs = deliveries.iter().filter(|delivery| {
+            let (id, at) = delivery.recipient.split_once('@').unwrap_or_default();
+            at == domain && id != "postmaster"
+        });
+        theirs.filter(|delivery| delivery.at >= from).count()
     }
 
     /// Stops the flow, lets the queue empty and judges every message.
