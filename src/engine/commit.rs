@@ -76,7 +76,7 @@ impl Writer {
         if let Some(names) = &mut names {
             names.extend(renewed.iter().map(|renewed| renewed.apex.clone()));
         }
-        let learnt = self.learnt_beside(&jobs);
+        let learnt = self.learnt_beside(&jobs, &renewed);
         if let Some(names) = &mut names {
             names.extend(learnt.keys().cloned());
         }
@@ -216,8 +216,13 @@ impl Writer {
         current
     }
 
-    /// Takes out what was learnt of domains that `jobs` do not change; the rest follows those.
-    fn learnt_beside(&mut self, jobs: &[JobId]) -> BTreeMap<Apex, Vec<(Learnt, Timestamp)>> {
+    /// Takes out what was learnt of domains that neither `jobs` nor `renewed` are about; the rest
+    /// follows those, whose records would hide it.
+    fn learnt_beside(
+        &mut self,
+        jobs: &[JobId],
+        renewed: &[Prepared],
+    ) -> BTreeMap<Apex, Vec<(Learnt, Timestamp)>> {
         let mut learnt = std::mem::take(&mut self.acts.learnt);
         let facts = Self::facts(&self.shared);
         let gone = learnt.extract_if(.., |apex, _| !facts.domains.contains_key(apex));
@@ -228,9 +233,10 @@ impl Writer {
             self.answer_first(&|apex| gone.contains(apex), &Err(Refusal::Conflict(why)));
         }
         let jobs: Vec<&Job> = jobs.iter().filter_map(|id| self.jobs.get(id)).collect();
+        let renewed: BTreeSet<&Apex> = renewed.iter().map(|renewed| &renewed.apex).collect();
         let changes = |apex: &Apex| {
             let mut jobs = jobs.iter();
-            jobs.any(|job| job.planned.domains.contains_key(apex))
+            renewed.contains(apex) || jobs.any(|job| job.planned.domains.contains_key(apex))
         };
         let (later, now): (BTreeMap<_, _>, BTreeMap<_, _>) =
             learnt.into_iter().partition(|(apex, _)| changes(apex));
@@ -272,13 +278,8 @@ impl Writer {
             }
             put_renewed_fact(batch, &facts, prepared);
         }
-        let renewed = round.renewed.iter().map(|renewed| &renewed.apex);
-        let renewed: BTreeSet<&Apex> = renewed.collect();
         for (apex, learns) in &round.learnt {
-            // One that is signed again in this round is stored below what it has learnt.
-            if !renewed.contains(apex) {
-                put_learnt(batch, &facts, apex, learns);
-            }
+            put_learnt(batch, &facts, apex, learns);
         }
         for (apex, version) in self.garbage.iter().take(round.garbage) {
             let key = record::signed_zone_key(apex, *version);

@@ -10,7 +10,7 @@ use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
     self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
 };
-use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
+use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer, Secured};
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::Apex;
 
@@ -474,7 +474,13 @@ impl Draft<'_> {
     /// Returns the standby domains of a pool that may become active now, the longest waiting first.
     fn readiest(&self, pool: &str, wanted: usize) -> Vec<(Apex, Vec<String>)> {
         let mut found = Vec::new();
+        // Of a domain without a life nothing was observed: where the pool asks for anything, such
+        // are passed over, which in a large pool are most of them.
+        let readiness = self.settings(pool).map(|settings| settings.readiness());
+        let asks =
+            readiness.is_some_and(|it| it.delegated || it.mail_ready || it.secured == Secured::Yes);
         let standby = self.facts.members(pool, LifecycleState::Standby);
+        let standby = standby.filter(|(_, domain)| !asks || domain.life.is_some());
         for (name, domain) in standby {
             if found.len() == wanted {
                 break;
