@@ -92,6 +92,10 @@ pub enum Fact {
     Ns(NsSeen, Option<Ttl>),
     /// Which DS every parent server shows.
     Ds(DsSeen),
+    /// The parent's servers show different NS: what was known of them holds no more.
+    NsDiffer,
+    /// The parent's servers show different DS: what was known of them holds no more.
+    DsDiffer,
     /// TTLs at the parent.
     Parent(ParentTimes),
     /// The oldest serial that a listed server serves.
@@ -124,6 +128,10 @@ impl Observed {
                 }
                 renew(&mut self.ds, *seen, at);
             }
+            // A delegation that was gone and is back at one server is gone no more (I8), and one
+            // that left some servers is not everywhere (A1).
+            Fact::NsDiffer => self.ns = None,
+            Fact::DsDiffer => self.ds = None,
             Fact::Parent(times) => self.parent.widen(times),
             Fact::Published(serial) => {
                 let newer = self
@@ -211,6 +219,21 @@ mod tests {
         observed.learn(&Fact::Mail(true), at(30));
 
         assert_eq!(observed.mail.unwrap().green_since, Some(at(30)));
+    }
+
+    /// I8: a delegation that comes back at one server of the parent is gone no more.
+    #[test]
+    fn i8_what_servers_differ_in_is_unknown_and_begins_anew() {
+        let mut observed = Observed::default();
+        observed.learn(&Fact::Ns(NsSeen::Gone, None), at(10));
+        observed.learn(&Fact::Ds(DsSeen::Foreign), at(10));
+        observed.learn(&Fact::NsDiffer, at(20));
+        observed.learn(&Fact::DsDiffer, at(20));
+
+        assert_eq!((&observed.ns, &observed.ds), (&None, &None));
+        assert_eq!(observed.foreign_ds, Some(at(10)));
+        observed.learn(&Fact::Ns(NsSeen::Gone, None), at(30));
+        assert_eq!(observed.ns.unwrap().since, at(30));
     }
 
     /// K24: each registry has TTLs of its own, and the largest seen counts.

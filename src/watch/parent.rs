@@ -1,8 +1,9 @@
 //! What the servers of the parent zone show of a domain (K24, K29).
 //!
 //! Every server is asked itself: a resolver would show what it remembers. What is seen counts as
-//! a fact only when every server agrees; one that is silent leaves it unknown. Name servers of
-//! others and a DS that is not ours count as soon as one server shows them: they do harm then.
+//! a fact only when every server agrees; one that is silent leaves it unknown, and those that
+//! contradict each other end what was known. Name servers of others and a DS that is not ours count
+//! as soon as one server shows them: they do harm then.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -199,14 +200,20 @@ impl Parents {
         if times != ParentTimes::default() {
             facts.push(Fact::Parent(times));
         }
-        if let Some(ns) = verdict.ns {
-            let ttl = match ns {
-                NsSeen::Others => self.foreign_ttl(wanted, &verdict.apex, views).await,
-                NsSeen::Ours | NsSeen::Gone => None,
-            };
-            facts.push(Fact::Ns(ns, ttl));
+        match verdict.ns {
+            Agreed::On(NsSeen::Others) => {
+                let ttl = self.foreign_ttl(wanted, &verdict.apex, views).await;
+                facts.push(Fact::Ns(NsSeen::Others, ttl));
+            }
+            Agreed::On(ns) => facts.push(Fact::Ns(ns, None)),
+            Agreed::Differ => facts.push(Fact::NsDiffer),
+            Agreed::Unknown => {}
         }
-        facts.extend(verdict.ds.map(Fact::Ds));
+        match verdict.ds {
+            Agreed::On(ds) => facts.push(Fact::Ds(ds)),
+            Agreed::Differ => facts.push(Fact::DsDiffer),
+            Agreed::Unknown => {}
+        }
         facts
     }
 
@@ -255,16 +262,30 @@ impl Parents {
 struct Verdict {
     /// The domain.
     apex: Name,
-    /// Whose NS, if that is known.
-    ns: Option<NsSeen>,
-    /// Which DS, if that is known.
-    ds: Option<DsSeen>,
+    /// Whose NS.
+    ns: Agreed<NsSeen>,
+    /// Which DS.
+    ds: Agreed<DsSeen>,
+}
+
+/// What servers say together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Agreed<T> {
+    /// Every one says this, or one says what does harm.
+    On(T),
+    /// They contradict each other.
+    Differ,
+    /// One is silent, and the others agree.
+    Unknown,
 }
 
 impl Verdict {
     /// Returns whether both are known and are what they were.
     fn is_as_known(&self, known: (Option<NsSeen>, Option<DsSeen>)) -> bool {
-        self.ns.is_some() && self.ds.is_some() && (self.ns, self.ds) == known
+        match (self.ns, self.ds) {
+            (Agreed::On(ns), Agreed::On(ds)) => (Some(ns), Some(ds)) == known,
+            _ => false,
+        }
     }
 }
 
@@ -299,14 +320,18 @@ fn judge(apex: &Apex, wanted: &ParentQuestion, views: &[View]) -> Verdict {
     }
 }
 
-/// Returns what all say, or `harm` if one says that; `None` where one is silent or they differ.
-fn agreed<T: Copy + PartialEq>(said: impl Iterator<Item = Option<T>>, harm: T) -> Option<T> {
+/// Returns what all say, or `harm` if one says that.
+fn agreed<T: Copy + PartialEq>(said: impl Iterator<Item = Option<T>>, harm: T) -> Agreed<T> {
     let said: Vec<Option<T>> = said.collect();
     if said.contains(&Some(harm)) {
-        return Some(harm);
+        return Agreed::On(harm);
     }
-    let first = (*said.first()?)?;
-    said.iter().all(|it| *it == Some(first)).then_some(first)
+    let answers: Vec<T> = said.iter().copied().flatten().collect();
+    match answers.split_first() {
+        Some((first, others)) if others.iter().any(|it| it != first) => Agreed::Differ,
+        Some((first, _)) if answers.len() == said.len() => Agreed::On(*first),
+        Some(_) | None => Agreed::Unknown,
+    }
 }
 
 /// Returns the server whose turn it is: another one each day, not the same one for all domains.

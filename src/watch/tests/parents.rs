@@ -321,10 +321,19 @@ async fn k29_something_new_is_looked_at_everywhere() {
 
     assert!(facts.contains(&Fact::Ns(NsSeen::Gone, None)), "{facts:?}");
     assert_eq!(world.asked().len(), 3);
-    *world.shows.lock().unwrap() = vec![ours(), Shows::NoName, ours()];
-    assert_eq!(
-        world.look(Urgency::Waiting, known).await.len(),
-        1,
-        "TTLs alone are known while they differ"
-    );
+}
+
+/// I8: a delegation that is gone at some servers and there at others is neither gone nor ours.
+#[tokio::test]
+async fn i8_servers_that_contradict_each_other_end_what_was_known() {
+    let world = World::start(vec![ours(), Shows::NoName, Shows::Silence]).await;
+    let known = (Some(NsSeen::Gone), Some(DsSeen::Absent));
+
+    let facts = world.look(Urgency::Waiting, known).await;
+
+    assert!(facts.contains(&Fact::NsDiffer), "{facts:?}");
+    assert!(facts.contains(&Fact::DsDiffer), "{facts:?}");
+    *world.shows.lock().unwrap() = vec![Shows::NoName, Shows::NoName, Shows::NoName];
+    let facts = world.look(Urgency::Waiting, known).await;
+    assert!(facts.contains(&Fact::Ns(NsSeen::Gone, None)), "{facts:?}");
 }
