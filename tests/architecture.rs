@@ -124,7 +124,7 @@ const CONFINED: [(&str, &[&str], &str); 5] = [
         ],
         "it asks the engine, never the store or the data plane",
     ),
-    ("cli", &["document", "wire"], "it speaks HTTP only"),
+    ("cli", &["clock", "document", "wire"], "it speaks HTTP only"),
 ];
 
 /// A source file, cut into code lines.

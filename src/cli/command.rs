@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::domain_command::DomainCommand;
+
 /// Authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
 #[derive(Debug, Parser)]
 #[command(
@@ -142,15 +144,9 @@ pub struct ConfigFile {
 pub enum ClientCommand {
     /// Make pools be what manifests say; never removes a domain that they do not name.
     Apply(Apply),
-    /// Look at pools, rotate or delete one.
+    /// Look at pools, rotate them, delete one.
     #[command(subcommand)]
     Pool(PoolCommand),
-    /// List what each registrar must still be told.
-    Delegations {
-        /// Only what differs from what is wanted.
-        #[arg(long)]
-        differs: bool,
-    },
     /// The operator's own zones.
     #[command(subcommand)]
     Zone(ZoneCommand),
@@ -160,6 +156,15 @@ pub enum ClientCommand {
     /// Records of one domain alone.
     #[command(subcommand)]
     Record(RecordCommand),
+    /// Show what each registrar must still be told: name servers and DS, wanted and seen.
+    Delegations {
+        /// Only those where something is to be done.
+        #[arg(long)]
+        differs: bool,
+        /// As comma-separated values, one domain a line.
+        #[arg(long)]
+        csv: bool,
+    },
     /// Show who changed what, newest last.
     Audit {
         /// Begin after this entry.
@@ -205,18 +210,37 @@ pub enum PoolCommand {
         /// The pool.
         pool: String,
     },
+    /// Take domains out of use and put others in their place, all at once.
+    Rotate(Rotate),
+    /// Name the domain that the next new address should be in, and count it.
+    Handout {
+        /// The pool.
+        pool: String,
+    },
     /// Delete a pool that has no domains.
     Delete {
         /// The pool.
         pool: String,
     },
-    /// Drain domains and activate others in their place.
-    Rotate(Rotate),
-    /// Print the domain that the next new address comes from.
-    Handout {
-        /// The pool.
-        pool: String,
-    },
+}
+
+/// Arguments of `pool rotate`.
+#[derive(Debug, Args)]
+pub struct Rotate {
+    /// The pool.
+    pub pool: String,
+    /// An active domain to take out of use; may be given several times. Without it the oldest ones.
+    #[arg(long, value_name = "DOMAIN")]
+    pub burn: Vec<String>,
+    /// How many standby domains become active; without it as many as are burned, at least one.
+    #[arg(long, value_name = "N")]
+    pub activate: Option<u32>,
+    /// Say what would happen and when, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Why, for the audit log.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// What can be done with the operator's own zones.
@@ -255,218 +279,6 @@ pub enum ZoneCommand {
         #[arg(long, value_name = "N")]
         confirm: Option<u64>,
     },
-}
-
-/// What can be done with domains.
-#[derive(Debug, Subcommand)]
-pub enum DomainCommand {
-    /// Add domains to a pool.
-    Add(AddDomains),
-    /// List domains.
-    List {
-        /// Only those of this pool.
-        #[arg(long)]
-        pool: Option<String>,
-        /// Only those in this state: standby, active, draining, retired or released.
-        #[arg(long)]
-        state: Option<String>,
-    },
-    /// Show a domain.
-    Show {
-        /// The domain.
-        name: String,
-    },
-    /// Show a domain's DS, DNSKEY and CDS records for its registrar.
-    Ds {
-        /// The domain.
-        name: String,
-    },
-    /// Print a domain's zone as a master file.
-    Zone {
-        /// The domain.
-        name: String,
-        /// Print the signatures, too.
-        #[arg(long)]
-        signed: bool,
-    },
-    /// Put a domain back to standby.
-    Standby(Step),
-    /// Make a domain active.
-    Activate(Step),
-    /// Hand out no more addresses in a domain; it goes on taking mail.
-    Drain(Step),
-    /// Let a drained domain take no mail any more (a null MX).
-    Retire(Step),
-    /// Give a domain up; it is served until its delegation is gone.
-    Release(Step),
-    /// Show what caches and senders may still hold of a domain.
-    Caches {
-        /// The domain.
-        name: String,
-        /// At which moment (RFC 3339); now if absent.
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
-    },
-    /// Say what you have seen of a domain, where nothing watches.
-    Observed(Observed),
-    /// Let a domain take no mail for a while; DNS stays as it is.
-    Suspend {
-        /// The domain.
-        name: String,
-        /// What its mail is answered.
-        #[arg(long, value_enum)]
-        answer: SuspensionAnswer,
-        /// Why, for the audit log.
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// When it ends by itself (RFC 3339).
-        #[arg(long, value_name = "TIME")]
-        until: Option<String>,
-    },
-    /// End a suspension.
-    Resume(Named),
-    /// Let no step withdraw anything of a domain, whatever the clock says.
-    Hold(Named),
-    /// Let a domain that was held go on.
-    Unhold(Named),
-    /// Delete a domain with its keys.
-    Delete {
-        /// The domain.
-        name: String,
-        /// Delete it although it may have been delegated.
-        #[arg(long)]
-        force: bool,
-    },
-}
-
-/// Arguments of `domain add`.
-#[derive(Debug, Args)]
-pub struct AddDomains {
-    /// The pool.
-    pub pool: String,
-    /// The domains.
-    #[arg(required_unless_present = "from_file", value_name = "NAME")]
-    pub names: Vec<String>,
-    /// A file with one domain a line; `#` begins a remark. Up to 10 000 are added all or none.
-    #[arg(long, conflicts_with = "names", value_name = "FILE")]
-    pub from_file: Option<PathBuf>,
-    /// They were never delegated before, or were with `=false`; without it as the pool says.
-    #[arg(
-        long,
-        value_name = "BOOL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    pub fresh: Option<bool>,
-    /// Where they are registered.
-    #[arg(long, value_name = "TEXT")]
-    pub registrar: Option<String>,
-    /// When their registration ends, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    pub expires_at: Option<String>,
-    /// A label of your own; may be given several times.
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = read_label)]
-    pub labels: Vec<(String, String)>,
-}
-
-/// Reads a label.
-fn read_label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("expected KEY=VALUE".to_owned()),
-    }
-}
-
-/// A domain, and why something is done to it.
-#[derive(Debug, Args)]
-pub struct Named {
-    /// The domain.
-    pub name: String,
-    /// Why, for the audit log.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-}
-
-/// What the mail of a suspended domain is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum SuspensionAnswer {
-    /// 450: senders try again.
-    Later,
-    /// 556: senders give up.
-    Never,
-}
-
-/// A yes or a no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum YesNo {
-    /// It is so.
-    Yes,
-    /// It is not so.
-    No,
-}
-
-/// What was seen of a domain.
-#[derive(Debug, Args)]
-pub struct Observed {
-    /// The domain.
-    pub name: String,
-    /// Every parent server delegates to this server.
-    #[arg(long, value_enum, value_name = "YES|NO")]
-    pub ns: Option<YesNo>,
-    /// Every parent server has the DS of the domain's key and no other.
-    #[arg(long, value_enum, value_name = "YES|NO")]
-    pub ds: Option<YesNo>,
-    /// No parent server delegates the name any more.
-    #[arg(long, value_enum, value_name = "YES|NO")]
-    pub ns_gone: Option<YesNo>,
-    /// Every listed name server serves the zone as it is.
-    #[arg(long, value_enum, value_name = "YES|NO")]
-    pub published: Option<YesNo>,
-    /// Every mail host is ready for the domain.
-    #[arg(long, value_enum, value_name = "YES|NO")]
-    pub mail_ready: Option<YesNo>,
-    /// Every policy host serves the domain's MTA-STS policy as it is now.
-    #[arg(long, value_enum, value_name = "YES|NO")]
-    pub policy_served: Option<YesNo>,
-    /// How many MX queries a day all listed name servers count.
-    #[arg(long, value_name = "N")]
-    pub queries: Option<u64>,
-    /// Since when (RFC 3339); now if absent.
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
-}
-
-/// A rotation of a pool.
-#[derive(Debug, Args)]
-pub struct Rotate {
-    /// The pool.
-    pub pool: String,
-    /// Drain this active domain; may be given again. The oldest active ones if absent.
-    #[arg(long, value_name = "DOMAIN")]
-    pub burn: Vec<String>,
-    /// Activate so many standby domains.
-    #[arg(long, value_name = "N")]
-    pub activate: Option<u32>,
-    /// Show what would happen, and do nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Why, for the audit log.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-}
-
-/// Arguments of a step in a domain's life.
-#[derive(Debug, Args)]
-pub struct Step {
-    /// The domain.
-    pub name: String,
-    /// Skip timers and unknowns.
-    #[arg(long, requires = "reason")]
-    pub force: bool,
-    /// Why, for the audit log.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
 }
 
 /// What can be done with records of one domain.
@@ -572,6 +384,14 @@ mod tests {
             "domain add main --fresh=false a.example --expires-at 2027-01-31T00:00:00Z",
             "domain delete a.example --force",
             "domain activate a.example --force --reason tests",
+            "domain retire a.example",
+            "domain suspend a.example --answer later --reason abuse --until 2027-01-31T00:00:00Z",
+            "domain hold a.example --reason court",
+            "domain observed a.example --ns yes --ds no --mail-ready yes",
+            "domain caches a.example --at 2027-01-31T00:00:00Z",
+            "pool rotate main --burn a.example --burn b.example --activate 2 --dry-run",
+            "pool handout main",
+            "delegations --differs --csv",
             "record set a.example www TXT --ttl 60 -- -a b",
             "record set a.example www TXT a b --ttl 60 --output json",
             "backup store.backup",

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::client::{Payload, path, with_query};
-use super::command::{AddDomains, DomainCommand, RecordCommand, Step};
+use super::command::RecordCommand;
+use super::domain_command::{AddDomains, DomainCommand};
 use super::failure::{Failure, Refusal, counted};
 use super::life;
 use super::names::{self, BATCH, Listed, parse_list};
-use super::output::{cell, inline};
+use super::output::cell;
 use super::pool::items;
 use super::run::Desk;
 use super::zone::show_ds;
@@ -35,7 +36,7 @@ pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
             if desk.output.is_json() {
                 return Ok(desk.output.octets(&answer)?);
             }
-            show(desk, &desk.client.json(&answer)?)
+            life::show(desk, &desk.client.json(&answer)?)
         }
         DomainCommand::Ds { name } => show_ds(desk, &path(&["v1", "domains", &name, "ds"])),
         DomainCommand::Zone { name, signed } => {
@@ -44,22 +45,17 @@ pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
             let text = desk.client.get(&with_query(path, &[("signed", signed)]))?;
             Ok(desk.output.octets(&text)?)
         }
-        DomainCommand::Standby(step) => transition(desk, &step, "standby"),
-        DomainCommand::Activate(step) => transition(desk, &step, "active"),
-        DomainCommand::Drain(step) => transition(desk, &step, "draining"),
-        DomainCommand::Retire(step) => transition(desk, &step, "retired"),
-        DomainCommand::Release(step) => transition(desk, &step, "released"),
+        DomainCommand::Standby(step) => life::transition(desk, &step, "standby"),
+        DomainCommand::Activate(step) => life::transition(desk, &step, "active"),
+        DomainCommand::Drain(step) => life::transition(desk, &step, "draining"),
+        DomainCommand::Retire(step) => life::transition(desk, &step, "retired"),
+        DomainCommand::Release(step) => life::transition(desk, &step, "released"),
+        DomainCommand::Suspend(arguments) => life::suspend(desk, &arguments),
+        DomainCommand::Resume(mark) => life::mark(desk, &mark, "resume", "is suspended no more"),
+        DomainCommand::Hold(mark) => life::mark(desk, &mark, "hold", "is on hold"),
+        DomainCommand::Unhold(mark) => life::mark(desk, &mark, "unhold", "is on hold no more"),
+        DomainCommand::Observed(seen) => life::observed(desk, &seen),
         DomainCommand::Caches { name, at } => life::caches(desk, &name, at),
-        DomainCommand::Observed(observed) => life::observed(desk, &observed),
-        DomainCommand::Suspend {
-            name,
-            answer,
-            reason,
-            until,
-        } => life::suspend(desk, &name, answer, &reason, until),
-        DomainCommand::Resume(named) => life::post(desk, &named, "resume", "takes mail again"),
-        DomainCommand::Hold(named) => life::post(desk, &named, "hold", "is held"),
-        DomainCommand::Unhold(named) => life::post(desk, &named, "unhold", "goes on"),
         DomainCommand::Delete { name, force } => {
             let force = force.then(|| "true".to_owned());
             let path = with_query(path(&["v1", "domains", &name]), &[("force", force)]);
@@ -93,19 +89,6 @@ pub(super) fn run_record(desk: &Desk, command: RecordCommand) -> Result<(), Fail
             )
         }
     }
-}
-
-/// Moves a domain to another state.
-fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
-    let path = path(&["v1", "domains", &step.name, "transition"]);
-    let mut body = json!({"to": to, "force": step.force});
-    if let Some(reason) = &step.reason {
-        body["reason"] = json!(reason);
-    }
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    desk.done(&answer, &format!("{} is {to}", step.name))
 }
 
 /// Adds domains: up to [`BATCH`] in one call, all or none; more in as many calls as it takes.
@@ -244,66 +227,6 @@ fn progress(length: usize) -> ProgressBar {
     }
     bar.enable_steady_tick(TICK);
     bar
-}
-
-/// Shows what is known of a domain, what people look for first.
-fn show(desk: &Desk, domain: &Value) -> Result<(), Failure> {
-    let text = |key: &str| cell(domain.get(key));
-    let yes = |key: &str| match domain[key].as_bool() {
-        Some(true) => "yes".to_owned(),
-        _ => "no".to_owned(),
-    };
-    let mut facts = vec![
-        ("domain", text("name")),
-        (
-            "state",
-            format!("{} since {}", text("state"), text("since")),
-        ),
-        ("pool", text("pool")),
-        ("serial", text("serial")),
-        ("mail", text("routing")),
-        ("next step", next_step(&domain["next"])),
-    ];
-    facts.extend(life::waits(&domain["next"]["waiting_for"], "waits for"));
-    facts.extend(life::waits(&domain["hand_out_waits"], "hand-out waits for"));
-    facts.extend(life::marks(domain));
-    let items = |key: &str| domain[key].as_array().into_iter().flatten();
-    facts.extend(items("ds").map(|ds| ("DS", cell(ds.get("text")))));
-    facts.extend(items("rrsets").flat_map(|rrset| {
-        let of = |key: &str| cell(rrset.get(key));
-        let head = format!("{} {} {}", of("owner"), of("ttl"), of("type"));
-        let records = rrset["records"].as_array().into_iter().flatten();
-        records.map(move |record| ("own record", format!("{head} {}", cell(Some(record)))))
-    }));
-    facts.extend(items("conditions").map(|condition| {
-        let of = |key: &str| cell(condition.get(key));
-        let (kind, status, message) = (of("type"), of("status"), of("message"));
-        ("condition", format!("{kind} {status}: {message}"))
-    }));
-    facts.extend([
-        ("signatures until", text("signatures_expire_at")),
-        ("fresh", yes("fresh")),
-        ("registrar", text("registrar")),
-        ("registered until", text("expires_at")),
-        ("labels", inline(&domain["labels"])),
-        ("revision", text("revision")),
-    ]);
-    Ok(desk.output.facts(&facts)?)
-}
-
-/// Says what a domain is on the way to, and when; what it waits for stands below.
-fn next_step(next: &Value) -> String {
-    let Some(state) = next["state"].as_str() else {
-        return "-".to_owned();
-    };
-    let waits = next["waiting_for"]
-        .as_array()
-        .is_some_and(|it| !it.is_empty());
-    match (waits, next["not_before"].as_str()) {
-        (false, _) => format!("{state}, whenever you say so"),
-        (true, Some(moment)) => format!("{state}, not before {moment}"),
-        (true, None) => format!("{state}, as soon as what it waits for holds"),
-    }
 }
 
 /// Lists domains, page after page.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::life::waits;
+use super::moment::told;
 use crate::document::Pointer;
 
 /// Why a command did not do what was asked.
@@ -176,8 +178,23 @@ impl Refusal {
         }
     }
 
+    /// Returns the rules that a step waits for.
+    fn waits(&self) -> &[Value] {
+        let problem = self.document.as_ref();
+        let waits = problem.and_then(|problem| problem["waiting_for"].as_array());
+        waits.map_or(&[], Vec::as_slice)
+    }
+
     /// Says in one line what is wrong.
     fn summary(&self) -> String {
+        if !self.waits().is_empty() {
+            let problem = self.document.as_ref();
+            let moment = problem.and_then(|problem| problem["not_before"].as_str());
+            return match moment {
+                Some(moment) => format!("the step must wait until {}", told(moment)),
+                None => "the step must wait".to_owned(),
+            };
+        }
         match self.errors.as_slice() {
             [] => self.detail.clone(),
             [only] => {
@@ -266,6 +283,9 @@ impl Failure {
         match self {
             Self::Files(faults) => {
                 list(to, faults.iter().map(ToString::to_string))?;
+            }
+            Self::Refused(refusal) if !refusal.waits().is_empty() => {
+                list(to, refusal.waits().iter().map(waits))?;
             }
             Self::Refused(refusal) if refusal.errors.len() > 1 => {
                 list(to, refusal.errors.iter().map(ToString::to_string))?;

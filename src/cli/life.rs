@@ -1,171 +1,95 @@
-//! Domains' lives: rotation, hand-outs, suspension, what is held where, the registrars' work list.
+//! The steps of domains' lives, and how one stands.
 
 use serde_json::{Value, json};
 use ureq::http::Method;
 
 use super::client::{Payload, path, with_query};
-use super::command::{Named, Observed, Rotate, SuspensionAnswer, YesNo};
-use super::failure::{Failure, warning as told};
-use super::output::cell;
+use super::domain_command::{Answer, Mark, Observed, Step, Suspend};
+use super::failure::Failure;
+use super::moment::told;
+use super::output::{cell, inline};
 use super::pool::items;
 use super::run::Desk;
 
-/// Rotates a pool, or shows what that would do.
-pub(super) fn rotate(desk: &Desk, rotate: &Rotate) -> Result<(), Failure> {
-    // Who names what burns means as many to come after it.
-    let activate = rotate.activate.unwrap_or(rotate.burn.len().max(1) as u32);
-    let mut body = json!({"burn": rotate.burn, "activate": activate, "dry_run": rotate.dry_run});
-    if let Some(reason) = &rotate.reason {
+/// Moves a domain to another state.
+pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
+    let mut body = json!({"to": to, "force": step.force});
+    if let Some(reason) = &step.reason {
         body["reason"] = json!(reason);
     }
-    let path = path(&["v1", "pools", &rotate.pool, "rotate"]);
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    if desk.output.is_json() {
-        return Ok(desk.output.octets(&answer)?);
-    }
-    let answer = desk.client.json(&answer)?;
-    for line in told_rotation(&rotate.pool, &answer, rotate.dry_run) {
-        desk.output.text(&line)?;
-    }
-    Ok(())
+    let name = &step.name;
+    act(desk, name, "transition", &body, &format!("{name} is {to}"))
 }
 
-/// Tells a rotation in words.
-fn told_rotation(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
-    let mut lines = Vec::new();
-    let names = |key: &str| {
-        let names = answer[key].as_array().into_iter().flatten();
-        let names: Vec<String> = names.map(|name| cell(Some(name))).collect();
-        names
+/// Lets a domain take no mail for a while.
+pub(super) fn suspend(desk: &Desk, arguments: &Suspend) -> Result<(), Failure> {
+    let answer = match arguments.answer {
+        Answer::Later => "later",
+        Answer::Never => "never",
     };
-    let (activated, draining) = (names("activated"), names("draining"));
-    let verb = |done: &str, would: &str| {
-        if dry_run {
-            would.to_owned()
-        } else {
-            done.to_owned()
-        }
-    };
-    for name in &activated {
-        let becomes = verb("is active", "would become active");
-        lines.push(format!("{name} {becomes}: it takes mail and is handed out"));
-    }
-    for name in &draining {
-        let drains = verb("drains", "would drain");
-        lines.push(format!(
-            "{name} {drains}: it goes on taking mail and is not handed out any more"
-        ));
-    }
-    let events = answer["timeline"].as_array().into_iter().flatten();
-    for event in events {
-        let of = |key: &str| cell(event.get(key));
-        lines.push(format!("  {}  {}: {}", of("at"), of("domain"), of("event")));
-    }
-    if let Some(short) = answer["short"].as_u64().filter(|short| *short > 0) {
-        lines.push(format!(
-            "{short} fewer than wanted: the other standby domains are not ready; `mxpool domain \
-             show NAME` says what each waits for"
-        ));
-    }
-    for warning in answer["warnings"].as_array().into_iter().flatten() {
-        lines.push(told(&cell(Some(warning))));
-    }
-    if activated.is_empty() && draining.is_empty() {
-        lines.push(format!("nothing changes in the pool {pool}"));
-    }
-    let revision = cell(answer.get("revision"));
-    lines.push(if dry_run {
-        format!("nothing was done (revision {revision})")
-    } else {
-        format!("rotated the pool {pool} (revision {revision})")
-    });
-    lines
-}
-
-/// Prints the domain that the next new address comes from.
-pub(super) fn hand_out(desk: &Desk, pool: &str) -> Result<(), Failure> {
-    let path = path(&["v1", "pools", pool, "handout"]);
-    let answer = desk.client.send(Method::POST, &path, Payload::Nothing)?;
-    if desk.output.is_json() {
-        return Ok(desk.output.octets(&answer)?);
-    }
-    let answer = desk.client.json(&answer)?;
-    Ok(desk.output.text(&cell(answer.get("domain")))?)
-}
-
-/// Does to a domain what needs no more than a reason.
-pub(super) fn post(desk: &Desk, named: &Named, what: &str, words: &str) -> Result<(), Failure> {
-    let path = path(&["v1", "domains", &named.name, what]);
-    let mut body = json!({});
-    if let Some(reason) = &named.reason {
-        body["reason"] = json!(reason);
-    }
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    desk.done(&answer, &format!("{} {words}", named.name))
-}
-
-/// Suspends a domain.
-pub(super) fn suspend(
-    desk: &Desk,
-    name: &str,
-    answer: SuspensionAnswer,
-    reason: &str,
-    until: Option<String>,
-) -> Result<(), Failure> {
-    let path = path(&["v1", "domains", name, "suspend"]);
-    let (word, means) = match answer {
-        SuspensionAnswer::Later => ("later", "its mail is told to come again"),
-        SuspensionAnswer::Never => ("never", "its mail is refused"),
-    };
-    let mut body = json!({"answer": word, "reason": reason});
-    if let Some(until) = until {
+    let mut body = json!({"answer": answer, "reason": arguments.reason});
+    if let Some(until) = &arguments.until {
         body["until"] = json!(until);
     }
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    desk.done(&answer, &format!("{name} is suspended: {means}"))
+    let name = &arguments.name;
+    let words = match arguments.answer {
+        Answer::Later => format!("{name} is suspended: senders are told to try again later"),
+        Answer::Never => format!("{name} is suspended: mail to it goes back to its senders"),
+    };
+    act(desk, name, "suspend", &body, &words)
 }
 
-/// Says what was seen of a domain.
+/// Notes something beside a domain's state, or takes it away.
+pub(super) fn mark(desk: &Desk, mark: &Mark, verb: &str, words: &str) -> Result<(), Failure> {
+    let body = match &mark.reason {
+        Some(reason) => json!({"reason": reason}),
+        None => json!({}),
+    };
+    let name = &mark.name;
+    act(desk, name, verb, &body, &format!("{name} {words}"))
+}
+
+/// Tells the server what was seen of a domain.
 pub(super) fn observed(desk: &Desk, seen: &Observed) -> Result<(), Failure> {
-    let mut body = json!({});
     let words = [
-        ("ns", seen.ns),
-        ("ds", seen.ds),
-        ("ns_gone", seen.ns_gone),
-        ("published", seen.published),
-        ("mail_ready", seen.mail_ready),
-        ("policy_served", seen.policy_served),
+        ("ns", json!(seen.ns)),
+        ("ds", json!(seen.ds)),
+        ("ns_gone", json!(seen.ns_gone)),
+        ("published", json!(seen.published)),
+        ("mail_ready", json!(seen.mail_ready)),
+        ("policy_served", json!(seen.policy_served)),
+        ("queries", json!(seen.queries)),
     ];
-    for (key, word) in words {
-        if let Some(word) = word {
-            body[key] = json!(word == YesNo::Yes);
-        }
-    }
-    if let Some(queries) = seen.queries {
-        body["queries"] = json!(queries);
-    }
-    if body.as_object().is_none_or(|body| body.is_empty()) {
-        let wanted = "expected what was seen (--ns, --ds, --ns-gone, --published, --mail-ready, \
-                      --policy-served, --queries), found nothing";
-        return Err(Failure::Usage(wanted.to_owned()));
+    let said = words.into_iter().filter(|(_, value)| !value.is_null());
+    let mut body: Value = said
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    if body.as_object().is_none_or(serde_json::Map::is_empty) {
+        let detail = "say at least one thing that you have seen, like --ns yes";
+        return Err(Failure::Usage(detail.to_owned()));
     }
     if let Some(at) = &seen.at {
         body["at"] = json!(at);
     }
-    let path = path(&["v1", "domains", &seen.name, "observed"]);
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    desk.done(&answer, &format!("noted what you saw of {}", seen.name))
+    let name = &seen.name;
+    act(
+        desk,
+        name,
+        "observed",
+        &body,
+        &format!("noted what you have seen of {name}"),
+    )
 }
 
-/// Shows what caches and senders may still hold of a domain.
+/// Does something to a domain; says so in words, and what it comes to next.
+fn act(desk: &Desk, name: &str, verb: &str, body: &Value, words: &str) -> Result<(), Failure> {
+    let path = path(&["v1", "domains", name, verb]);
+    let answer = desk.client.send(Method::POST, &path, Payload::Json(body))?;
+    desk.done(&answer, words)
+}
+
+/// Shows what caches, validators and senders may still hold of a domain.
 pub(super) fn caches(desk: &Desk, name: &str, at: Option<String>) -> Result<(), Failure> {
     let path = with_query(path(&["v1", "domains", name, "caches"]), &[("at", at)]);
     let answer = desk.client.get(&path)?;
@@ -175,119 +99,183 @@ pub(super) fn caches(desk: &Desk, name: &str, at: Option<String>) -> Result<(), 
     let answer = desk.client.json(&answer)?;
     let rows = items(&answer).iter().map(|held| {
         let of = |key: &str| cell(held.get(key));
-        let what = match held["type"].as_str() {
-            Some(rtype) => format!("{} {rtype}", of("owner")),
-            None => "MTA-STS policy".to_owned(),
+        let what = match held["policy"].as_object() {
+            Some(policy) => {
+                let acts = policy.get("acts").and_then(Value::as_bool) == Some(true);
+                let mode = if acts { "acted on" } else { "mode none" };
+                let max_age = cell(policy.get("max_age"));
+                [
+                    "-".to_owned(),
+                    "MTA-STS".to_owned(),
+                    max_age,
+                    mode.to_owned(),
+                ]
+            }
+            None => {
+                let records = held["records"].as_array().into_iter().flatten();
+                let records: Vec<String> = records.map(|it| cell(Some(it))).collect();
+                [of("owner"), of("type"), of("ttl"), records.join(" | ")]
+            }
         };
-        let records = held["records"].as_array().into_iter().flatten();
-        let records: Vec<String> = records.map(|record| cell(Some(record))).collect();
         let until = |key: &str| match held["off"].as_str() {
-            Some(_) => of(key),
+            Some(_) => cell(held.get(key)),
             None => "served".to_owned(),
         };
-        vec![
-            what,
-            records.join("; "),
-            of("on"),
-            until("cache_until"),
-            until("replay_until"),
-        ]
+        let mut row = what.to_vec();
+        row.insert(3, until("cache_until"));
+        row.insert(4, until("replay_until"));
+        row
     });
-    let headings = ["WHAT", "DATA", "SINCE", "IN CACHES UNTIL", "VALID UNTIL"];
+    let headings = [
+        "OWNER",
+        "TYPE",
+        "TTL",
+        "CACHED UNTIL",
+        "REPLAYED UNTIL",
+        "DATA",
+    ];
     Ok(desk.output.table(&headings, rows.collect())?)
 }
 
-/// Lists what each registrar must still be told.
-pub(super) fn delegations(desk: &Desk, differs: bool) -> Result<(), Failure> {
-    let differs = differs.then(|| "true".to_owned());
-    let path = with_query("/v1/delegations".to_owned(), &[("differs", differs)]);
-    let answer = desk.client.get(&path)?;
-    if desk.output.is_json() {
-        return Ok(desk.output.octets(&answer)?);
-    }
-    let answer = desk.client.json(&answer)?;
-    let rows = items(&answer).iter().map(|domain| {
-        let list = |value: &Value| {
-            let names = value.as_array().into_iter().flatten();
-            let names: Vec<String> = names.map(|name| cell(Some(name))).collect();
-            names.join(" ")
-        };
-        let ds = domain["want"]["ds"].as_array().into_iter().flatten();
-        let ds: Vec<String> = ds
-            .map(|ds| {
-                let of = |key: &str| cell(ds.get(key));
-                let (tag, algorithm) = (of("key_tag"), of("algorithm"));
-                format!("{tag} {algorithm} {} {}", of("digest_type"), of("digest"))
-            })
-            .collect();
-        let seen = |key: &str| match domain["seen"][key].as_str() {
-            Some(seen) => seen.to_owned(),
-            None => "unknown".to_owned(),
-        };
-        vec![
-            cell(domain.get("name")),
-            cell(domain.get("registrar")),
-            match domain["action"].as_str() {
-                Some(action) => action.to_owned(),
-                None => "nothing".to_owned(),
-            },
-            list(&domain["want"]["ns"]),
-            ds.join("; "),
-            format!("NS {}, DS {}", seen("ns"), seen("ds")),
-        ]
-    });
-    let headings = ["DOMAIN", "REGISTRAR", "TO DO", "NAME SERVERS", "DS", "SEEN"];
-    Ok(desk.output.table(&headings, rows.collect())?)
+/// Shows what is known of a domain, what people look for first.
+pub(super) fn show(desk: &Desk, domain: &Value) -> Result<(), Failure> {
+    Ok(desk.output.facts(&facts(domain))?)
 }
 
-/// Returns what is waited for, a line each, with the rule's name.
-pub(super) fn waits(waits: &Value, label: &'static str) -> Vec<(&'static str, String)> {
-    let waits = waits.as_array().into_iter().flatten();
-    let lines = waits.map(|wait| {
-        let of = |key: &str| cell(wait.get(key));
-        let until = match wait["not_before"].as_str() {
-            Some(moment) => format!(" (until {moment})"),
-            None => String::new(),
-        };
-        (label, format!("{}: {}{until}", of("rule"), of("what")))
-    });
-    lines.collect()
+/// Returns what is known of a domain, a line for each.
+fn facts(domain: &Value) -> Vec<(&'static str, String)> {
+    let text = |key: &str| cell(domain.get(key));
+    let time = |key: &str| domain[key].as_str().map_or_else(|| "-".to_owned(), told);
+    let items = |key: &str| domain[key].as_array().into_iter().flatten();
+    let state = format!("{} since {}", text("state"), time("since"));
+    let mut facts = vec![
+        ("domain", text("name")),
+        ("pool", text("pool")),
+        ("state", state),
+        ("mail", mail(domain)),
+        ("suspended", noted(&domain["suspended"])),
+        ("on hold", noted(&domain["hold"])),
+        ("handed out", handed_out(&domain["handed_out"])),
+    ];
+    facts.extend(items("hand_out_waits").map(|wait| ("not handed out", waits(wait))));
+    facts.extend(next_step(domain));
+    facts.extend(items("conditions").map(|condition| {
+        let of = |key: &str| cell(condition.get(key));
+        let since = condition["since"].as_str();
+        let since = since.map_or_else(String::new, |since| format!(", since {}", told(since)));
+        (
+            "condition",
+            format!("{} {}: {}{since}", of("type"), of("status"), of("message")),
+        )
+    }));
+    facts.push(("serial", text("serial")));
+    facts.extend(items("ds").map(|ds| ("DS", cell(ds.get("text")))));
+    facts.extend(items("rrsets").flat_map(|rrset| {
+        let of = |key: &str| cell(rrset.get(key));
+        let head = format!("{} {} {}", of("owner"), of("ttl"), of("type"));
+        let records = rrset["records"].as_array().into_iter().flatten();
+        records.map(move |record| ("own record", format!("{head} {}", cell(Some(record)))))
+    }));
+    let fresh = match domain["fresh"].as_bool() {
+        Some(true) => "yes: it was never delegated before it was added",
+        _ => "no",
+    };
+    facts.extend([
+        ("zone dropped", time("dropped")),
+        ("signatures until", time("signatures_expire_at")),
+        ("fresh", fresh.to_owned()),
+        ("registrar", text("registrar")),
+        ("registered until", time("expires_at")),
+        ("labels", inline(&domain["labels"])),
+        ("revision", text("revision")),
+    ]);
+    facts
 }
 
-/// Returns what stands beside a domain's state: suspension, hold, hand-outs, its end.
-pub(super) fn marks(domain: &Value) -> Vec<(&'static str, String)> {
-    let mut marks = Vec::new();
-    let suspended = &domain["suspended"];
-    if suspended.is_object() {
-        let of = |key: &str| cell(suspended.get(key));
-        let until = match suspended["until"].as_str() {
-            Some(until) => format!(", until {until}"),
-            None => String::new(),
-        };
-        let (answer, since, reason) = (of("answer"), of("since"), of("reason"));
-        let what = format!("mail is answered {answer} since {since}{until}: {reason}");
-        marks.push(("suspended", what));
+/// Says in words what becomes of mail to a domain.
+fn mail(domain: &Value) -> String {
+    let words = match domain["routing"].as_str() {
+        Some("accept") => "accepted",
+        Some("later") => {
+            "senders are told to try again later (450); postmaster@ and abuse@ are accepted"
+        }
+        Some("never") => "refused for good (556)",
+        Some("gone") => "the mail hosts know the domain no more",
+        _ => "-",
+    };
+    words.to_owned()
+}
+
+/// Says since when and why something is noted of a domain.
+fn noted(note: &Value) -> String {
+    let Some(since) = note["since"].as_str() else {
+        return "-".to_owned();
+    };
+    let mut words = format!("since {}", told(since));
+    if let Some(until) = note["until"].as_str() {
+        words.push_str(&format!(", until {}", told(until)));
     }
-    let hold = &domain["hold"];
-    if hold.is_object() {
-        let of = |key: &str| cell(hold.get(key));
-        marks.push(("held", format!("since {}: {}", of("since"), of("reason"))));
+    if let Some(reason) = note["reason"].as_str() {
+        words.push_str(&format!(": {reason}"));
     }
-    let handed_out = &domain["handed_out"];
-    if handed_out.is_object() {
-        let of = |key: &str| cell(handed_out.get(key));
-        let what = format!(
-            "{} times, first {}, last {}",
-            of("count"),
-            of("first"),
-            of("last")
-        );
-        marks.push(("handed out", what));
+    words
+}
+
+/// Says how often and when addresses in a domain were given out.
+fn handed_out(given: &Value) -> String {
+    let (Some(count), Some(last)) = (given["count"].as_u64(), given["last"].as_str()) else {
+        return "-".to_owned();
+    };
+    let times = if count == 1 { "once" } else { "times" };
+    match count {
+        1 => format!("{times}, {}", told(last)),
+        count => format!("{count} {times}, last {}", told(last)),
     }
-    if let Some(dropped) = domain["dropped"].as_str() {
-        marks.push(("not served", format!("since {dropped}; delete the domain")));
+}
+
+/// Says what a domain is on the way to, and what that waits for; a line for each rule.
+fn next_step(domain: &Value) -> Vec<(&'static str, String)> {
+    let next = &domain["next"];
+    let Some(state) = next["state"].as_str() else {
+        return Vec::new();
+    };
+    let rules = next["waiting_for"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let step = match (rules, next["not_before"].as_str()) {
+        ([], None) => {
+            let name = cell(domain.get("name"));
+            match command(state) {
+                Some(verb) => format!("{state}, whenever you say so: mxpool domain {verb} {name}"),
+                None => format!("{state}, whenever you say so"),
+            }
+        }
+        (_, Some(moment)) => format!("{state}, not before {}", told(moment)),
+        (_, None) => format!("{state}, when all that it waits for holds"),
+    };
+    let waits = rules.iter().map(|rule| ("it waits for", waits(rule)));
+    [("next step", step)].into_iter().chain(waits).collect()
+}
+
+/// Returns the command that takes a domain to a state.
+fn command(state: &str) -> Option<&'static str> {
+    match state {
+        "standby" => Some("standby"),
+        "active" => Some("activate"),
+        "draining" => Some("drain"),
+        "retired" => Some("retire"),
+        "released" => Some("release"),
+        _ => None,
     }
-    marks
+}
+
+/// Says what one rule waits for: the rule's name, in words, and until when.
+pub(super) fn waits(rule: &Value) -> String {
+    let words = format!("{}: {}", cell(rule.get("rule")), cell(rule.get("what")));
+    match rule["not_before"].as_str() {
+        Some(moment) => format!("{words}, not before {}", told(moment)),
+        None => words,
+    }
 }
 
 #[cfg(test)]
@@ -295,32 +283,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dry_run_says_what_would_happen_and_that_nothing_did() {
-        let answer = json!({
-            "activated": ["b.example"], "draining": ["a.example"], "short": 1, "revision": 7,
-            "timeline": [{"at": "2026-12-25T00:00:00Z", "domain": "a.example",
-                          "event": "may be retired"}],
-            "warnings": [],
+    fn a_domain_says_what_comes_next_and_what_it_waits_for() {
+        let mut domain = json!({
+            "name": "a.example", "pool": "main", "state": "draining", "routing": "accept",
+            "next": {"state": "retired", "not_before": null, "waiting_for": [
+                {"rule": "R1", "what": "the drain", "not_before": "2000-01-01T00:00:00Z"},
+                {"rule": "R2", "what": "deferrals", "not_before": null},
+            ]},
         });
+        let find = |domain: &Value, key: &str| {
+            let facts = facts(domain).into_iter();
+            let found = facts.filter(|(name, _)| *name == key);
+            found.map(|(_, what)| what).collect::<Vec<_>>()
+        };
 
-        let text = told_rotation("main", &answer, true).join("\n");
-
-        assert!(text.contains("b.example would become active"), "{text}");
-        assert!(text.contains("a.example would drain"), "{text}");
-        assert!(text.contains("2026-12-25T00:00:00Z  a.example: may be retired"));
-        assert!(text.contains("1 fewer than wanted"), "{text}");
-        assert!(text.ends_with("nothing was done (revision 7)"), "{text}");
-    }
-
-    #[test]
-    fn what_a_step_waits_for_is_told_with_its_rule_and_moment() {
-        let waits = waits(
-            &json!([{"rule": "R1", "what": "promised", "not_before": "2026-12-01T00:00:00Z"},
-                    {"rule": "S9", "what": "not served", "not_before": null}]),
-            "waits for",
+        assert_eq!(
+            find(&domain, "next step"),
+            ["retired, when all that it waits for holds"]
         );
-
-        assert_eq!(waits[0].1, "R1: promised (until 2026-12-01T00:00:00Z)");
-        assert_eq!(waits[1].1, "S9: not served");
+        let waits = find(&domain, "it waits for");
+        assert!(waits[0].starts_with("R1: the drain, not before 2000-01-01T00:00:00Z ("));
+        assert_eq!(waits[1], "R2: deferrals");
+        assert_eq!(find(&domain, "mail"), ["accepted"]);
+        domain["next"]["waiting_for"] = json!([]);
+        let step = find(&domain, "next step");
+        assert_eq!(
+            step,
+            ["retired, whenever you say so: mxpool domain retire a.example"]
+        );
     }
 }

@@ -10,19 +10,24 @@
 mod apply;
 mod client;
 mod command;
+mod delegations;
 mod domain;
+mod domain_command;
 mod failure;
 mod life;
 mod manifest;
+mod moment;
 mod names;
 mod output;
 mod pool;
+mod rotation;
 mod run;
 mod store;
 mod zone;
 
 pub use command::{
-    AddDomains, Apply, Cli, ClientCommand, Command, ConfigFile, Connection, DomainCommand,
-    OutputForm, PoolCommand, RecordCommand, Step, ZoneCommand,
+    Apply, Cli, ClientCommand, Command, ConfigFile, Connection, OutputForm, PoolCommand,
+    RecordCommand, Rotate, ZoneCommand,
 };
+pub use domain_command::{AddDomains, Answer, DomainCommand, Mark, Observed, Step, Suspend};
 pub use run::run;

@@ -6,8 +6,8 @@ use ureq::http::Method;
 use super::client::{Payload, path};
 use super::command::PoolCommand;
 use super::failure::{Failure, warning as told};
-use super::life;
 use super::output::{cell, inline};
+use super::rotation;
 use super::run::Desk;
 
 /// The states of a domain's life, in their order.
@@ -24,13 +24,13 @@ pub(super) fn run(desk: &Desk, command: PoolCommand) -> Result<(), Failure> {
             }
             show(desk, &desk.client.json(&answer)?)
         }
+        PoolCommand::Rotate(arguments) => rotation::rotate(desk, &arguments),
+        PoolCommand::Handout { pool } => rotation::hand_out(desk, &pool),
         PoolCommand::Delete { pool } => {
             let path = path(&["v1", "pools", &pool]);
             let answer = desk.client.send(Method::DELETE, &path, Payload::Nothing)?;
             desk.done(&answer, &format!("deleted the pool {pool}"))
         }
-        PoolCommand::Rotate(rotate) => life::rotate(desk, &rotate),
-        PoolCommand::Handout { pool } => life::hand_out(desk, &pool),
     }
 }
 

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::command::{Cli, ClientCommand, Connection};
 use super::failure::Failure;
 use super::output::Output;
-use super::{apply, domain, life, pool, store, zone};
+use super::{apply, delegations, domain, pool, store, zone};
 
 /// Where a client command works: what it asks, and where it shows the answer.
 pub(super) struct Desk {
@@ -59,10 +59,10 @@ fn try_run(command: ClientCommand, connection: &Connection) -> Result<(), Failur
     match command {
         ClientCommand::Apply(arguments) => apply::run(&desk, &arguments),
         ClientCommand::Pool(command) => pool::run(&desk, command),
-        ClientCommand::Delegations { differs } => life::delegations(&desk, differs),
         ClientCommand::Zone(command) => zone::run(&desk, command),
         ClientCommand::Domain(command) => domain::run(&desk, command),
         ClientCommand::Record(command) => domain::run_record(&desk, command),
+        ClientCommand::Delegations { differs, csv } => delegations::run(&desk, differs, csv),
         ClientCommand::Audit { after, limit } => store::audit(&desk, after, limit),
         ClientCommand::Backup { file } => store::backup(&desk, &file),
         ClientCommand::Completions { .. } => Ok(()),

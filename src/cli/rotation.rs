@@ -1,0 +1,119 @@
+//! `pool rotate` and `pool handout`.
+
+use serde_json::{Value, json};
+use ureq::http::Method;
+
+use super::client::{Payload, path};
+use super::command::Rotate;
+use super::failure::{Failure, counted, warning};
+use super::moment::told;
+use super::output::cell;
+use super::run::Desk;
+
+/// Takes domains of a pool out of use and puts others in their place, or says what that would do.
+pub(super) fn rotate(desk: &Desk, arguments: &Rotate) -> Result<(), Failure> {
+    let mut body = json!({"burn": arguments.burn, "dry_run": arguments.dry_run});
+    if let Some(activate) = arguments.activate {
+        body["activate"] = json!(activate);
+    }
+    if let Some(reason) = &arguments.reason {
+        body["reason"] = json!(reason);
+    }
+    let path = path(&["v1", "pools", &arguments.pool, "rotate"]);
+    let answer = desk
+        .client
+        .send(Method::POST, &path, Payload::Json(&body))?;
+    if desk.output.is_json() {
+        return Ok(desk.output.octets(&answer)?);
+    }
+    let answer = desk.client.json(&answer)?;
+    let lines = story(&arguments.pool, &answer, arguments.dry_run);
+    Ok(desk.output.text(&lines.join("\n"))?)
+}
+
+/// Tells what a rotation did, or would do, what comes after it and why not more.
+fn story(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
+    let names = |key: &str| cell(answer.get(key));
+    let count = |key: &str| answer[key].as_array().map_or(0, Vec::len);
+    let (active, draining) = (count("activated"), count("draining"));
+    let mut lines = vec![if dry_run {
+        format!("rotating the pool {pool} now would do this; nothing has been changed:")
+    } else {
+        let revision = cell(answer.get("revision"));
+        format!("rotated the pool {pool} (revision {revision}):")
+    }];
+    match active {
+        0 => lines.push("  no domain becomes active".to_owned()),
+        _ => lines.push(format!("  becomes active:   {}", names("activated"))),
+    }
+    match draining {
+        0 => lines.push("  no domain is drained".to_owned()),
+        _ => lines.push(format!("  becomes draining: {}", names("draining"))),
+    }
+    let short = answer["short"].as_u64().unwrap_or(0);
+    if short > 0 {
+        let short = counted(short, "standby domain");
+        lines.push(format!("  missing:          {short}; none other is ready"));
+    }
+    let events = answer["timeline"].as_array().into_iter().flatten();
+    let mut events = events.peekable();
+    if events.peek().is_some() {
+        let then = if dry_run {
+            "what would happen, and when at the earliest:"
+        } else {
+            "what happens, and when at the earliest:"
+        };
+        lines.push(then.to_owned());
+    }
+    lines.extend(events.map(|event| {
+        let at = match event["at"].as_str() {
+            Some(at) => told(at),
+            None => "not known yet".to_owned(),
+        };
+        let (domain, event) = (cell(event.get("domain")), cell(event.get("event")));
+        format!("  {at}  {domain}: {event}")
+    }));
+    let warnings = answer["warnings"].as_array().into_iter().flatten();
+    lines.extend(warnings.map(|text| warning(&cell(Some(text)))));
+    if dry_run && active + draining > 0 {
+        lines.push("the same without --dry-run does it".to_owned());
+    }
+    lines
+}
+
+/// Names the domain that the next new address should be in.
+pub(super) fn hand_out(desk: &Desk, pool: &str) -> Result<(), Failure> {
+    let path = path(&["v1", "pools", pool, "handout"]);
+    let answer = desk.client.send(Method::POST, &path, Payload::Nothing)?;
+    if desk.output.is_json() {
+        return Ok(desk.output.octets(&answer)?);
+    }
+    let answer = desk.client.json(&answer)?;
+    Ok(desk.output.text(&cell(answer.get("domain")))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_tells_what_would_happen_and_that_nothing_did() {
+        let answer = json!({
+            "activated": ["b.example"],
+            "draining": ["a.example"],
+            "short": 1,
+            "timeline": [
+                {"at": null, "domain": "a.example", "event": "may be retired"},
+            ],
+            "warnings": ["one is missing"],
+        });
+
+        let lines = story("main", &answer, true);
+
+        assert!(lines[0].contains("nothing has been changed"), "{lines:?}");
+        assert!(lines[1].ends_with("b.example"), "{lines:?}");
+        assert!(lines[3].contains("1 standby domain;"), "{lines:?}");
+        assert_eq!(lines[5], "  not known yet  a.example: may be retired");
+        assert_eq!(lines[6], "warning: one is missing");
+    }
+}
