@@ -50,6 +50,8 @@ pub(super) struct Acts {
     tried: HashMap<Apex, Duration>,
     /// What was learnt and is not stored yet.
     pub(super) learnt: BTreeMap<Apex, Vec<(Learnt, Timestamp)>>,
+    /// The pools that were looked at for domains that are too old, and until when they rest.
+    rotated: HashMap<Arc<str>, Duration>,
     /// The pools whose policies were adopted anew in this run.
     adopted: HashSet<Arc<str>>,
     /// Who waits for the first hand-out of a domain to be durable.
@@ -67,8 +69,10 @@ impl Writer {
         };
         let reading = self.shared.clock.monotonic();
         self.acts.tried.retain(|_, until| reading < *until);
+        self.acts.rotated.retain(|_, until| reading < *until);
         let mut ops = Vec::new();
         let mut idle = Vec::new();
+        let mut aged_pools = Vec::new();
         {
             let facts = Self::facts(&self.shared);
             // What a restored store has forgotten may have stood under a policy's id (S2, K28).
@@ -81,6 +85,14 @@ impl Writer {
                 pool: pool.to_string(),
             }));
             self.acts.adopted.extend(adopt);
+            // One change for each: two pools' rotations need not wait for each other, and one that
+            // is asked for meanwhile goes first.
+            let aged = facts.pools.keys().filter(|pool| {
+                !self.claims.contains_key(&Claim::Pool(pool.to_string()))
+                    && !self.acts.rotated.contains_key(*pool)
+                    && facts.is_aged(pool, now)
+            });
+            aged_pools.extend(aged.cloned());
             let due = facts.wake.iter().take_while(|(at, _)| *at <= now);
             let due = due.filter(|(_, apex)| {
                 !self.acts.tried.contains_key(apex)
@@ -103,6 +115,13 @@ impl Writer {
                 facts.look_again(&apex, now);
             }
         }
+        for pool in aged_pools {
+            let until = reading.saturating_add(REST);
+            self.acts.rotated.insert(Arc::clone(&pool), until);
+            self.act(vec![Op::RotateAged {
+                pool: pool.to_string(),
+            }]);
+        }
         if ops.is_empty() {
             return;
         }
@@ -116,6 +135,11 @@ impl Writer {
         let until = reading.saturating_add(REST);
         let tried = names.iter().map(|name| (name.clone(), until));
         self.acts.tried.extend(tried);
+        self.act(ops);
+    }
+
+    /// Takes in a change of the engine's own.
+    fn act(&mut self, ops: Vec<Op>) {
         let change = Change {
             ops,
             actor: Actor::engine(),
@@ -135,6 +159,11 @@ impl Writer {
         for name in names {
             self.acts.tried.remove(name);
         }
+    }
+
+    /// Lets a pool that was rotated be rotated again at once, as soon as its domains are too old.
+    pub(super) fn rotated(&mut self, pool: &str) {
+        self.acts.rotated.remove(pool);
     }
 
     /// Returns whether a change that the engine makes by itself is in flight.
@@ -210,6 +239,11 @@ impl Change {
     /// Returns whether it is one that the engine makes by itself.
     pub(super) fn is_act(&self) -> bool {
         let mut ops = self.ops.iter();
-        ops.any(|op| matches!(op, Op::Act { .. } | Op::AdoptAnew { .. }))
+        ops.any(|op| {
+            matches!(
+                op,
+                Op::Act { .. } | Op::AdoptAnew { .. } | Op::RotateAged { .. }
+            )
+        })
     }
 }

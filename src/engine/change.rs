@@ -178,6 +178,11 @@ pub enum Op {
         /// How many domains are activated.
         activate: u32,
     },
+    /// Replaces the active domains of a pool that are older than it wants, as far as others are ready.
+    RotateAged {
+        /// The pool.
+        pool: String,
+    },
     /// A mail host's word that it has applied the routing.
     HostApplied {
         /// The host's name in the API.
@@ -292,6 +297,30 @@ pub struct Rotation {
     pub draining: Vec<Apex>,
     /// How many domains were wanted and not ready.
     pub short: u32,
+    /// What keeps back those that would come next, where there are too few.
+    pub not_ready: Vec<NotReady>,
+    /// What happens to the domains then, in the order of time.
+    pub timeline: Vec<Milestone>,
+}
+
+/// A standby domain that is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotReady {
+    /// The domain.
+    pub name: Apex,
+    /// What it waits for.
+    pub waiting_for: Vec<WaitingFor>,
+}
+
+/// Something that happens, or may happen, to a domain after a rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Milestone {
+    /// When, at the earliest; `None` where more than the clock decides.
+    pub at: Option<Timestamp>,
+    /// The domain.
+    pub domain: Apex,
+    /// What, in words.
+    pub event: String,
 }
 
 /// What one step does.
@@ -435,7 +464,7 @@ impl Op {
             Self::Hold { .. } => "hold",
             Self::Unhold { .. } => "unhold",
             Self::Observe { .. } => "observe",
-            Self::Rotate { .. } => "rotate",
+            Self::Rotate { .. } | Self::RotateAged { .. } => "rotate",
             Self::HostApplied { .. } => "host_applied",
             Self::HostDeferrals { .. } => "host_deferrals",
             Self::AdoptAnew { .. } => "adopt_policy",
@@ -466,7 +495,9 @@ impl Op {
             | Self::Unhold { name, .. }
             | Self::Observe { name, .. }
             | Self::Act { name, .. } => name.to_api_text(),
-            Self::Rotate { pool, .. } | Self::AdoptAnew { pool } => pool.clone(),
+            Self::Rotate { pool, .. } | Self::RotateAged { pool } | Self::AdoptAnew { pool } => {
+                pool.clone()
+            }
             Self::HostApplied { host, .. } | Self::HostDeferrals { host, .. } => host.clone(),
             Self::PutRrset { domain, rrset, .. } => {
                 format!("{} {} {}", domain.to_api_text(), rrset.owner, rrset.rtype)

@@ -11,9 +11,10 @@ use super::job::{Job, JobId};
 use super::prepare::Prepared;
 use super::records::{put_learnt, put_renewed_fact};
 use super::writer::Writer;
-use super::{OpError, Outcome, Refusal};
+use super::{Op, OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
 use crate::mail::Route;
+use crate::metrics::RotationCause;
 use crate::store::record::{self, TemplateRecord};
 use crate::store::{Batch, Space, StoreError, meta};
 use crate::wire::Apex;
@@ -425,6 +426,7 @@ impl Writer {
                 steps = outcome.plan.effects.len(),
                 "a change is served"
             );
+            self.count_rotations(&job);
             let moved = outcome
                 .plan
                 .effects
@@ -435,6 +437,20 @@ impl Writer {
                 self.acted(&moved);
             }
             self.finish(id, job, Ok(outcome));
+        }
+    }
+
+    /// Counts the rotations of a change that is served; one by age may go on at once.
+    fn count_rotations(&mut self, job: &Job) {
+        for op in &job.change.ops {
+            let (pool, cause) = match op {
+                Op::Rotate { pool, burn, .. } if burn.is_empty() => (pool, RotationCause::Request),
+                Op::Rotate { pool, .. } => (pool, RotationCause::Burn),
+                Op::RotateAged { pool } => (pool, RotationCause::Age),
+                _ => continue,
+            };
+            self.rotated(pool);
+            self.shared.metrics.rotated(pool, cause);
         }
     }
 

@@ -91,7 +91,7 @@ fn subject<'o>(op: &'o Op, effect: &Effect) -> Subject<'o> {
         | Op::Observe { name, .. }
         | Op::Act { name, .. } => Subject::Domain(Cow::Borrowed(name)),
         // A rotation picks its domains itself.
-        Op::Rotate { pool, .. } => match Apex::parse(&effect.subject) {
+        Op::Rotate { pool, .. } | Op::RotateAged { pool } => match Apex::parse(&effect.subject) {
             Ok(name) => Subject::Domain(Cow::Owned(name)),
             Err(_) => Subject::Pool(pool),
         },

@@ -146,6 +146,7 @@ fn replay(audit: &AuditRecord, change: &Change) -> Plan {
             draining: moved("draining"),
             short: activate.saturating_sub(ready),
             activated,
+            ..Rotation::default()
         });
     }
     let mut op = 0;

@@ -204,7 +204,9 @@ pub(super) fn claims(change: &Change) -> Vec<Claim> {
         | Op::Unhold { name, .. }
         | Op::Observe { name, .. }
         | Op::Act { name, .. } => Claim::Name(name.clone()),
-        Op::Rotate { pool, .. } | Op::AdoptAnew { pool } => Claim::Pool(pool.clone()),
+        Op::Rotate { pool, .. } | Op::RotateAged { pool } | Op::AdoptAnew { pool } => {
+            Claim::Pool(pool.clone())
+        }
         Op::HostApplied { host, .. } | Op::HostDeferrals { host, .. } => Claim::Host(host.clone()),
         Op::AddDomain(add) => Claim::Name(add.name.clone()),
         Op::PutPool { name, .. } | Op::DeletePool { name, .. } => Claim::Pool(name.clone()),

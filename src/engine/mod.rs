@@ -44,8 +44,8 @@ mod writer;
 pub use act::Observation;
 pub use caches::{Held, HeldWhat};
 pub use change::{
-    Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Op, OpError, Outcome, Plan, Refusal,
-    Rotation, Word,
+    Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Milestone, NotReady, Op, OpError, Outcome,
+    Plan, Refusal, Rotation, Word,
 };
 pub use handle::{Engine, EngineConfig, EngineThreads, ReadError};
 pub use load::StartError;

@@ -1,6 +1,6 @@
 //! What works but should be thought over.
 
-use super::settings::{MailHost, PoolSettings, Retire, Secured};
+use super::settings::{MailHost, PoolSettings, Secured};
 use super::{Certificate, MtaStsMode, Target, render};
 use crate::clock::Timestamp;
 use crate::document::Fault;
@@ -183,12 +183,6 @@ impl PoolSettings {
             let detail = format!("is stored and shown; {detail}");
             warnings.push(Fault::new(pointer, detail));
         };
-        if self.life.retire == Retire::Auto {
-            warn("/retire", "no domain retires by itself yet");
-        }
-        if self.life.max_active_age.is_some() {
-            warn("/max_active_age", "no domain rotates by its age yet");
-        }
         if let Secured::Within(_) = self.readiness.secured {
             warn(
                 "/readiness/secured",
@@ -283,8 +277,6 @@ mod tests {
                 json!({ "secured": "6h" }),
                 "/readiness/secured",
             ),
-            ("/retire", json!("auto"), "/retire"),
-            ("/max_active_age", json!("14d"), "/max_active_age"),
             (
                 "/outbound",
                 json!({ "spf": "v=spf1 ?all" }),

@@ -141,6 +141,31 @@ impl RoutingResult {
     }
 }
 
+/// Why a pool was rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RotationCause {
+    /// It was asked for.
+    Request,
+    /// Domains were burned.
+    Burn,
+    /// Domains were active for longer than their pool wants.
+    Age,
+}
+
+impl RotationCause {
+    /// Every cause.
+    pub(super) const ALL: [Self; 3] = [Self::Request, Self::Burn, Self::Age];
+
+    /// Returns the label's value.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Burn => "burn",
+            Self::Age => "age",
+        }
+    }
+}
+
 /// The response codes with a label of their own, those that a server of ours sends; the last slot
 /// is for all others (RFC 6895, section 2.3).
 pub(super) const RCODES: [(u16, &str); 10] = [

@@ -15,7 +15,7 @@ use prometheus::{
 use crate::clock::Timestamp;
 
 use super::Traffic;
-use super::labels::{RoutingMap, RoutingResult, Transport};
+use super::labels::{RotationCause, RoutingMap, RoutingResult, Transport};
 use super::traffic::TrafficCollector;
 
 /// All metrics of the process.
@@ -41,6 +41,8 @@ pub struct Metrics {
     certificate_expiry: GaugeVec,
     /// The hosts that have a series now, so that those of a deleted one are taken away.
     hosts: Mutex<BTreeSet<String>>,
+    /// Rotations by pool and cause.
+    rotations: IntCounterVec,
     /// Changes that failed through no fault of their own.
     changes_failed: IntCounter,
     /// Signatures made.
@@ -157,6 +159,16 @@ impl Metrics {
             pools: Mutex::default(),
             certificate_expiry: add(&registry, certificates)?,
             hosts: Mutex::default(),
+            rotations: add(
+                &registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "mxpool_rotations_total",
+                        "Rotations of a pool: by its domains' age, asked for, or of burned ones.",
+                    ),
+                    &["pool", "cause"],
+                )?,
+            )?,
             changes_failed: add(
                 &registry,
                 IntCounter::new(
@@ -267,6 +279,12 @@ impl Metrics {
         *known = expiries.into_keys().collect();
     }
 
+    /// Counts a rotation.
+    pub fn rotated(&self, pool: &str, cause: RotationCause) {
+        let labels = [pool, cause.as_str()];
+        self.rotations.with_label_values(&labels).inc();
+    }
+
     /// Counts a change that failed through no fault of its own.
     pub fn change_failed(&self) {
         self.changes_failed.inc();
@@ -353,6 +371,10 @@ impl Metrics {
         // A series that is gone already is what we want.
         for state in states {
             let _ = self.domains.remove_label_values(&[pool, state]);
+        }
+        for cause in RotationCause::ALL {
+            let labels = [pool, cause.as_str()];
+            let _ = self.rotations.remove_label_values(&labels);
         }
         let labels = [pool];
         let _ = self.domains_ready.remove_label_values(&labels);

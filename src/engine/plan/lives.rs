@@ -10,7 +10,7 @@ use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
     self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
 };
-use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer, Secured};
+use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::Apex;
 
@@ -408,114 +408,6 @@ impl Draft<'_> {
         self.effect(at, what.0, host.to_owned(), what.1);
         Ok(())
     }
-
-    /// Drains domains of a pool and activates the readiest others in their place.
-    pub(super) fn rotate(
-        &mut self,
-        at: usize,
-        pool: &str,
-        burn: &[Apex],
-        activate: u32,
-    ) -> Result<(), Refusal> {
-        if self.settings(pool).is_none() {
-            return Err(Refusal::NotFound {
-                kind: "pool",
-                name: pool.to_owned(),
-            });
-        }
-        let mut faults = Vec::new();
-        for (index, name) in burn.iter().enumerate() {
-            let found = self.facts.domains.get(name);
-            let found = found.filter(|domain| *domain.pool == *pool);
-            let text = name.to_api_text();
-            let why = match found {
-                None => format!("expected a domain of the pool {pool}, found {text}"),
-                Some(domain) if domain.state != LifecycleState::Active => {
-                    format!("expected an active domain, {text} is {}", domain.state)
-                }
-                Some(_) => continue,
-            };
-            faults.push(Fault::new(format!("/burn/{index}"), why));
-        }
-        if !faults.is_empty() {
-            return Err(Refusal::Invalid(faults));
-        }
-        let wanted = usize::try_from(activate).unwrap_or(usize::MAX);
-        let ready = self.readiest(pool, wanted);
-        let drained: Vec<Apex> = if burn.is_empty() {
-            self.oldest_active(pool, ready.len())
-        } else {
-            burn.to_vec()
-        };
-        let mut rotation = crate::engine::Rotation {
-            short: activate.saturating_sub(u32::try_from(ready.len()).unwrap_or(u32::MAX)),
-            ..Default::default()
-        };
-        for (name, because) in ready {
-            let draft = self.edit_domain(&name, at)?;
-            self.move_domain(at, &name, draft, LifecycleState::Active, because);
-            rotation.activated.push(name);
-        }
-        for name in drained {
-            let draft = self.edit_domain(&name, at)?;
-            self.move_domain(at, &name, draft, LifecycleState::Draining, Vec::new());
-            rotation.draining.push(name);
-        }
-        if rotation.short > 0 {
-            let short = rotation.short;
-            self.warn(format!(
-                "the pool {pool} has {short} fewer domains ready than {activate}"
-            ));
-        }
-        self.set_rotation(rotation);
-        Ok(())
-    }
-
-    /// Returns the standby domains of a pool that may become active now, the longest waiting first.
-    fn readiest(&self, pool: &str, wanted: usize) -> Vec<(Apex, Vec<String>)> {
-        let mut found = Vec::new();
-        // Of a domain without a life nothing was observed: where the pool asks for anything, such
-        // are passed over, which in a large pool are most of them.
-        let readiness = self.settings(pool).map(|settings| settings.readiness());
-        let asks =
-            readiness.is_some_and(|it| it.delegated || it.mail_ready || it.secured == Secured::Yes);
-        let standby = self.facts.members(pool, LifecycleState::Standby);
-        let standby = standby.filter(|(_, domain)| !asks || domain.life.is_some());
-        for (name, domain) in standby {
-            if found.len() == wanted {
-                break;
-            }
-            if domain
-                .life
-                .as_ref()
-                .is_some_and(|life| life.suspension.is_some())
-                || self.domains.contains_key(name)
-            {
-                continue;
-            }
-            let Some(circumstances) = self.facts.circumstances(name, domain) else {
-                continue;
-            };
-            let step = lifecycle::step(
-                &circumstances.situation(),
-                LifecycleState::Active,
-                Force::No,
-                self.now,
-                &self.facts.judgement.book,
-            );
-            if let Ok(Step::Now { satisfied, .. }) = step {
-                found.push((name.clone(), sentences(&satisfied)));
-            }
-        }
-        found
-    }
-
-    /// Returns the active domains of a pool that are it for the longest time.
-    fn oldest_active(&self, pool: &str, wanted: usize) -> Vec<Apex> {
-        let active = self.facts.members(pool, LifecycleState::Active);
-        let others = active.filter(|(name, _)| !self.domains.contains_key(*name));
-        others.take(wanted).map(|(name, _)| name.clone()).collect()
-    }
 }
 
 impl DomainDraft {
@@ -547,7 +439,7 @@ pub(in crate::engine) fn boxed(life: Life) -> Option<Box<Life>> {
 }
 
 /// Writes the rules that held, and the facts.
-fn sentences(satisfied: &[Satisfied]) -> Vec<String> {
+pub(super) fn sentences(satisfied: &[Satisfied]) -> Vec<String> {
     let rules = satisfied.iter();
     rules
         .map(|it| format!("{}: {}", it.rule, it.fact))

@@ -12,6 +12,7 @@ mod draft;
 mod imply;
 mod lives;
 mod pools;
+mod rotate;
 mod rrsets;
 mod zones;
 
@@ -184,6 +185,7 @@ impl Draft<'_> {
                 burn,
                 activate,
             } => self.rotate(at, pool, burn, *activate),
+            Op::RotateAged { pool } => self.rotate_aged(at, pool),
             Op::HostApplied { host, revision } => {
                 let (now, revision) = (self.now, *revision);
                 if revision > self.facts.revision {

@@ -7,4 +7,5 @@ mod life;
 mod many;
 mod own_zones;
 mod restart;
+mod rotate;
 mod time;
