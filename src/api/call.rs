@@ -15,7 +15,9 @@ use super::body;
 use super::edge::Api;
 use super::params::Params;
 use super::problem::{Kind, Problem};
+use super::scope::Scope;
 use super::steps::{Form, Steps};
+use super::wait::Touched;
 use crate::engine::{Actor, Change, ChangeId, IfMatch, Op, Outcome};
 use crate::wire::Apex;
 
@@ -198,6 +200,15 @@ impl Call {
     ///
     /// Its refusals, with pointers into the request's document.
     pub(super) async fn change(&self, steps: Steps, wish: Wish) -> Result<Outcome, Problem> {
+        if steps.ops().iter().any(Op::is_forced) && self.scope() < Scope::Admin {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                format!(
+                    "the token's scope is {}, force needs admin",
+                    self.scope().as_str()
+                ),
+            ));
+        }
         let (ops, places) = steps.into_parts();
         let change = Change {
             ops,
@@ -207,8 +218,18 @@ impl Call {
             dry_run: wish.dry_run,
             expect_domains: wish.expect_domains,
         };
+        let dry_run = change.dry_run;
         let outcome = self.api.engine.change(change).await;
-        outcome.map_err(|errors| places.problem(errors))
+        let outcome = outcome.map_err(|errors| places.problem(errors))?;
+        if let Some(touched) = self
+            .parts
+            .extensions
+            .get::<Arc<Touched>>()
+            .filter(|_| !dry_run)
+        {
+            touched.note(&self.api.engine, &outcome);
+        }
+        Ok(outcome)
     }
 
     /// Asks the engine to remove something; the answer is the revision alone.
@@ -231,6 +252,24 @@ impl Call {
             // Weak comparison (RFC 9110, section 13.1.2).
             tags.any(|known| known == "*" || known.trim_start_matches("W/") == tag)
         })
+    }
+
+    /// Returns whether the client asks for a media type by name.
+    pub(super) fn accepts(&self, media_type: &str) -> bool {
+        let accepted = self.parts.headers.get_all(header::ACCEPT).iter();
+        let mut accepted = accepted.filter_map(|types| types.to_str().ok());
+        accepted.any(|types| {
+            let mut types = types
+                .split(',')
+                .map(|it| it.split(';').next().unwrap_or(it));
+            types.any(|accepted| accepted.trim().eq_ignore_ascii_case(media_type))
+        })
+    }
+
+    /// Returns what the token that came with the request may do.
+    fn scope(&self) -> Scope {
+        let scope = self.parts.extensions.get::<Scope>();
+        scope.copied().unwrap_or(Scope::Read)
     }
 
     /// Returns whose token came with the request.

@@ -3,9 +3,12 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::adding::{ADD_KEYS, IfThere, read_add};
 use super::call::{Call, Wish, blocking, json as answer};
-use super::domains::{self, ADD_KEYS, IfThere, read_add};
+use super::domains;
+use super::lives::Verb;
 use super::problem::Problem;
+use super::rotation::{self, ROTATE_KEYS};
 use super::rrsets::{read_owner, read_rrset};
 use super::show;
 use super::steps::{Form, Place, Steps, whole};
@@ -13,9 +16,23 @@ use super::zones;
 use crate::document::{Element, Fault, Faults, Fields, Pointer};
 use crate::engine::Op;
 use crate::mail::PoolSettings;
+use crate::wire::Apex;
 
 /// The steps that can be asked for.
-const OPS: [&str; 4] = ["put_zone", "put_pool", "add_domain", "put_rrset"];
+const OPS: [&str; 12] = [
+    "put_zone",
+    "put_pool",
+    "add_domain",
+    "put_rrset",
+    "delete_domain",
+    "transition",
+    "suspend",
+    "resume",
+    "hold",
+    "unhold",
+    "observed",
+    "rotate",
+];
 
 /// Makes any number of changes, all or none, or shows what they would do.
 pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
@@ -117,12 +134,52 @@ fn read_step(change: &Element<'_, '_>, index: usize, steps: &mut Steps) -> Optio
             let op = read_put_rrset(&fields)?;
             steps.push(op, place(Form::Plain));
         }
-        _ => {
+        Some("delete_domain") => {
+            let fields = change.fields(&["op", "domain", "name", "force"])?;
+            let force = fields.or("force", false, |flag| flag.boolean());
+            let name = read_domain(&fields)?;
+            let op = Op::DeleteDomain {
+                name,
+                force,
+                if_match: None,
+            };
+            steps.push(op, place(Form::Plain));
+        }
+        Some("rotate") => {
+            let known: Vec<&str> = ROTATE_KEYS.into_iter().chain(["op", "pool"]).collect();
+            let fields = change.fields(&known)?;
+            let pool = fields.required("pool").and_then(|pool| pool.text())?;
+            let op = rotation::read(&fields, pool, None)?;
+            steps.push(op, place(Form::Plain));
+        }
+        Some(other) => {
+            let mut verbs = Verb::ALL.into_iter();
+            let Some(verb) = verbs.find(|verb| verb.name() == other) else {
+                refuse_op(change);
+                return None;
+            };
+            let keys = verb.keys().iter().copied();
+            let known: Vec<&str> = keys.chain(["op", "domain", "name"]).collect();
+            let fields = change.fields(&known)?;
+            let name = read_domain(&fields);
+            let op = verb.read(&fields, name?, None)?;
+            steps.push(op, place(Form::Plain));
+        }
+        None => {
             refuse_op(change);
             return None;
         }
     }
     Some(())
+}
+
+/// Reads the domain of a step: `domain`, or `name` as in other documents.
+fn read_domain(fields: &Fields<'_, '_>) -> Option<Apex> {
+    let domain = fields
+        .optional("name")
+        .or_else(|| fields.required("domain"));
+    let (name, _) = domains::read_name(&domain?)?;
+    Some(name)
 }
 
 /// Notes that a step is none that can be asked for.
@@ -181,13 +238,10 @@ fn read_pool(fields: &Fields<'_, '_>) -> Option<Op> {
 
 /// Reads a step that gives a domain an RRset of its own.
 fn read_put_rrset(fields: &Fields<'_, '_>) -> Option<Op> {
-    let domain = fields
-        .optional("name")
-        .or_else(|| fields.required("domain"));
-    let domain = domain.and_then(|domain| domains::read_name(&domain));
+    let domain = read_domain(fields);
     let owner = fields.required("owner");
     let rtype = fields.required("type").and_then(|rtype| rtype.parsed());
-    let (domain, _) = domain?;
+    let domain = domain?;
     let owner = owner.and_then(|owner| {
         let read = read_owner(owner.text()?, &domain);
         read.map_err(|error| owner.refuse(error)).ok()
@@ -279,7 +333,7 @@ mod tests {
         change["changes"]
             .as_array_mut()
             .unwrap()
-            .push(json!({"op": "rotate"}));
+            .push(json!({"op": "shuffle"}));
 
         let answer = server.call("POST", "/v1/changes", Some(&change));
 

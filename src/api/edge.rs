@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Method, header};
+use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use super::body;
 use super::problem::{Kind, Problem};
 use super::routes;
+use super::scope::Scope;
+use super::wait::Wait;
 use crate::engine::{Actor, Engine};
 use crate::metrics::Metrics;
 
@@ -60,9 +62,14 @@ async fn edge(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> 
     let matched = request.extensions().get::<MatchedPath>();
     let route = matched.map_or("unmatched".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let response = match admit(&api, &mut request) {
-        Ok(()) => match tokio::spawn(next.run(request)).await {
-            Ok(response) => response,
+    let admitted = admit(&api, &mut request, &route);
+    let response = match admitted.and_then(|()| Wait::take(&mut request)) {
+        Ok(wait) => match tokio::spawn(next.run(request)).await {
+            Ok(response) => match wait {
+                // Who hangs up waits no longer; what was changed stays.
+                Some(wait) => wait.over(&api.engine, response).await,
+                None => response,
+            },
             Err(failed) => {
                 tracing::error!(%method, %route, error = %failed, "an API handler failed");
                 Problem::new(
@@ -85,7 +92,7 @@ async fn edge(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> 
 }
 
 /// Finds out who asks and notes it in the request.
-fn admit(api: &Api, request: &mut Request) -> Result<(), Problem> {
+fn admit(api: &Api, request: &mut Request, route: &str) -> Result<(), Problem> {
     let path = request.uri().path();
     // Outside of /v1 there is nothing to protect: what is not there may be said to anyone.
     if PUBLIC.contains(&path) || !(path == "/v1" || path.starts_with("/v1/")) {
@@ -109,17 +116,25 @@ fn admit(api: &Api, request: &mut Request) -> Result<(), Problem> {
     let Some((id, token)) = api.engine.token(secret.trim()) else {
         return Err(Problem::new(Kind::Unauthorized, "the token is not known"));
     };
-    let reads = request.method() == Method::GET || request.method() == Method::HEAD;
-    if !(token.scope == "admin" || reads) {
+    let (scope, needed) = (
+        Scope::named(&token.scope),
+        Scope::needed(request.method(), route),
+    );
+    if scope < needed {
         return Err(Problem::new(
             Kind::Forbidden,
-            format!("the token's scope is {}, this needs admin", token.scope),
+            format!(
+                "the token's scope is {}, this needs {}",
+                token.scope,
+                needed.as_str()
+            ),
         ));
     }
     let actor = Actor(id.to_owned());
     // The secret has done its work: what is not there is not shown by mistake.
     request.headers_mut().remove(header::AUTHORIZATION);
     request.extensions_mut().insert(actor);
+    request.extensions_mut().insert(scope);
     Ok(())
 }
 
@@ -160,6 +175,8 @@ pub(super) mod tests {
         pub(in crate::api) media_type: String,
         /// The entity tag.
         pub(in crate::api) tag: Option<String>,
+        /// The header fields.
+        headers: ureq::http::HeaderMap,
         /// The body as it came.
         pub(in crate::api) octets: Vec<u8>,
         /// The body as JSON.
@@ -276,6 +293,7 @@ pub(super) mod tests {
                 status: response.status().as_u16(),
                 media_type: text("content-type").unwrap_or_default(),
                 tag: text("etag"),
+                headers: response.headers().clone(),
                 json: serde_json::from_slice(&octets).unwrap_or(Value::Null),
                 octets,
             }
@@ -295,6 +313,12 @@ pub(super) mod tests {
     }
 
     impl Answer {
+        /// Returns a header field.
+        pub(in crate::api) fn header(&self, name: &str) -> Option<String> {
+            let value = self.headers.get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        }
+
         /// Returns where the faults of a problem document stand.
         pub(in crate::api) fn pointers(&self) -> BTreeSet<String> {
             let errors = self.json["errors"].as_array().into_iter().flatten();

@@ -1,8 +1,7 @@
 //! The admin API: HTTP/1.1 in, changes and reads of the engine out.
 //!
 //! Every request goes through `edge` (who asks, how long it took), becomes a `Call` (path, query,
-//! headers, body) and is answered by a handler of `pools`, `zones`, `domains`, `rrsets`,
-//! `changes`, `audit`, `backup` or `health`. What is wrong is a `Problem` (RFC 9457), with a JSON
+//! headers, body) and is answered by a handler: one file a noun, `pools` to `backup`. What is wrong is a `Problem` (RFC 9457), with a JSON
 //! pointer for each field. `routes` is the one list of what there is: the router and the OpenAPI
 //! document are both made from it.
 //!
@@ -11,11 +10,14 @@
 //!
 //! Start reading at [`router`].
 
+mod adding;
 mod audit;
 mod backup;
 mod body;
+mod caches;
 mod call;
 mod changes;
+mod delegations;
 mod domains;
 mod edge;
 mod health;
@@ -25,11 +27,16 @@ mod params;
 mod pools;
 mod problem;
 mod refusal;
+mod rotation;
 mod routes;
+mod routing;
 mod rrsets;
 mod schema;
+mod scope;
 mod show;
 mod steps;
+mod stream;
+mod wait;
 mod zones;
 
 pub use edge::router;

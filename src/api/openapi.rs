@@ -12,6 +12,7 @@ use utoipa::openapi::{
 use super::backup;
 use super::routes::{self, HttpVerb, Route};
 use super::schema::{self, Shape};
+use super::wait;
 
 /// What the bearer scheme is called in the document.
 const SCHEME: &str = "token";
@@ -64,13 +65,24 @@ fn operation(route: &Route) -> OperationBuilder {
         operation =
             operation.parameter(parameter(name, ParameterIn::Query, Required::False, schema));
     }
-    let header = match about.method {
-        HttpVerb::Post => Some("Idempotency-Key"),
-        HttpVerb::Get if shows_tag(route) => Some("If-None-Match"),
-        HttpVerb::Get => None,
-        HttpVerb::Put | HttpVerb::Patch | HttpVerb::Delete => Some("If-Match"),
-    };
-    if let Some(header) = header {
+    if changes_something(route) {
+        for (name, what) in [
+            (
+                "wait",
+                "Answer when this is so: `live` (every listed server serves it) or \
+                      `cache_clear` (no cache can hold what was before)",
+            ),
+            (
+                "timeout",
+                "How long to wait at most, like `30s`; a minute without it",
+            ),
+        ] {
+            let text = Object::with_type(Type::String);
+            let parameter = parameter(name, ParameterIn::Query, Required::False, text);
+            operation = operation.parameter(parameter.description(Some(what)));
+        }
+    }
+    for header in request_headers(route) {
         let text = Object::with_type(Type::String);
         let header = parameter(header, ParameterIn::Header, Required::False, text);
         operation = operation.parameter(header);
@@ -117,6 +129,25 @@ fn operation(route: &Route) -> OperationBuilder {
     operation
 }
 
+/// Returns whether a route makes a change that can be waited for.
+fn changes_something(route: &Route) -> bool {
+    route.about.method != HttpVerb::Get && route.about.answer != Shape::HandOut
+}
+
+/// Returns the header fields that a route's requests may have.
+fn request_headers(route: &Route) -> &'static [&'static str] {
+    // What is done to one resource can be guarded by its tag.
+    let of_one = route.path.contains("/{name}/") || route.path.ends_with("/rotate");
+    match route.about.method {
+        HttpVerb::Get if shows_tag(route) => &["If-None-Match"],
+        HttpVerb::Get => &[],
+        HttpVerb::Post if !changes_something(route) => &[],
+        HttpVerb::Post if of_one => &["Idempotency-Key", "If-Match"],
+        HttpVerb::Post => &["Idempotency-Key"],
+        HttpVerb::Put | HttpVerb::Patch | HttpVerb::Delete => &["If-Match"],
+    }
+}
+
 /// Describes a parameter.
 fn parameter(
     name: &str,
@@ -144,7 +175,13 @@ fn query_schema(path: &str, name: &str) -> RefOr<Schema> {
 
 /// Returns whether a route's `GET` answers with one resource under its tag.
 fn shows_tag(route: &Route) -> bool {
-    let shapes = [Shape::Pool, Shape::Domain, Shape::Delegation, Shape::Rrset];
+    let shapes = [
+        Shape::Pool,
+        Shape::Domain,
+        Shape::Delegation,
+        Shape::Rrset,
+        Shape::Routing,
+    ];
     shapes.contains(&route.about.answer)
 }
 
@@ -155,6 +192,9 @@ fn headers(route: &Route) -> Vec<(&'static str, &'static str)> {
     let one = route.path.ends_with('}') && about.method != HttpVerb::Delete;
     if one || shows_tag(route) || about.answer == Shape::Added {
         headers.push(("ETag", "The revision of the last change that touched it"));
+    }
+    if changes_something(route) {
+        headers.push((wait::WAIT, "After waiting: `reached` or `timeout`"));
     }
     if about.answer == Shape::Added {
         headers.push(("Location", "Where the one domain that was added is shown"));
@@ -284,6 +324,16 @@ mod tests {
         let many = json!({"pool": "main", "names": ["c.example", "d.example"]});
         let rrset = json!({"ttl": 60, "records": ["192.0.2.8"]});
         let step = json!({"to": "active"});
+        let lives = json!({"reason": "a test", "changes": [
+            {"op": "resume", "domain": "a.example"},
+            {"op": "unhold", "name": "a.example"},
+            {"op": "suspend", "domain": "b.example", "answer": "never"},
+            {"op": "observed", "domain": "b.example", "ds": false},
+            {"op": "hold", "domain": "b.example"},
+            {"op": "transition", "domain": "a.example", "to": "draining"},
+            {"op": "rotate", "pool": "main", "activate": 0},
+            {"op": "delete_domain", "domain": "d.example", "force": true},
+        ]});
         let patch = json!({"registrar": "r", "labels": null});
         let a = "/v1/domains/a.example";
         let asked = [
@@ -323,6 +373,51 @@ mod tests {
                 "/v1/zones/infra.example/keys",
                 None,
             ),
+            (
+                "post",
+                "/v1/domains/{name}/observed",
+                &format!("{a}/observed"),
+                Some(&json!({"ns": true, "reason": "I looked"})),
+            ),
+            (
+                "post",
+                "/v1/pools/{pool}/rotate",
+                "/v1/pools/main/rotate?dry_run=true",
+                Some(&json!({"burn": ["a.example"], "activate": 3})),
+            ),
+            (
+                "post",
+                "/v1/pools/{pool}/rotate",
+                "/v1/pools/main/rotate",
+                Some(&json!({"burn": ["c.example"]})),
+            ),
+            (
+                "post",
+                "/v1/domains/{name}/suspend",
+                &format!("{a}/suspend"),
+                Some(&json!({"answer": "later", "until": "2030-01-01T00:00:00Z"})),
+            ),
+            (
+                "post",
+                "/v1/domains/{name}/hold",
+                &format!("{a}/hold"),
+                Some(&json!({})),
+            ),
+            ("get", "/v1/domains/{name}", a, None),
+            (
+                "get",
+                "/v1/domains/{name}/caches",
+                &format!("{a}/caches"),
+                None,
+            ),
+            ("get", "/v1/delegations", "/v1/delegations", None),
+            (
+                "post",
+                "/v1/pools/{pool}/handout",
+                "/v1/pools/main/handout",
+                None,
+            ),
+            ("post", "/v1/changes", "/v1/changes", Some(&lives)),
             ("get", "/v1/audit", "/v1/audit", None),
             ("get", "/readyz", "/readyz", None),
             (

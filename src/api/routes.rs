@@ -7,7 +7,10 @@ use utoipa::openapi::HttpMethod;
 
 use super::edge::Api;
 use super::schema::Shape;
-use super::{audit, backup, changes, domains, health, lives, pools, rrsets, zones};
+use super::{
+    adding, audit, backup, caches, changes, delegations, domains, health, lives, pools, rotation,
+    routing, rrsets, zones,
+};
 
 /// A path and what it does; some routes of one path differ in their method only.
 pub(super) struct Route {
@@ -109,23 +112,23 @@ pub(super) fn all() -> Vec<Route> {
         Put put "/v1/pools/{pool}" pools::put => "Create a pool or change its settings", ["dry_run", "expect_domains"], Some(Shape::Pool), 200 Plan;
         Delete delete "/v1/pools/{pool}" pools::delete => "Delete a pool that has no domains", [], None, 200 Done;
         Get get "/v1/domains" domains::list => "A page of domains", ["pool", "state", "after", "limit"], None, 200 DomainPage;
-        Post post "/v1/domains" domains::add => "Add one domain, or up to 10 000, all or none", [], Some(Shape::AddDomains), 201 Added;
+        Post post "/v1/domains" adding::add => "Add one domain, or up to 10 000, all or none", [], Some(Shape::AddDomains), 201 Added;
         Get get "/v1/domains/{name}" domains::show => "A domain", [], None, 200 Domain;
         Patch patch "/v1/domains/{name}" domains::patch => "Change what is said about a domain", [], Some(Shape::PatchDomain), 200 Domain;
         Delete delete "/v1/domains/{name}" domains::delete => "Delete a domain with its keys", ["force", "expect_domains"], None, 200 Done;
-        Post post "/v1/domains/{name}/transition" domains::transition => "Move a domain to another state", [], Some(Shape::Transition), 200 Domain;
-        Post post "/v1/domains/{name}/suspend" lives::suspend => "Let a domain take no mail for a while", [], Some(Shape::Object), 200 Domain;
-        Post post "/v1/domains/{name}/resume" lives::resume => "End a suspension", [], Some(Shape::Object), 200 Domain;
-        Post post "/v1/domains/{name}/hold" lives::hold => "Let no step withdraw anything of a domain", [], Some(Shape::Object), 200 Domain;
-        Post post "/v1/domains/{name}/unhold" lives::unhold => "Let a domain that was held go on", [], Some(Shape::Object), 200 Domain;
-        Post post "/v1/domains/{name}/observed" lives::observed => "Say what nobody watches", [], Some(Shape::Object), 200 Domain;
-        Get get "/v1/domains/{name}/caches" lives::caches => "What caches and senders may still hold of a domain", ["at"], None, 200 Object;
-        Post post "/v1/pools/{pool}/rotate" lives::rotate => "Drain domains and activate others in their place", ["dry_run"], Some(Shape::Object), 200 Object;
-        Post post "/v1/pools/{pool}/handout" lives::hand_out => "The domain that the next new address comes from", [], None, 200 Object;
-        Get get "/v1/routing" lives::routing => "What mail hosts may accept, a line for each domain", ["after"], None, 200 Text;
-        Post post "/v1/hosts/{host}/applied" lives::applied => "A mail host has applied the routing", [], Some(Shape::Object), 200 Done;
-        Post post "/v1/hosts/{host}/deferrals" lives::deferrals => "A mail host made senders defer, unseen", [], Some(Shape::Object), 200 Done;
-        Get get "/v1/delegations" lives::delegations => "The registrars' work list", ["differs"], None, 200 Object;
+        Post post "/v1/domains/{name}/transition" lives::transition => "Move a domain to another state", [], Some(Shape::Transition), 200 Domain;
+        Post post "/v1/domains/{name}/suspend" lives::suspend => "Let a domain take no mail for a while", [], Some(Shape::Suspend), 200 Domain;
+        Post post "/v1/domains/{name}/resume" lives::resume => "End a suspension", [], Some(Shape::Reason), 200 Domain;
+        Post post "/v1/domains/{name}/hold" lives::hold => "Let no step withdraw anything of a domain", [], Some(Shape::Reason), 200 Domain;
+        Post post "/v1/domains/{name}/unhold" lives::unhold => "Let a domain that was held go on", [], Some(Shape::Reason), 200 Domain;
+        Post post "/v1/domains/{name}/observed" lives::observed => "Say what nobody watches", [], Some(Shape::Observed), 200 Domain;
+        Get get "/v1/domains/{name}/caches" caches::read => "What caches and senders may still hold of a domain", ["at"], None, 200 Caches;
+        Post post "/v1/pools/{pool}/rotate" rotation::rotate => "Drain domains and activate others in their place", ["dry_run", "expect_domains"], Some(Shape::Rotate), 200 Rotation;
+        Post post "/v1/pools/{pool}/handout" rotation::hand_out => "The domain that the next new address comes from", [], None, 200 HandOut;
+        Get get "/v1/routing" routing::read => "What mail hosts may accept, a line for each domain", ["after"], None, 200 Routing;
+        Post post "/v1/hosts/{host}/applied" routing::applied => "A mail host has applied the routing", [], Some(Shape::Applied), 200 Done;
+        Post post "/v1/hosts/{host}/deferrals" routing::deferrals => "A mail host made senders defer, unseen", [], Some(Shape::Deferrals), 200 Done;
+        Get get "/v1/delegations" delegations::list => "The registrars' work list", ["differs", "format"], None, 200 Work;
         Get get "/v1/domains/{name}/ds" domains::ds => "What the domain's registrar is told", [], None, 200 Delegation;
         Get get "/v1/domains/{name}/zone" domains::zone => "The domain's zone as a master file", ["signed"], None, 200 MasterFile;
         Get get "/v1/domains/{name}/mta-sts.txt" domains::mta_sts => "The MTA-STS policy file for the domain's web host", [], None, 200 Text;

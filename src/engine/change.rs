@@ -177,6 +177,8 @@ pub enum Op {
         burn: Vec<Apex>,
         /// How many domains are activated.
         activate: u32,
+        /// The revision the pool must have, if the caller said one.
+        if_match: Option<IfMatch>,
     },
     /// Replaces the active domains of a pool that are older than it wants, as far as others are ready.
     RotateAged {
@@ -446,6 +448,14 @@ impl OpError {
 }
 
 impl Op {
+    /// Returns whether the step skips rules by force.
+    pub fn is_forced(&self) -> bool {
+        matches!(
+            self,
+            Self::Transition { force: true, .. } | Self::DeleteDomain { force: true, .. }
+        )
+    }
+
     /// Returns what the step is called in the API.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::domain::WaitingFor;
+use super::domain::{State, WaitingFor};
+use super::life::Answer;
 use super::pool::Pool;
 use super::zone::Ds;
 
@@ -47,10 +48,14 @@ pub(super) struct Fault {
 /// Whether the server is well.
 #[derive(ToSchema)]
 pub(super) struct Health {
-    /// `alive` or `ready`.
+    /// `alive`, `ready`, or `recovering` after a restore.
     status: String,
     /// The revision that is served.
     revision: Option<u64>,
+    /// While it recovers: until when nothing is withdrawn.
+    until: Option<String>,
+    /// While it recovers: the domains whose DS was seen to match no key.
+    ds_matches_no_key: Option<Vec<String>>,
 }
 
 /// Steps, all or none.
@@ -117,6 +122,92 @@ pub(super) enum Change {
         ttl: u32,
         /// The data of each record, as in a master file.
         records: Vec<String>,
+    },
+    /// Deletes a domain with its keys.
+    DeleteDomain {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+        /// Delete it although it may have been delegated.
+        force: Option<bool>,
+    },
+    /// Moves a domain to another state.
+    Transition {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+        /// Where to.
+        #[schema(value_type = State)]
+        to: String,
+        /// Skip timers and unknowns; the change needs a reason then.
+        force: Option<bool>,
+    },
+    /// Lets a domain take no mail for a while.
+    Suspend {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+        /// `later` or `never`.
+        #[schema(value_type = Answer)]
+        answer: String,
+        /// When it ends by itself.
+        until: Option<String>,
+    },
+    /// Ends a suspension.
+    Resume {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+    },
+    /// Lets no step withdraw anything of a domain.
+    Hold {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+    },
+    /// Ends a hold.
+    Unhold {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+    },
+    /// Takes the operator's word; at least one thing that was seen.
+    Observed {
+        /// The domain.
+        domain: Option<String>,
+        /// The same; one of both is needed.
+        name: Option<String>,
+        /// Every parent server delegates to us.
+        ns: Option<bool>,
+        /// Every parent server has the DS of our key and no other.
+        ds: Option<bool>,
+        /// No parent server delegates the name.
+        ns_gone: Option<bool>,
+        /// Every listed server serves the zone as it is.
+        published: Option<bool>,
+        /// Every mail host is ready for the domain.
+        mail_ready: Option<bool>,
+        /// Every policy host serves the policy as it is.
+        policy_served: Option<bool>,
+        /// How many MX queries a day all listed servers count.
+        queries: Option<u64>,
+        /// Since when that is so.
+        at: Option<String>,
+    },
+    /// Drains domains of a pool and activates others in their place.
+    Rotate {
+        /// The pool.
+        pool: String,
+        /// The active domains that are drained; the oldest ones where none is named.
+        burn: Option<Vec<String>>,
+        /// How many standby domains become active.
+        activate: Option<u32>,
     },
 }
 

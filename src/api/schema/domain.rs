@@ -22,7 +22,7 @@ pub(super) enum State {
     Released,
 }
 
-/// A domain; lists leave `rrsets`, `conditions` and `next` away.
+/// A domain; lists leave away what takes long to find out.
 #[derive(ToSchema)]
 pub(super) struct Domain {
     /// Its name.
@@ -200,17 +200,6 @@ pub(super) struct PatchDomain {
     expires_at: Option<String>,
     /// All labels.
     labels: Option<BTreeMap<String, String>>,
-}
-
-/// A step in a domain's life.
-#[derive(ToSchema)]
-pub(super) struct Transition {
-    /// Where to.
-    to: State,
-    /// Skip timers and unknowns; needs a reason.
-    force: Option<bool>,
-    /// Why, for the audit log.
-    reason: Option<String>,
 }
 
 /// An RRset.

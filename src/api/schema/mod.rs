@@ -6,6 +6,7 @@
 
 mod change;
 mod domain;
+mod life;
 mod pool;
 mod zone;
 
@@ -47,6 +48,28 @@ pub(super) enum Shape {
     PatchDomain,
     /// A step in a domain's life.
     Transition,
+    /// A suspension.
+    Suspend,
+    /// Why something is done.
+    Reason,
+    /// What the operator has seen.
+    Observed,
+    /// A rotation that is asked for.
+    Rotate,
+    /// What a rotation does.
+    Rotation,
+    /// The domain that the next new address comes from.
+    HandOut,
+    /// What mail hosts may accept, a line each.
+    Routing,
+    /// What a mail host has applied.
+    Applied,
+    /// When a mail host made senders defer.
+    Deferrals,
+    /// What somebody may still hold.
+    Caches,
+    /// The registrars' work list.
+    Work,
     /// An RRset.
     Rrset,
     /// Several changes.
@@ -66,6 +89,7 @@ impl Shape {
             Self::Text => "text/plain",
             Self::Octets => "application/octet-stream",
             Self::MasterFile => "text/dns",
+            Self::Routing => "application/x-ndjson",
             _ => "application/json",
         }
     }
@@ -92,6 +116,17 @@ impl Shape {
             }
             Self::PatchDomain => "PatchDomain",
             Self::Transition => "Transition",
+            Self::Suspend => "Suspend",
+            Self::Reason => "Reason",
+            Self::Observed => "Observed",
+            Self::Rotate => "Rotate",
+            Self::Rotation => "Rotation",
+            Self::HandOut => "HandOut",
+            Self::Routing => "Route",
+            Self::Applied => "Applied",
+            Self::Deferrals => "Deferrals",
+            Self::Caches => "Caches",
+            Self::Work => "Work",
             Self::Rrset => "Rrset",
             Self::Changes => "Changes",
             Self::Plan => "Plan",
@@ -138,7 +173,26 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<domain::Added>()
         .schema_from::<domain::AddedDomain>()
         .schema_from::<domain::PatchDomain>()
-        .schema_from::<domain::Transition>()
+        .schema_from::<life::Reason>()
+        .schema_from::<life::Answer>()
+        .schema_from::<life::Suspend>()
+        .schema_from::<life::Observed>()
+        .schema_from::<life::Rotate>()
+        .schema_from::<life::Rotation>()
+        .schema_from::<life::NotReady>()
+        .schema_from::<life::Milestone>()
+        .schema_from::<life::HandOut>()
+        .schema_from::<life::Route>()
+        .schema_from::<life::Applied>()
+        .schema_from::<life::Deferrals>()
+        .schema_from::<life::Caches>()
+        .schema_from::<life::Version>()
+        .schema_from::<life::PolicyVersion>()
+        .schema_from::<life::Work>()
+        .schema_from::<life::Task>()
+        .schema_from::<life::Wanted>()
+        .schema_from::<life::Seen>()
+        .schema_from::<life::Transition>()
         .schema_from::<domain::Rrset>()
         .schema_from::<change::Changes>()
         .schema_from::<change::Change>()

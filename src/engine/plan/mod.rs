@@ -184,7 +184,11 @@ impl Draft<'_> {
                 pool,
                 burn,
                 activate,
-            } => self.rotate(at, pool, burn, *activate),
+                if_match,
+            } => {
+                self.check_pool_match(pool, *if_match)?;
+                self.rotate(at, pool, burn, *activate)
+            }
             Op::RotateAged { pool } => self.rotate_aged(at, pool),
             Op::HostApplied { host, revision } => {
                 let (now, revision) = (self.now, *revision);

@@ -8,6 +8,16 @@ use crate::engine::{IfMatch, Refusal};
 use crate::mail::{self, Effect, PoolSettings};
 
 impl Draft<'_> {
+    /// Refuses a change of another version of a pool than it has.
+    pub(super) fn check_pool_match(
+        &self,
+        name: &str,
+        if_match: Option<IfMatch>,
+    ) -> Result<(), Refusal> {
+        let revision = self.facts.pools.get(name).map(|pool| pool.revision);
+        check_match(if_match, || format!("the pool {name}"), revision)
+    }
+
     /// Creates a pool or changes its settings.
     pub(super) fn put_pool(
         &mut self,
@@ -16,8 +26,7 @@ impl Draft<'_> {
         settings: &PoolSettings,
         if_match: Option<IfMatch>,
     ) -> Result<(), Refusal> {
-        let revision = self.facts.pools.get(name).map(|pool| pool.revision);
-        check_match(if_match, || format!("the pool {name}"), revision)?;
+        self.check_pool_match(name, if_match)?;
         mail::check_pool_name(name)
             .map_err(|error| Refusal::Invalid(vec![Fault::new("/pool", error.to_string())]))?;
         let old = self.settings(name).cloned();

@@ -478,6 +478,7 @@ fn a_rotation_moves_as_many_as_are_ready_and_says_what_is_short() {
         pool: "main".to_owned(),
         burn: burn.iter().map(|name| apex(name)).collect(),
         activate,
+        if_match: None,
     };
     let first = house.done(rotate(&[], 2)).plan.rotation.unwrap();
     assert_eq!(first.activated, [apex("d0.test"), apex("d1.test")]);

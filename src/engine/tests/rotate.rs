@@ -18,6 +18,7 @@ fn rotate(burn: &[&str], activate: u32) -> Op {
         pool: "main".to_owned(),
         burn: burn.iter().map(|name| apex(name)).collect(),
         activate,
+        if_match: None,
     }
 }
 
