@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 use crate::wire::{Ask, Response, ResponseError};
 
+use super::route;
+
 /// How often a server is asked by datagram.
 const TRIES: usize = 2;
 /// The datagrams that are read while one waits for the answer; the others are guesses.
@@ -33,6 +35,13 @@ pub(super) enum Silence {
     /// Of many datagrams none was the response.
     #[error("{MOST_GUESSES} datagrams, none of them the answer")]
     Guesses,
+}
+
+impl Silence {
+    /// Returns whether it is we who cannot get there.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Unreachable(error) if route::is_missing(error))
+    }
 }
 
 /// Asks a server, by TCP if its answer does not fit into a datagram.

@@ -20,6 +20,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::route;
+
 /// The octets that the head of an answer may have.
 const LARGEST_HEAD: usize = 16 * 1_024;
 /// The fields that the head of an answer may have.
@@ -75,6 +77,11 @@ pub(super) enum FetchError {
 }
 
 impl FetchError {
+    /// Returns whether it is we who cannot get there.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Cut(error) if route::is_missing(error))
+    }
+
     /// Returns whether that is the host's own answer: a sender would get the same.
     pub(super) fn is_answer(&self) -> bool {
         match self {

@@ -9,7 +9,8 @@
 //! Whoever gives no answer leaves it unknown: there is no fact then, never a false one. What would
 //! do harm (a DS of others, name servers of others) counts as soon as one server shows it; all else
 //! only when every one agrees. A mail host that cannot be spoken to is no silence but what its
-//! senders meet, too.
+//! senders meet, too. An address to which this machine has no route (IPv6 on one without it) is left
+//! out, as long as another address could be tried.
 //!
 //! Watching costs others (K29). A domain of which nothing waits is looked at once a day, at its own
 //! moment of the day, and at one of its parent's servers, another one each day; only what waits for
@@ -32,6 +33,7 @@ mod published;
 mod registry;
 mod resolver;
 mod round;
+mod route;
 mod smtp;
 #[cfg(test)]
 mod tests;

@@ -37,11 +37,16 @@ impl Policies {
     /// Returns whether every policy host serves the policy; nothing where one gives no answer.
     pub(super) async fn look(&self, apex: &Apex, wanted: &PolicyQuestion) -> Vec<Fact> {
         let host = format!("mta-sts.{}", apex.to_api_text());
-        let mut all = !wanted.addresses.is_empty();
-        let mut other = false;
+        let mut all = true;
+        let (mut tried, mut other) = (false, false);
         for address in &wanted.addresses {
             let address = SocketAddr::new(*address, self.port);
             let fetched = self.fetch(address, &host).await;
+            if fetched.as_ref().is_err_and(FetchError::is_ours) {
+                tracing::debug!(%apex, policy_host = %address, "there is no route to a policy host");
+                continue;
+            }
+            tried = true;
             let is_answer = fetched
                 .as_ref()
                 .map_or_else(FetchError::is_answer, |_| true);
@@ -55,7 +60,7 @@ impl Policies {
                 other |= is_answer;
             }
         }
-        match (all, other) {
+        match (all && tried, other) {
             (true, _) => vec![Fact::Policy(wanted.id.clone())],
             // What a sender would stumble over is seen otherwise; a silent host is unknown.
             (false, true) => vec![Fact::Policy(OTHER_POLICY.to_owned())],

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::lifecycle::{Fact, PublishedQuestion};
-use crate::wire::{Apex, Ask, Asked, Name, Rcode, Rtype, Section, Serial};
+use crate::wire::{Apex, Ask, Asked, Name, Rcode, Response, Rtype, Section, Serial};
 
 use super::WatchConfig;
-use super::dns;
+use super::dns::{self, Silence};
 use super::resolver::Resolvers;
 
 /// Asks listed servers.
@@ -56,16 +56,21 @@ impl Listed {
     pub(super) async fn look(&self, apex: &Apex, wanted: &PublishedQuestion) -> Vec<Fact> {
         let mut serials = Vec::new();
         for name in &wanted.name_servers {
-            let addresses = self.addresses(name).await;
-            if addresses.is_empty() {
-                serials.push(None);
-            }
-            for address in addresses {
-                let serial = self.serial(address, apex).await;
+            let mut tried = false;
+            for address in self.addresses(name).await {
+                let response = self.ask(address, apex).await;
+                if response.as_ref().is_err_and(Silence::is_ours) {
+                    continue;
+                }
+                tried = true;
+                let serial = response.ok().and_then(|it| own_serial(&it, apex));
                 if serial.is_none() {
                     tracing::debug!(%apex, server = %name, %address, "a listed server does not serve the domain");
                 }
                 serials.push(serial);
+            }
+            if !tried {
+                serials.push(None);
             }
         }
         match oldest(&serials, wanted.serial) {
@@ -88,20 +93,24 @@ impl Listed {
             .collect()
     }
 
-    /// Returns the serial that a server serves, if it answers as one of the domain's own.
-    async fn serial(&self, server: SocketAddr, apex: &Apex) -> Option<Serial> {
+    /// Asks a server for the SOA of a domain.
+    async fn ask(&self, server: SocketAddr, apex: &Apex) -> Result<Response, Silence> {
         let ask = Ask {
             qname: apex.as_name().clone(),
             qtype: Rtype::SOA,
             of: Asked::Authority,
         };
-        let response = dns::ask(server, &ask, self.patience).await.ok()?;
-        if !response.authoritative || response.rcode != Rcode::NOERROR {
-            return None;
-        }
-        let soa = response.records(Section::Answer, apex, Rtype::SOA).next()?;
-        Some(soa.data.soa_numbers()?.serial)
+        dns::ask(server, &ask, self.patience).await
     }
+}
+
+/// Returns the serial that a server serves, if it answers as one of the domain's own.
+fn own_serial(response: &Response, apex: &Apex) -> Option<Serial> {
+    if !response.authoritative || response.rcode != Rcode::NOERROR {
+        return None;
+    }
+    let soa = response.records(Section::Answer, apex, Rtype::SOA).next()?;
+    Some(soa.data.soa_numbers()?.serial)
 }
 
 /// Returns the oldest serial, counted back from the one that is wanted.

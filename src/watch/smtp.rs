@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::route;
+
 /// The longest reply line that is read; 512 octets are allowed (RFC 5321, section 4.5.3.1.5).
 const LONGEST_LINE: usize = 2_048;
 /// The lines that a reply may have.
@@ -156,11 +158,10 @@ async fn go(visit: &Visit<'_>, tls: TlsConnector) -> Result<Reception, Rebuff> {
 
 /// Tells a host that refuses from one that we cannot reach from here.
 fn connecting(error: io::Error) -> Rebuff {
-    match error.kind() {
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
-            Rebuff::NoRoute(error)
-        }
-        _ => Rebuff::Cut(error),
+    if route::is_missing(&error) {
+        Rebuff::NoRoute(error)
+    } else {
+        Rebuff::Cut(error)
     }
 }
 

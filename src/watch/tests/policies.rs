@@ -172,6 +172,23 @@ async fn s9_every_policy_host_counts() {
     assert_eq!(look(port, vec![], &authority.certificate).await, []);
 }
 
+#[tokio::test]
+async fn an_address_without_a_route_is_left_out_beside_one_that_was_tried() {
+    let authority = Authority::new();
+    let identity = authority.issue("mta-sts.burner.example");
+    let good = answer("200 OK", "text/plain", TEXT);
+    let (address, _tasks) = host(1, &identity, Some(good)).await;
+    // No connection leads to a broadcast address.
+    let nowhere = IpAddr::from([255, 255, 255, 255]);
+    let trust = &authority.certificate;
+
+    let beside = look(address.port(), vec![nowhere, local(1)], trust).await;
+    let alone = look(address.port(), vec![nowhere], trust).await;
+
+    assert_eq!(beside, [Fact::Policy("7x1".to_owned())]);
+    assert_eq!(alone, []);
+}
+
 /// X5: the counts of all listed servers together, or nothing.
 #[tokio::test]
 async fn x5_counts_are_added_up_only_when_every_listed_server_counts() {
