@@ -9,7 +9,7 @@ use crate::lifecycle::{
     About, LifecycleState, MailHostQuestion, MailQuestion, NsSeen, ParentQuestion, PolicyQuestion,
     PublishedQuestion, Question, Subject, Urgency,
 };
-use crate::mail::{self, MailForm, RoutingAnswer, Secured};
+use crate::mail::{self, MailForm, MtaStsMode, RoutingAnswer, Secured};
 use crate::store::record::ShownPolicy;
 use crate::wire::{Apex, Name, Rdata, Rtype};
 
@@ -154,7 +154,9 @@ fn mail_hosts(name: &Apex, domain: &DomainFacts, pool: &PoolFacts) -> Option<(Ur
         return None;
     }
     let settings = &pool.recipe.settings;
-    let in_policy = settings.mta_sts().is_some_and(mail::MtaSts::acts);
+    // Under a policy in testing senders deliver to whatever certificate (RFC 8461, section 5).
+    let policy = settings.mta_sts();
+    let in_policy = policy.is_some_and(|policy| policy.mode == MtaStsMode::Enforce);
     let hosts = settings.mail_hosts().iter().filter(|host| !host.spare);
     let hosts = hosts.filter_map(|host| {
         Some(MailHostQuestion {
