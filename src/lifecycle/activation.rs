@@ -98,19 +98,17 @@ fn absence(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
             "a listed name server was not seen to serve the zone as it is now".to_owned(),
         ));
     };
-    // What was not there before: the MX of a null version, the MX at `*`.
+    // What was not there before: the MX of a null version, the MX at `*`, hosts that had gone. Every
+    // version that lacked it counts, not the last one alone, whose negative TTL may be shorter.
+    let lacked = it.stays.iter().filter(|stay| {
+        stay.null_mx && !current.null_mx
+            || !stay.wildcard && current.wildcard
+            || !stay.own_hosts && current.own_hosts
+    });
     let mut at = dc_end;
-    for pair in it.stays.windows(2) {
-        let (before, after) = (&pair[0], &pair[1]);
-        let came = before.null_mx && !after.null_mx || !before.wildcard && after.wildcard;
-        if came {
-            let left = it.left_servers(after.on).unwrap_or(dc_end);
-            at = at.max(absence_horizon(
-                left,
-                Span::from_secs(0),
-                before.negative_ttl,
-            ));
-        }
+    for (off, negative) in lacked.filter_map(|stay| Some((stay.off?, stay.negative_ttl))) {
+        let left = it.left_servers(off).unwrap_or(dc_end);
+        at = at.max(absence_horizon(left, Span::from_secs(0), negative));
     }
     let at = Situation::guarded(at, it.terms.guard);
     Some(until(
@@ -194,7 +192,7 @@ fn secured(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
             gives_up,
             format!("{what}; without it the pool goes on after {patience}"),
         ),
-        unsafe_bound @ Bound::Unsafe(_) => unsafe_bound,
+        unsafe_bound @ Bound::Unsafe(..) => unsafe_bound,
     })
 }
 
@@ -247,6 +245,8 @@ fn other_delegation(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let ns = ns.filter(|ns| ns.what == NsSeen::Ours)?;
     let measured = it.observed.other_ns;
     let ttl = measured.map_or(Ttl::from_secs(UNMEASURED_DELEGATION), |(_, ttl)| ttl);
+    // What the parent gives ours it gave theirs, too (K24).
+    let ttl = Some(ttl).max(it.observed.parent.ns_ttl).unwrap_or(ttl);
     let at = ns.since.saturating_add(it.parent_delay().as_duration());
     let at = Situation::guarded(after_ttl(at, ttl), it.terms.guard);
     Some(until(
@@ -263,22 +263,24 @@ fn other_delegation(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 fn foreign_ds(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let ds = it.observed.ds.as_ref();
     if let Some(ds) = ds.filter(|ds| ds.what == DsSeen::Foreign) {
-        return Some(Bound::Unsafe(format!(
+        let what = format!(
             "a parent server showed a DS at {} that matches none of the domain's keys: validating \
              resolvers refuse every answer; have the registrar remove it",
             ds.at
-        )));
+        );
+        return Some(Bound::Unsafe(None, what));
     }
     let last = it.observed.foreign_ds?;
     let ttl = it.observed.parent.ds_ttl;
     let at = after_ttl(last, ttl.unwrap_or(Ttl::from_secs(86_400)));
+    let at = Situation::guarded(at, it.terms.guard);
     if now >= at {
         return Some(Bound::Passed("no cache holds a foreign DS".to_owned()));
     }
-    Some(Bound::Unsafe(format!(
-        "a DS that matches none of the domain's keys was last seen at {last}; caches may hold it \
-         until {at}"
-    )))
+    let what = format!(
+        "a DS that matches none of the domain's keys was last seen at {last}; caches may hold it"
+    );
+    Some(Bound::Unsafe(Some(at), what))
 }
 
 /// A7: a former owner's MTA-STS policy is ended by an id of ours.

@@ -14,8 +14,8 @@ pub enum Bound {
     Until(Timestamp, String),
     /// It is not known whether it holds.
     Unknown(String),
-    /// It was seen not to hold: no force skips that.
-    Unsafe(String),
+    /// It was seen not to hold: no force skips that; and when that is over, where it is known.
+    Unsafe(Option<Timestamp>, String),
 }
 
 /// One rule that a step waits for.
@@ -59,7 +59,7 @@ impl Bounds {
                 Bound::Passed(_) => return None,
                 Bound::Until(at, what) => (what, Some(*at), false),
                 Bound::Unknown(what) => (what, None, false),
-                Bound::Unsafe(what) => (what, None, true),
+                Bound::Unsafe(at, what) => (what, *at, true),
             };
             Some(WaitingFor {
                 rule: rule.id(),
@@ -77,6 +77,16 @@ impl Bounds {
         bounds.all(|(_, bound)| matches!(bound, Bound::Passed(_)))
     }
 
+    /// Returns the latest moment that a rule waits for, whatever else is unknown.
+    pub(super) fn latest(&self) -> Option<Timestamp> {
+        let moments = self.0.iter().filter_map(|(_, bound)| match bound {
+            Bound::Until(at, _) => Some(*at),
+            Bound::Unsafe(at, _) => *at,
+            Bound::Passed(_) | Bound::Unknown(_) => None,
+        });
+        moments.max()
+    }
+
     /// Returns from when on every rule holds by the clock alone; `None` if one needs more, or none
     /// is waited for.
     pub(super) fn passes_at(&self) -> Option<Timestamp> {
@@ -84,8 +94,10 @@ impl Bounds {
         for (_, bound) in &self.0 {
             match bound {
                 Bound::Passed(_) => {}
-                Bound::Until(moment, _) => at = at.max(Some(*moment)),
-                Bound::Unknown(_) | Bound::Unsafe(_) => return None,
+                Bound::Until(moment, _) | Bound::Unsafe(Some(moment), _) => {
+                    at = at.max(Some(*moment));
+                }
+                Bound::Unknown(_) | Bound::Unsafe(None, _) => return None,
             }
         }
         at

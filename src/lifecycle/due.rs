@@ -157,7 +157,7 @@ impl Bounds {
                 rule: rule.id(),
                 fact: fact.clone(),
             }),
-            Bound::Until(..) | Bound::Unknown(_) | Bound::Unsafe(_) => None,
+            Bound::Until(..) | Bound::Unknown(_) | Bound::Unsafe(..) => None,
         });
         passed.collect()
     }

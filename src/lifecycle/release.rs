@@ -37,7 +37,7 @@ pub(super) fn release(
         && let Some(reference) = it.reference
     {
         let what = format!("{reference} names a host in the domain (L14)");
-        bounds.add(Rule::X4, Bound::Unsafe(what));
+        bounds.add(Rule::X4, Bound::Unsafe(None, what));
     }
     if was_in_use && book.holds(Rule::X5) {
         quarantine(it, now, &mut bounds);
@@ -54,10 +54,10 @@ pub(super) fn policies(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let acting = it.stays.iter();
     let acting = acting.filter_map(|stay| {
         let policy = stay.policy.filter(|policy| policy.acts)?;
-        Some((stay.off, policy.max_age))
+        Some((stay.off, stay.ttl, policy.max_age))
     });
     let mut at = None;
-    for (off, max_age) in acting {
+    for (off, ttl, max_age) in acting {
         let Some(off) = off else {
             return Some(Bound::Unknown(
                 "the domain's TXT still announces a policy that senders act on; `none` follows \
@@ -71,9 +71,10 @@ pub(super) fn policies(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
                 "a listed name server may still announce the old policy".to_owned(),
             ));
         };
-        // A sender that has the TXT cached may fetch, and keep, for its TTL (S18: no wait is shorter
-        // because it ought to look again).
-        let left = after_ttl(left, it.terms.ttl);
+        // A sender that has the TXT cached, with the TTL it had, may fetch and keep, and prolongs
+        // what it holds while the id stands (S18: no wait is shorter because it ought to look
+        // again).
+        let left = after_ttl(left, ttl);
         at = at.max(Some(left.saturating_add(max_age.as_duration())));
     }
     let at = at?;
@@ -87,7 +88,9 @@ pub(super) fn policies(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 
 /// X3: until when an old answer that leads to our hosts can be replayed, validly signed.
 pub(super) fn replay(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
-    let real = it.stays.iter().filter(|stay| !stay.null_mx);
+    // An MX leads to our hosts, and so do the addresses and TLSA of the domain's own ones.
+    let real = it.stays.iter();
+    let real = real.filter(|stay| !stay.null_mx || stay.own_hosts);
     let horizons = real.filter_map(|stay| Some(replay_horizon(stay.off?, stay.lifetime)));
     let at = horizons.max()?;
     let what =
@@ -135,7 +138,8 @@ fn registration(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
     let Some(expires) = it.expires_at else {
         return;
     };
-    let rest = bounds.passes_at().unwrap_or(now);
+    // Said ahead of time, whatever else is unknown.
+    let rest = bounds.latest().map_or(now, |latest| latest.max(now));
     bounds.add(
         Rule::X6,
         if expires > rest {
@@ -165,10 +169,13 @@ pub(super) fn zone_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> B
                     Bound::Until(at, format!("{what}; caches may hold the delegation"))
                 }
             }
-            Some(ns) => Bound::Unsafe(format!(
-                "a parent server still delegated the name at {}; delete it at the registrar",
-                ns.at
-            )),
+            Some(ns) => {
+                let what = format!(
+                    "a parent server still delegated the name at {}; delete it at the registrar",
+                    ns.at
+                );
+                Bound::Unsafe(None, what)
+            }
             None => Bound::Unknown(
                 "nobody has seen the delegation go; delete the name at the registrar, and where \
                  nothing watches say so with `mxpool domain observed NAME --ns-gone yes`"
@@ -210,7 +217,7 @@ pub(super) fn hosts_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> 
         && let Some(reference) = it.reference
     {
         let what = format!("{reference} names a host in the domain");
-        bounds.add(Rule::L14, Bound::Unsafe(what));
+        bounds.add(Rule::L14, Bound::Unsafe(None, what));
     }
     withdrawal(it, now, book, &mut bounds);
     bounds

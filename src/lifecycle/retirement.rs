@@ -27,15 +27,8 @@ pub(super) fn retirement(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
             ),
         }
     }
-    if book.holds(Rule::R2)
-        && let Some(last) = it.last_deferral(now)
-    {
-        let at = last.saturating_add(it.terms.queue_max.as_duration());
-        let what = format!(
-            "we last made senders defer at {last}; what they hold is tried for up to {}",
-            it.terms.queue_max
-        );
-        bounds.add_until(Rule::R2, at, now, what);
+    if book.holds(Rule::R2) {
+        deferrals(it, now, &mut bounds);
     }
     if book.holds(Rule::R3) {
         longer_ttls(it, now, &mut bounds);
@@ -50,6 +43,35 @@ pub(super) fn retirement(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
     }
     withdrawal(it, now, book, &mut bounds);
     bounds
+}
+
+/// R2: what senders hold because of us was tried again, or given up.
+fn deferrals(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
+    let queue_max = it.terms.queue_max;
+    if let Some(last) = it.last_deferral(now) {
+        let at = last.saturating_add(queue_max.as_duration());
+        let what = format!(
+            "we last made senders defer at {last}; what they hold is tried for up to {queue_max}"
+        );
+        bounds.add_until(Rule::R2, at, now, what);
+    }
+    if let Some(hosts) = it.routing_lags {
+        let what = format!(
+            "{hosts} has not said that it applied the routing of the domain, and may defer its mail \
+             still"
+        );
+        bounds.add(Rule::R2, Bound::Unknown(what));
+    }
+    let red = it.observed.mail.filter(|mail| mail.green_since.is_none());
+    if it.watched
+        && let Some(mail) = red
+    {
+        let what = format!(
+            "a mail host was seen not to be ready at {}, and not to be ready again since",
+            mail.at
+        );
+        bounds.add(Rule::R2, Bound::Unknown(what));
+    }
 }
 
 /// R3: versions whose MX had a longer TTL than now have left the caches.

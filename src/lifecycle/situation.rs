@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{LifecycleState, NsSeen, Observed, Suspension};
 use crate::clock::{Span, Timestamp};
 use crate::history::Stay;
-use crate::mail::{Drain, PoolSettings, Retire, Secured};
+use crate::mail::{Drain, PoolSettings, Retire, RoutingAnswer, Secured};
 use crate::wire::Ttl;
 
 /// All that is known of one domain at a moment.
@@ -215,7 +215,12 @@ impl Situation<'_> {
 
     /// Returns when mail was last deferred by us: seen, said, or by a suspension.
     pub(super) fn last_deferral(&self, now: Timestamp) -> Option<Timestamp> {
-        let suspended = self.suspended.map(|_| now);
+        // "Never" lets nobody try again. One with an end defers until then, and a longer one until
+        // it is ended.
+        let later = self
+            .suspended
+            .filter(|it| it.answer == RoutingAnswer::Later);
+        let suspended = later.map(|it| it.until.map_or(now, |until| until.max(now)));
         self.deferred.max(self.observed.deferred).max(suspended)
     }
 

@@ -276,6 +276,23 @@ fn a2_records_that_came_on_later_were_denied_before() {
 }
 
 #[test]
+fn a2_a_longer_negative_ttl_of_before_counts() {
+    let mut case = Case::good(Standby);
+    let with = |on, off, negative, wildcard| Stay {
+        negative_ttl: Ttl::from_secs(negative),
+        wildcard,
+        ..live(on, off)
+    };
+    // Lowered a minute before the wildcard came: a denial from before lives on.
+    case.stays = vec![
+        with(1_000, Some(NOW - 60), 80_000, false),
+        with(NOW - 60, Some(NOW), 60, false),
+        with(NOW, None, 60, true),
+    ];
+    case.waits_until(Active, Rule::A2, NOW - 60 + 60 + 80_000 + 3_600);
+}
+
+#[test]
 fn a2_prime_l7_a_null_mx_of_before_has_left_the_caches() {
     let mut case = Case::good(Standby);
     // Long ago for A2, but with a TTL that outlives its denials.
@@ -359,10 +376,12 @@ fn a6_i7_a_foreign_ds_that_was_seen_is_skipped_by_no_force() {
     let forced = case.with(|it| step(it, Active, Force::Yes, at(NOW), &book));
     assert!(matches!(forced, Err(Refused::TooEarly(_))), "{forced:?}");
 
-    // Gone at the parent, but caches hold it for its TTL.
+    // Gone at the parent, but caches hold it for its TTL; nothing measured it: a day.
     case.observed.learn(&Fact::Ds(DsSeen::Absent), at(NOW + 1));
-    assert_eq!(case.waits(Active, NOW + 86_399).len(), 1);
-    assert_eq!(case.waits(Active, NOW + 86_400), []);
+    let until = NOW + 86_400 + 3_600;
+    case.waits_until(Active, Rule::A6, until);
+    let forced = case.with(|it| step(it, Active, Force::Yes, at(until - 1), &book));
+    assert!(matches!(forced, Err(Refused::TooEarly(_))), "{forced:?}");
 }
 
 #[test]
@@ -492,6 +511,29 @@ fn r2_a_suspension_defers_for_as_long_as_it_lasts() {
     let waits = case.waits(Retired, NOW);
     assert_eq!(waits[0].rule, "R2");
     assert_eq!(waits[0].not_before, Some(at(NOW + 5 * DAY)));
+
+    // One with an end defers until then.
+    let suspended = case.suspended.as_mut().unwrap();
+    suspended.until = Some(at(NOW + DAY));
+    let waits = case.waits(Retired, NOW);
+    assert_eq!(waits[0].not_before, Some(at(NOW + 6 * DAY)));
+
+    // What is refused for good is tried no more.
+    let suspended = case.suspended.as_mut().unwrap();
+    suspended.answer = crate::mail::RoutingAnswer::Never;
+    assert_eq!(case.waits(Retired, NOW), []);
+}
+
+#[test]
+fn r2_a_mail_host_that_lags_or_is_down_may_defer_still() {
+    let mut lags = Case::good(Draining);
+    lags.lags = Some("mx1.infra.example");
+    lags.waits_for(Retired, Rule::R2);
+
+    let mut down = Case::good(Draining);
+    down.watched = true;
+    down.observed.learn(&Fact::Mail(false), at(NOW - 50 * DAY));
+    down.waits_for(Retired, Rule::R2);
 }
 
 #[test]
@@ -597,6 +639,31 @@ fn x2_s18_senders_hold_a_policy_for_all_of_its_max_age() {
 }
 
 #[test]
+fn x2_an_announcement_with_a_longer_ttl_counts() {
+    let mut case = Case::good(Retired);
+    case.terms.quarantine = Span::from_secs(0);
+    let max_age = Span::from_secs(40 * 86_400);
+    let acts = |ttl, on, off| Stay {
+        ttl: Ttl::from_secs(ttl),
+        lifetime: Span::from_secs(60),
+        policy: Some(PolicyStay {
+            acts: true,
+            max_age,
+        }),
+        ..live(on, off)
+    };
+    // Who holds the TXT of before for a week prolongs the policy that it announces.
+    case.stays = vec![
+        acts(600_000, 1_000, Some(NOW - 60)),
+        acts(60, NOW - 60, Some(NOW)),
+        null(NOW, None),
+    ];
+    let until = NOW - 60 + 60 + 600_000 + 40 * DAY;
+    case.observed.learn(&Fact::Queries(0), at(until - 1));
+    case.waits_until(Released, Rule::X2, until);
+}
+
+#[test]
 fn x2_a_policy_that_is_still_announced_has_no_horizon() {
     let mut case = Case::good(Retired);
     case.stays[1].policy = Some(PolicyStay {
@@ -611,6 +678,20 @@ fn x3_no_signed_old_answer_can_be_replayed() {
     let mut case = Case::good(Retired);
     case.terms.quarantine = Span::from_secs(0);
     case.stays = vec![live(1_000, Some(NOW)), null(NOW, None)];
+    let until = NOW + 21 * DAY;
+    case.observed.learn(&Fact::Queries(0), at(until - 1));
+    case.waits_until(Released, Rule::X3, until);
+}
+
+#[test]
+fn x3_addresses_of_own_hosts_can_be_replayed_too() {
+    let mut case = Case::good(Retired);
+    case.terms.quarantine = Span::from_secs(0);
+    let own = Stay {
+        own_hosts: true,
+        ..null(NOW - 60 * DAY, Some(NOW))
+    };
+    case.stays = vec![live(1_000, Some(NOW - 60 * DAY)), own, null(NOW, None)];
     let until = NOW + 21 * DAY;
     case.observed.learn(&Fact::Queries(0), at(until - 1));
     case.waits_until(Released, Rule::X3, until);
@@ -649,6 +730,12 @@ fn x6_the_registration_outlives_the_rest() {
     case.waits_for(Released, Rule::X6);
     case.expires_at = Some(NOW + 1);
     assert_eq!(case.waits(Released, NOW), []);
+
+    // Said ahead of time, though nobody knows yet how many ask.
+    case.terms.quarantine = Span::from_secs(101 * 86_400);
+    case.observed.queries = None;
+    let waits = case.waits(Released, NOW);
+    assert!(waits.iter().any(|wait| wait.rule == "X6"), "{waits:?}");
 }
 
 #[test]
