@@ -482,6 +482,14 @@ pub(super) fn note_turn(life: &mut Life, added: Timestamp, turn: Turn, now: Time
 pub(super) fn note_published(life: &mut Life, served: Serial, oldest: Serial, at: Timestamp) {
     let (content, seen) = life.content.unwrap_or((served, None));
     let lags = content.is_newer_than(oldest);
+    if seen.is_none() {
+        let departures = &mut life.observed.departures;
+        if lags {
+            departures.changed(at);
+        } else {
+            departures.arrived(at);
+        }
+    }
     life.content = Some((content, seen.or_else(|| (!lags).then_some(at))));
 }
 

@@ -7,7 +7,7 @@ use super::handle::{Engine, ReadError};
 use super::life::{policy_form, route_of, wanted_policy};
 use crate::lifecycle::{
     About, LifecycleState, MailHostQuestion, MailQuestion, NsSeen, ParentQuestion, PolicyQuestion,
-    PublishedQuestion, Question, Subject, Urgency,
+    PublishedQuestion, Question, ServersSeen, Subject, Urgency,
 };
 use crate::mail::{self, MailForm, MtaStsMode, RoutingAnswer, Secured};
 use crate::store::record::ShownPolicy;
@@ -140,11 +140,17 @@ fn parent(name: &Apex, domain: &DomainFacts, pool: &PoolFacts) -> (Urgency, Abou
 fn published(name: &Apex, domain: &DomainFacts, pool: &PoolFacts) -> (Urgency, About) {
     let content = domain.life.as_deref().and_then(|life| life.content);
     let is_seen = content.is_some_and(|(_, seen)| seen.is_some());
+    // An outage is looked at until it ends: until then nothing is withdrawn (I5).
+    let servers = domain
+        .life
+        .as_deref()
+        .and_then(|life| life.observed.servers);
+    let answers = servers.is_none_or(|(seen, _)| seen == ServersSeen::All);
     let about = About::Published(PublishedQuestion {
         name_servers: name_servers(name, pool),
         serial: domain.served.serial,
     });
-    (urgency(!is_seen), about)
+    (urgency(!is_seen || !answers), about)
 }
 
 /// Asks whether the mail hosts are ready.

@@ -397,6 +397,7 @@ impl DomainDraft {
             note_turn(life, self.added, turn, now);
             if self.inputs.is_some() {
                 life.content = Some((served.serial, None));
+                life.observed.departures.changed(now);
             }
         }
         DomainFacts {

@@ -12,10 +12,12 @@
 //!
 //! Nothing here knows what a pool or a step is. Start reading at [`Timeline`].
 
+mod departures;
 mod horizon;
 mod stay;
 mod timeline;
 
+pub use departures::Departures;
 pub use horizon::{absence_horizon, cache_horizon, replay_horizon};
 pub use stay::{PolicyStay, Stay};
 pub use timeline::{Lapse, Timeline};

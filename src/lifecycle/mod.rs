@@ -65,7 +65,7 @@
 //! | I2 | every MX target has an address and no CNAME | RFC 2181, 10.3 | A host can be reached. |
 //! | I3 | an MX target matches every policy inside its max_age | RFC 8461, 8.4 | A sender on an old policy has a host. |
 //! | I4 | no step before its time unless forced with a reason | RFC 7583, 3 | Force is logged. |
-//! | I5 | no withdrawal while a listed server lags or fails | RFC 8767, 5 | What every server has replaced may go. |
+//! | I5 | no withdrawal while a listed server lags or fails, nor for 3 d after none answered | RFC 8767, 5 | What every server has replaced, and no stale cache serves, may go. |
 //! | I6 | retired zones are signed again | RFC 6781, 4.4.1 | A null MX that expires bounces nothing, it defers. |
 //! | I7 | a DS at the parent matches a key | RFC 4035, 2.2 | A key stays while its DS stands. |
 //! | I8 | delegation gone at every parent server + Dp + T of the NS + G | RFC 6781, 4.3.3 | A zone stays while its parent delegates to us. |
@@ -98,7 +98,7 @@ pub use activation::hand_out_waits;
 pub use bound::{Bound, WaitingFor};
 pub use condition::{Condition, ConditionKind, Status, conditions};
 pub use due::{Action, Due, Satisfied, due, wake_at};
-pub use observed::{DsSeen, Fact, MailSight, NsSeen, Observed, ParentTimes, Sight};
+pub use observed::{DsSeen, Fact, MailSight, NsSeen, Observed, ParentTimes, ServersSeen, Sight};
 pub use question::{
     About, MailHostQuestion, MailQuestion, OTHER_POLICY, ParentQuestion, PolicyQuestion,
     PublishedQuestion, Question, Subject, Urgency,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Span, Timestamp};
+use crate::history::Departures;
 use crate::wire::{Serial, Ttl};
 
 /// What the world showed of one domain; what is absent is unknown.
@@ -28,6 +29,12 @@ pub struct Observed {
     pub queries: Option<(u64, Timestamp)>,
     /// When a listed server, a mail host or its TLS last made anybody defer.
     pub deferred: Option<Timestamp>,
+    /// Whether the listed servers answer, and since when they do or do not.
+    pub servers: Option<(ServersSeen, Timestamp)>,
+    /// When none of them answered last.
+    pub outage: Option<Timestamp>,
+    /// When every listed server had left behind what went off.
+    pub departures: Departures,
 }
 
 /// Something that was seen: what, since when without a break, and when last.
@@ -39,6 +46,17 @@ pub struct Sight<T> {
     pub since: Timestamp,
     /// When last.
     pub at: Timestamp,
+}
+
+/// Which listed servers answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServersSeen {
+    /// All.
+    All,
+    /// Some do not.
+    Some,
+    /// None does: caches that serve stale data do so (RFC 8767).
+    None,
 }
 
 /// Whose NS the parent's servers show.
@@ -98,7 +116,7 @@ pub enum Fact {
     DsDiffer,
     /// TTLs at the parent.
     Parent(ParentTimes),
-    /// The oldest serial that a listed server serves.
+    /// The oldest serial that a listed server serves; all answer.
     Published(Serial),
     /// Whether every mail host is ready for the domain.
     Mail(bool),
@@ -108,6 +126,8 @@ pub enum Fact {
     Queries(u64),
     /// Something of ours made somebody defer.
     Deferral,
+    /// Which listed servers answer, where not all do.
+    Servers(ServersSeen),
 }
 
 impl Observed {
@@ -140,6 +160,7 @@ impl Observed {
                 if newer {
                     self.published = Some((*serial, at));
                 }
+                self.answered(ServersSeen::All, at);
             }
             Fact::Mail(true) => {
                 let since = self.mail.and_then(|mail| mail.green_since);
@@ -162,6 +183,21 @@ impl Observed {
             Fact::Policy(id) => renew(&mut self.policy, id.clone(), at),
             Fact::Queries(number) => self.queries = Some((*number, at)),
             Fact::Deferral => self.deferred = self.deferred.max(Some(at)),
+            Fact::Servers(seen) => self.answered(*seen, at),
+        }
+    }
+
+    /// Notes which listed servers answer.
+    fn answered(&mut self, seen: ServersSeen, at: Timestamp) {
+        // An outage ends when it is seen to end; until then nobody found the MX (R2).
+        let was = self.servers.map(|(was, _)| was);
+        if [Some(seen), was].contains(&Some(ServersSeen::None)) {
+            self.outage = self.outage.max(Some(at));
+            self.deferred = self.deferred.max(Some(at));
+        }
+        // Seen again is nothing new: it would cost a write each time.
+        if was != Some(seen) {
+            self.servers = Some((seen, at));
         }
     }
 }

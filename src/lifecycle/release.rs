@@ -88,9 +88,8 @@ pub(super) fn policies(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 
 /// X3: until when an old answer that leads to our hosts can be replayed, validly signed.
 pub(super) fn replay(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
-    // An MX leads to our hosts, and so do the addresses and TLSA of the domain's own ones.
-    let real = it.stays.iter();
-    let real = real.filter(|stay| !stay.null_mx || stay.own_hosts);
+    // The MX alone counts: where none leads to a host, its addresses and TLSA lead nobody there.
+    let real = it.stays.iter().filter(|stay| !stay.null_mx);
     let horizons = real.filter_map(|stay| Some(replay_horizon(stay.off?, stay.lifetime)));
     let at = horizons.max()?;
     let what =

@@ -2,7 +2,7 @@
 
 use super::bound::Bounds;
 use super::situation::after_ttl;
-use super::{Bound, Rule, Rulebook, Situation, Spread};
+use super::{Bound, Rule, Rulebook, ServersSeen, Situation, Spread};
 use crate::clock::Timestamp;
 use crate::history::cache_horizon;
 use crate::mail::Drain;
@@ -106,6 +106,9 @@ pub(super) fn withdrawal(it: &Situation<'_>, now: Timestamp, book: &Rulebook, bo
         let what = "a listed name server was not seen to serve the zone as it is now".to_owned();
         bounds.add(Rule::I5, Bound::Unknown(what));
     }
+    if book.holds(Rule::I5) {
+        servers(it, now, bounds);
+    }
     if book.holds(Rule::K28)
         && let Some(until) = it.recovering_until
     {
@@ -113,6 +116,26 @@ pub(super) fn withdrawal(it: &Situation<'_>, now: Timestamp, book: &Rulebook, bo
                     promised"
             .to_owned();
         bounds.add_until(Rule::K28, until, now, what);
+    }
+}
+
+/// How long caches may serve what expired when no server answers them (RFC 8767, section 5).
+const STALE: std::time::Duration = std::time::Duration::from_secs(3 * 86_400);
+
+/// I5: every listed server answers, and no cache serves stale data because none did.
+fn servers(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
+    // What was seen once and is looked at no more says nothing of now.
+    let seen = it.observed.servers.filter(|_| it.watched);
+    if let Some((ServersSeen::Some | ServersSeen::None, since)) = seen {
+        let what = format!("a listed name server does not answer since {since}");
+        bounds.add(Rule::I5, Bound::Unknown(what));
+    }
+    if let Some(outage) = it.observed.outage {
+        let what = format!(
+            "no listed name server answered until {outage}: caches may serve what expired for \
+             three days"
+        );
+        bounds.add_until(Rule::I5, outage.saturating_add(STALE), now, what);
     }
 }
 

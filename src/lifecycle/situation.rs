@@ -174,10 +174,13 @@ impl Terms {
 impl Situation<'_> {
     /// Returns when every public server had left behind what went off at `off`, if that is known.
     ///
-    /// Where the outside is watched, a server was seen to serve something newer. An older version
-    /// may have been gone before, but nobody looked: the later moment is the safe one.
+    /// Where the outside is watched, every server was seen to serve something newer. Where nobody
+    /// looked at the time, the moment from which all serve the newest content is the safe one.
     pub(super) fn left_servers(&self, off: Timestamp) -> Option<Timestamp> {
         let assumed = off.saturating_add(self.terms.propagation.as_duration());
+        if self.watched && self.observed.departures.is_known() {
+            return self.observed.departures.left(off);
+        }
         match (self.watched, self.spread) {
             (false, _) => Some(assumed),
             (true, Spread::By(seen)) => Some(seen.max(off)),

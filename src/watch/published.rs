@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lifecycle::{Fact, PublishedQuestion};
+use crate::lifecycle::{Fact, PublishedQuestion, ServersSeen};
 use crate::wire::{Apex, Ask, Asked, Name, Rcode, Response, Rtype, Section, Serial};
 
 use super::WatchConfig;
@@ -29,9 +29,11 @@ enum Served {
     /// All serve a version; this is the oldest.
     Oldest(Serial),
     /// Some give no answer.
-    Unknown,
+    Some,
     /// None gives an answer.
     Silence,
+    /// There is none to be asked.
+    Nobody,
 }
 
 impl Listed {
@@ -75,9 +77,11 @@ impl Listed {
         }
         match oldest(&serials, wanted.serial) {
             Served::Oldest(serial) => vec![Fact::Published(serial)],
-            Served::Unknown => Vec::new(),
-            Served::Silence if self.resolvers.answer_at_all().await => vec![Fact::Deferral],
-            Served::Silence => Vec::new(),
+            Served::Some => vec![Fact::Servers(ServersSeen::Some)],
+            Served::Silence if self.resolvers.answer_at_all().await => {
+                vec![Fact::Servers(ServersSeen::None)]
+            }
+            Served::Silence | Served::Nobody => Vec::new(),
         }
     }
 
@@ -118,14 +122,14 @@ fn oldest(serials: &[Option<Serial>], wanted: Serial) -> Served {
     if serials.iter().all(Option::is_none) {
         // Nobody was asked: that is no silence.
         return match serials {
-            [] => Served::Unknown,
+            [] => Served::Nobody,
             _ => Served::Silence,
         };
     }
     let mut oldest: Option<Serial> = None;
     for serial in serials {
         let Some(serial) = serial else {
-            return Served::Unknown;
+            return Served::Some;
         };
         // Serials go round: what is ahead of the wanted one is not behind it (RFC 1982).
         let behind = |it: Serial| match it.is_newer_than(wanted) {
@@ -136,7 +140,7 @@ fn oldest(serials: &[Option<Serial>], wanted: Serial) -> Served {
             oldest = Some(*serial);
         }
     }
-    oldest.map_or(Served::Unknown, Served::Oldest)
+    oldest.map_or(Served::Nobody, Served::Oldest)
 }
 
 #[cfg(test)]
@@ -162,8 +166,8 @@ mod tests {
 
     #[test]
     fn one_silent_server_leaves_it_unknown_and_only_all_are_silence() {
-        assert_eq!(of(&[Some(9), None], 9), Served::Unknown);
+        assert_eq!(of(&[Some(9), None], 9), Served::Some);
         assert_eq!(of(&[None, None], 9), Served::Silence);
-        assert_eq!(of(&[], 9), Served::Unknown);
+        assert_eq!(of(&[], 9), Served::Nobody);
     }
 }

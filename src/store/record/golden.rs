@@ -21,7 +21,7 @@ use super::*;
 use crate::clock::{Span, Timestamp};
 use crate::history::{Lapse, Timeline};
 use crate::lifecycle::{
-    DsSeen, Fact, HandedOut, LifecycleState, NsSeen, Observed, ParentTimes, Suspension,
+    DsSeen, Fact, HandedOut, LifecycleState, NsSeen, Observed, ParentTimes, ServersSeen, Suspension,
 };
 use crate::mail::{Form, RoutingAnswer};
 use crate::store::{Batch, Memory, Store, meta, restore_into};
@@ -176,9 +176,14 @@ fn life() -> LifeRecord {
         Fact::Policy("6".to_owned()),
         Fact::Queries(7),
         Fact::Deferral,
+        Fact::Servers(ServersSeen::None),
+        Fact::Servers(ServersSeen::Some),
     ] {
         observed.learn(&fact, AT);
     }
+    observed.departures.changed(AT);
+    observed.departures.arrived(moment(60));
+    observed.departures.changed(moment(120));
     let own = PolicyTurn::Own {
         acts: true,
         max_age: Span::from_secs(86_400),
