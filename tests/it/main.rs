@@ -16,3 +16,4 @@ mod process;
 mod refusals;
 mod resolver;
 mod routing;
+mod stories;
