@@ -39,7 +39,7 @@ pub(super) struct Facts {
     /// a file says may be anything, and must not become the measure of all that come later.
     pub(super) gone_zones: BTreeMap<Apex, Serial>,
     /// The domains of each pool in each state, those that are in it for the longest first.
-    pub(super) members: BTreeMap<(Arc<str>, LifecycleState), BTreeSet<(Timestamp, Apex)>>,
+    pub(super) members: Members<BTreeSet<(Timestamp, Apex)>>,
     /// Grows with every change after which other domains may be handed out.
     pub(super) handed_on: u64,
     /// The domains that were deleted in this run, and at which revision: mail hosts are told.
@@ -85,6 +85,9 @@ impl Default for Facts {
         }
     }
 }
+
+/// Something for each pool and state.
+pub(super) type Members<T> = BTreeMap<(Arc<str>, LifecycleState), T>;
 
 /// What is known of a pool.
 #[derive(Clone, Debug)]

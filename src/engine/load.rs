@@ -7,8 +7,8 @@ use std::thread;
 
 use super::act::Acts;
 use super::facts::{
-    Adoption, DomainFacts, Facts, PoolFacts, PoolVersion, Rare, Recipe, Served, SharedTemplate,
-    ZoneFacts, renew_at,
+    Adoption, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
+    SharedTemplate, ZoneFacts, renew_at,
 };
 use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
 use super::idempotency::RememberedKeys;
@@ -21,7 +21,6 @@ use super::writer::Writer;
 use crate::clock::{Clock, Timestamp};
 use crate::dnssec::{ClockGuard, Ds, SealingKey, SigningPolicy};
 use crate::history::Lapse;
-use crate::lifecycle::LifecycleState;
 use crate::mail::{PoolSettings, RoutingPublisher};
 use crate::metrics::Metrics;
 use crate::store::record::{
@@ -620,7 +619,7 @@ fn assemble(
         };
         members.push((apex, domain));
     }
-    let mut index: BTreeMap<(Arc<str>, LifecycleState), Vec<(Timestamp, Apex)>> = BTreeMap::new();
+    let mut index: Members<Vec<(Timestamp, Apex)>> = BTreeMap::new();
     for (apex, domain) in &members {
         let key = (Arc::clone(&domain.pool), domain.state);
         let list = index.entry(key).or_default();

@@ -9,10 +9,13 @@ use crate::history::{absence_horizon, cache_horizon};
 use crate::mail::Secured;
 use crate::wire::Ttl;
 
+/// What a rule says of a domain at a moment; nothing where it does not bind.
+type Says = fn(&Situation<'_>, Timestamp) -> Option<Bound>;
+
 /// Returns what stands between a standby domain and its activation.
 pub(super) fn activation(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Bounds {
     let mut bounds = Bounds::default();
-    let rules: [(Rule, fn(&Situation<'_>, Timestamp) -> Option<Bound>); 8] = [
+    let rules: [(Rule, Says); 8] = [
         (Rule::A1, delegated),
         (Rule::A2, absence),
         (Rule::A2Prime, null_mx),

@@ -1,7 +1,7 @@
 //! The life of a domain: its states, the rules between them, what each next step waits for; pure.
 //!
 //! Facts and *now* come in ([`Situation`]), verdicts come out: whether a step may be taken
-//! ([`step`]), what the next one waits for ([`next`]), what is due by itself ([`due`]) and when to
+//! ([`step()`]), what the next one waits for ([`next`]), what is due by itself ([`due()`]) and when to
 //! look again ([`wake_at`]), what the mail hosts may accept ([`route`]), what an operator is shown
 //! ([`conditions`]). What the world showed is an [`Observed`], made from [`Fact`]s that somebody
 //! saw or said. Nothing here asks the outside, keeps a fact or changes one.
@@ -76,7 +76,7 @@
 //! | M4 | address and TLSA out of negative caches, policy line announced | RFC 7672, 2.2.1; RFC 8461, 8.1 | A host joins the MX when everybody can use it. |
 //! | N1 | its key in TLSA + Dc + 2 T | RFC 7671, 8.1 | A new address comes when its key is known. |
 //!
-//! Start reading at [`Situation`], then [`step`].
+//! Start reading at [`Situation`], then [`step()`].
 
 mod activation;
 mod bound;
