@@ -39,7 +39,7 @@ fn about(span: Duration) -> String {
     for (unit, seconds) in UNITS {
         let count = left / seconds;
         left %= seconds;
-        if count > 0 && parts.len() < 2 && !(unit == "second" && !parts.is_empty()) {
+        if count > 0 && parts.len() < 2 && (unit != "second" || parts.is_empty()) {
             let plural = if count == 1 { "" } else { "s" };
             parts.push(format!("{count} {unit}{plural}"));
         } else if !parts.is_empty() {
