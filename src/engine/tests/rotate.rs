@@ -179,10 +179,10 @@ fn a_rotation_that_comes_again_under_its_key_is_not_made_again() {
 #[test]
 fn domains_that_are_too_old_are_replaced_as_far_as_others_are_ready() {
     let house = House::filled(3, 2);
-    house.done(put_pool(
-        "main",
-        &settings(&[("max_active_age", json!("7d"))]),
-    ));
+    let by_age = settings(&[("max_active_age", json!("7d"))]);
+    let mut wish = change(vec![put_pool("main", &by_age)]);
+    wish.expect_domains = Some(3);
+    house.done(wish);
     house.clock.advance(6 * DAY);
     house.engine.tick();
     assert_eq!(house.in_state(LifecycleState::Active).len(), 2);
