@@ -15,8 +15,12 @@ use crate::mail::PoolSettings;
 /// Lists the pools.
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
-    let pools = call.api.engine.view().pools();
-    let items: Vec<Value> = pools.iter().map(show::pool).collect();
+    let engine = &call.api.engine;
+    let pools = engine.view().pools();
+    let items = pools.iter();
+    let items: Vec<Value> = items
+        .map(|pool| show::pool(pool, engine.census(&pool.name)))
+        .collect();
     Ok(answer(
         StatusCode::OK,
         &json!({"items": items, "next": null}),
@@ -29,7 +33,8 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     let name = call.segment("pool");
     let pool = call.api.engine.view().pool(name);
     let pool = pool.ok_or_else(|| Problem::not_found("pool", name))?;
-    Ok(resource(&call, pool.revision, &show::pool(&pool)))
+    let document = show::pool(&pool, call.api.engine.census(name));
+    Ok(resource(&call, pool.revision, &document))
 }
 
 /// Creates a pool or changes its settings.
@@ -97,6 +102,7 @@ mod tests {
         assert_eq!(answer.json["plan"], json!([]));
         assert_eq!(answer.json["revision"], shown.json["revision"]);
         assert_eq!(shown.json["counts"]["standby"], 0);
+        assert_eq!(shown.json["ready"], 0);
         let listed = server.call("GET", "/v1/pools", None).json;
         assert_eq!(listed["items"], json!([shown.json]));
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::waiting;
 use crate::dnssec::Ds;
-use crate::engine::{Domain, OperatorZone, Outcome, Pool, Prospect, View};
+use crate::engine::{Census, Domain, OperatorZone, Outcome, Pool, Prospect, View};
 use crate::lifecycle::{LifecycleState, Next};
 use crate::wire::{Apex, Rdata};
 use crate::zone::RelativeRrset;
@@ -149,7 +149,7 @@ pub(super) fn rrset(apex: &Apex, rrset: &RelativeRrset) -> Value {
 }
 
 /// Returns a pool: its settings under the manifest's keys, and what a `GET` alone shows.
-pub(super) fn pool(pool: &Pool) -> Value {
+pub(super) fn pool(pool: &Pool, census: Census) -> Value {
     let mut document = pool.settings.to_document();
     let counts: Map<String, Value> = LifecycleState::ALL
         .into_iter()
@@ -157,6 +157,9 @@ pub(super) fn pool(pool: &Pool) -> Value {
         .collect();
     document["name"] = json!(&*pool.name);
     document["counts"] = Value::Object(counts);
+    document["ready"] = json!(census.ready);
+    document["retire_due"] = json!(census.retire_due);
+    document["suspended"] = json!(census.suspended);
     document["mta_sts_id"] = json!(pool.policy_id);
     document["plan"] = Value::Null;
     document["revision"] = json!(pool.revision);
@@ -164,9 +167,12 @@ pub(super) fn pool(pool: &Pool) -> Value {
 }
 
 /// What a `GET` of a pool shows beside its settings; ignored in a `PUT`.
-pub(super) const POOL_READ_ONLY: [&str; 6] = [
+pub(super) const POOL_READ_ONLY: [&str; 9] = [
     "name",
     "counts",
+    "ready",
+    "retire_due",
+    "suspended",
     "mta_sts_id",
     "plan",
     "revision",

@@ -48,6 +48,9 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
     let mut facts = vec![
         ("pool".to_owned(), cell(pool.get("name"))),
         ("domains".to_owned(), counts),
+        ("ready to be activated".to_owned(), cell(pool.get("ready"))),
+        ("can be retired".to_owned(), some(&pool["retire_due"])),
+        ("suspended".to_owned(), some(&pool["suspended"])),
         ("revision".to_owned(), cell(pool.get("revision"))),
         ("nameservers".to_owned(), inline(&pool["nameservers"])),
     ];
@@ -59,7 +62,16 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
         }
         facts.push(("mail host".to_owned(), format!("{name}: {}", inline(&rest))));
     }
-    let shown = ["name", "counts", "revision", "nameservers", "mail_host"];
+    let shown = [
+        "name",
+        "counts",
+        "ready",
+        "retire_due",
+        "suspended",
+        "revision",
+        "nameservers",
+        "mail_host",
+    ];
     let members = pool.as_object().into_iter().flatten();
     let others = members.filter(|(key, _)| !shown.contains(&key.as_str()));
     facts.extend(others.map(|(key, value)| (key.replace('_', " "), inline(value))));
@@ -68,6 +80,12 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
         .map(|(name, what)| (name.as_str(), what.clone()))
         .collect();
     Ok(desk.output.facts(&facts)?)
+}
+
+/// Shows a count that is worth a line only where it is not zero.
+fn some(count: &Value) -> String {
+    let count = count.as_u64().filter(|count| *count > 0);
+    count.map_or_else(String::new, |count| count.to_string())
 }
 
 /// Lists the pools with the number of their domains in each state.
@@ -79,10 +97,19 @@ fn list(desk: &Desk) -> Result<(), Failure> {
     let answer = desk.client.json(&answer)?;
     let rows = items(&answer).iter().map(|pool| {
         let counts = STATES.iter().map(|state| cell(pool["counts"].get(state)));
-        [cell(pool.get("name"))].into_iter().chain(counts).collect()
+        let ready = ["ready", "retire_due"].map(|key| cell(pool.get(key)));
+        let name = [cell(pool.get("name"))].into_iter();
+        name.chain(counts).chain(ready).collect()
     });
     let headings = [
-        "POOL", "STANDBY", "ACTIVE", "DRAINING", "RETIRED", "RELEASED",
+        "POOL",
+        "STANDBY",
+        "ACTIVE",
+        "DRAINING",
+        "RETIRED",
+        "RELEASED",
+        "READY",
+        "RETIRE DUE",
     ];
     Ok(desk.output.table(&headings, rows.collect())?)
 }

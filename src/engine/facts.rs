@@ -526,20 +526,6 @@ impl Rare {
     }
 }
 
-impl PoolFacts {
-    /// Returns how many standby domains could be activated now: none while readiness is asked for,
-    /// as nothing observes it.
-    pub(super) fn ready(&self) -> u64 {
-        let wanted = self.recipe.settings.readiness();
-        let asks = wanted.delegated || wanted.mail_ready || wanted.secured != mail::Secured::No;
-        if asks {
-            0
-        } else {
-            self.counts[LifecycleState::Standby.index()]
-        }
-    }
-}
-
 /// Returns the newer of two serials, as far as there are any.
 pub(super) fn newest(one: Option<Serial>, other: Option<Serial>) -> Option<Serial> {
     match (one, other) {

@@ -1,6 +1,7 @@
 //! What monitoring is shown of the facts.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use super::facts::{Facts, PoolFacts};
 use super::writer::Writer;
@@ -14,6 +15,9 @@ impl Writer {
     /// Called after each commit and once a minute; walks the domains only when a pool has its
     /// first ones, so that no pool is without its expiry until the next minute.
     pub(super) fn show_figures(&mut self) {
+        self.count_few();
+        let censuses = self.shared.censuses.lock();
+        let censuses = censuses.unwrap_or_else(PoisonError::into_inner).clone();
         let facts = Self::facts(&self.shared);
         let has_domains = |pool: &PoolFacts| pool.counts.iter().any(|count| *count > 0);
         let earliest = &mut self.renewals.earliest;
@@ -29,10 +33,17 @@ impl Writer {
                 let domains = states.map(|state| (state.as_str(), pool.counts[state.index()]));
                 let life = pool.recipe.settings.life();
                 let expiry = earliest.get(name).copied();
+                let census = censuses.get(name).copied().unwrap_or_default();
                 let gauges = PoolGauges {
                     domains: domains.collect(),
-                    ready: pool.ready(),
+                    ready: census.ready,
                     standby_wanted: life.standby.into(),
+                    suspended: census.suspended,
+                    retire_due: census.retire_due,
+                    routing_pending: census.routing_pending,
+                    ds_mismatch: census.ds_mismatch,
+                    delegation_broken: census.delegation_broken,
+                    registration_expiry: census.registration_expiry,
                     earliest_expiry: expiry.filter(|_| has_domains(pool)),
                 };
                 (&**name, gauges)

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use ring::digest::{SHA256, digest};
 use tokio::sync::{Semaphore, oneshot};
 
+use super::census::Censuses;
 use super::facts::Facts;
 use super::handout::HandOuts;
 use super::load::{self, StartError};
@@ -81,6 +82,8 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     /// The credentials of the API.
     tokens: Vec<(String, TokenRecord)>,
+    /// What was counted of each pool; written by the writer alone, never held long.
+    pub(super) censuses: Mutex<Censuses>,
     /// What was handed out. Never locked before `facts` by one who waits for them.
     pub(super) hand_outs: Mutex<HandOuts>,
     /// The way to the writer. Unbounded itself: `permits` bounds what callers put in, and workers
@@ -315,6 +318,7 @@ impl Shared {
             clock,
             metrics,
             tokens,
+            censuses: Mutex::default(),
             hand_outs: Mutex::default(),
             messages,
             permits: Semaphore::new(config.queue.max(1)),

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 
 use super::act::Acts;
+use super::census::Counting;
 use super::facts::{
     Adoption, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
     SharedTemplate, ZoneFacts, renew_at,
@@ -180,6 +181,7 @@ pub(super) fn start(
         templates: loaded.templates.into_keys().collect::<HashSet<_>>(),
         keys: RememberedKeys::new(loaded.keys),
         renewals: Renewals::default(),
+        counting: Counting::default(),
         starving: HashSet::new(),
         held: VecDeque::new(),
         old_events: Vec::new(),

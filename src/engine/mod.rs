@@ -17,6 +17,7 @@
 
 mod act;
 mod caches;
+mod census;
 mod change;
 mod commit;
 mod describe;
@@ -43,6 +44,7 @@ mod writer;
 
 pub use act::Observation;
 pub use caches::{Held, HeldWhat};
+pub use census::Census;
 pub use change::{
     Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Milestone, NotReady, Op, OpError, Outcome,
     Plan, Refusal, Rotation, Word,

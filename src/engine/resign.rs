@@ -179,6 +179,7 @@ impl Writer {
     /// Counts what is shown of pools once a minute, and complains about signatures that should
     /// have been renewed long ago (K11).
     fn look_after_pools(&mut self, now: Timestamp, reading: Duration) {
+        self.count_slice();
         let counted = self.renewals.counted;
         if counted.is_some_and(|at| reading.saturating_sub(at) < Duration::from_secs(60)) {
             return;

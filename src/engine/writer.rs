@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLockReadGuard};
 use std::time::Duration;
 
 use super::act::{Acts, Observation};
+use super::census::Counting;
 use super::facts::Facts;
 use super::handle::Shared;
 use super::handout::FirstAnswer;
@@ -96,6 +97,8 @@ pub(super) struct Writer {
     pub(super) keys: RememberedKeys,
     /// The zones that are being signed again.
     pub(super) renewals: Renewals,
+    /// The count of the pools' domains that is under way.
+    pub(super) counting: Counting,
     /// The changes that were overtaken so often that new ones wait for them.
     pub(super) starving: HashSet<JobId>,
     /// The new changes that wait.

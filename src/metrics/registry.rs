@@ -28,10 +28,10 @@ pub struct Metrics {
     traffic: TrafficCollector,
     /// Per pool: how many domains are in each state.
     domains: IntGaugeVec,
-    /// Per pool: standby domains that could be activated now.
-    domains_ready: IntGaugeVec,
-    /// Per pool: standby domains that the operator wants to have.
-    domains_standby_wanted: IntGaugeVec,
+    /// Per pool: what is counted of its domains, in the order of [`COUNTS`].
+    counts: Vec<IntGaugeVec>,
+    /// Per pool: when the first registration of its domains ends.
+    registration_expiry: GaugeVec,
     /// Per pool, and for the operator's own zones: when the first signature expires.
     rrsig_earliest_expiry: GaugeVec,
     /// The pools that have series now, with their states, so that those of a deleted one are taken
@@ -68,6 +68,39 @@ pub struct Metrics {
 /// Prometheus reads an empty label as one that is not there.
 const OWN_ZONES: &str = "";
 
+/// What is counted of the domains of a pool: names and help texts, in the order of
+/// [`PoolGauges::counts`].
+const COUNTS: [(&str, &str); 7] = [
+    (
+        "mxpool_domains_ready",
+        "Standby domains that could be activated now.",
+    ),
+    (
+        "mxpool_domains_standby_wanted",
+        "Standby domains that the pool's settings ask for.",
+    ),
+    (
+        "mxpool_domains_suspended",
+        "Domains that take no mail for a while.",
+    ),
+    (
+        "mxpool_domains_retire_due",
+        "Draining domains that could be retired now.",
+    ),
+    (
+        "mxpool_routing_pending",
+        "Domains whose routing a mail host has not applied yet.",
+    ),
+    (
+        "mxpool_ds_mismatch",
+        "Domains with a DS at the parent that matches none of their keys.",
+    ),
+    (
+        "mxpool_delegation_broken",
+        "Domains in use whose parent was seen not to delegate to us.",
+    ),
+];
+
 /// What is shown of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolGauges {
@@ -77,8 +110,35 @@ pub struct PoolGauges {
     pub ready: u64,
     /// How many standby domains the operator wants to have.
     pub standby_wanted: u64,
+    /// How many domains take no mail for a while.
+    pub suspended: u64,
+    /// How many draining domains could be retired now.
+    pub retire_due: u64,
+    /// Of how many domains a mail host has not applied the routing.
+    pub routing_pending: u64,
+    /// How many domains have a DS that matches none of their keys.
+    pub ds_mismatch: u64,
+    /// How many domains in use are not delegated to us.
+    pub delegation_broken: u64,
+    /// When the first registration ends, as far as the operator said so.
+    pub registration_expiry: Option<Timestamp>,
     /// When the first signature of the pool's zones expires; absent while it has no zone.
     pub earliest_expiry: Option<Timestamp>,
+}
+
+impl PoolGauges {
+    /// Returns the counts in the order of [`COUNTS`].
+    fn counts(&self) -> [u64; COUNTS.len()] {
+        [
+            self.ready,
+            self.standby_wanted,
+            self.suspended,
+            self.retire_due,
+            self.routing_pending,
+            self.ds_mismatch,
+            self.delegation_broken,
+        ]
+    }
 }
 
 impl Metrics {
@@ -128,6 +188,13 @@ impl Metrics {
             ),
             &["pool"],
         )?;
+        let registrations = GaugeVec::new(
+            Opts::new(
+                "mxpool_registration_expiry_timestamp_seconds",
+                "When the first registration of the pool's domains ends.",
+            ),
+            &["pool"],
+        )?;
         let certificates = GaugeVec::new(
             Opts::new(
                 "mxpool_certificate_expiry_timestamp_seconds",
@@ -147,14 +214,11 @@ impl Metrics {
         )?;
         Ok(Self {
             domains: add(&registry, domains)?,
-            domains_ready: pool_gauge(
-                "mxpool_domains_ready",
-                "Standby domains that could be activated now.",
-            )?,
-            domains_standby_wanted: pool_gauge(
-                "mxpool_domains_standby_wanted",
-                "Standby domains that the pool's settings ask for.",
-            )?,
+            counts: COUNTS
+                .into_iter()
+                .map(|(name, help)| pool_gauge(name, help))
+                .collect::<Result<_, _>>()?,
+            registration_expiry: add(&registry, registrations)?,
             rrsig_earliest_expiry: add(&registry, expiry)?,
             pools: Mutex::default(),
             certificate_expiry: add(&registry, certificates)?,
@@ -344,12 +408,16 @@ impl Metrics {
                 .set(as_gauge(*count));
         }
         let labels = [pool];
-        self.domains_ready
-            .with_label_values(&labels)
-            .set(as_gauge(gauges.ready));
-        self.domains_standby_wanted
-            .with_label_values(&labels)
-            .set(as_gauge(gauges.standby_wanted));
+        for (gauge, count) in self.counts.iter().zip(gauges.counts()) {
+            gauge.with_label_values(&labels).set(as_gauge(count));
+        }
+        match gauges.registration_expiry {
+            Some(expiry) => self
+                .registration_expiry
+                .with_label_values(&labels)
+                .set(expiry.as_secs() as f64),
+            None => drop(self.registration_expiry.remove_label_values(&labels)),
+        }
         self.show_expiry(pool, gauges.earliest_expiry);
     }
 
@@ -377,8 +445,10 @@ impl Metrics {
             let _ = self.rotations.remove_label_values(&labels);
         }
         let labels = [pool];
-        let _ = self.domains_ready.remove_label_values(&labels);
-        let _ = self.domains_standby_wanted.remove_label_values(&labels);
+        for gauge in &self.counts {
+            let _ = gauge.remove_label_values(&labels);
+        }
+        let _ = self.registration_expiry.remove_label_values(&labels);
         let _ = self.rrsig_earliest_expiry.remove_label_values(&labels);
     }
 }
@@ -463,7 +533,10 @@ mod tests {
             domains: vec![("standby", 2), ("active", 1)],
             ready: 2,
             standby_wanted: 5,
+            retire_due: 3,
+            registration_expiry: Some(Timestamp::from_secs(1_900_000_000)),
             earliest_expiry: Some(Timestamp::from_secs(1_800_000_000)),
+            ..PoolGauges::default()
         };
         metrics.set_pools([("main", &gauges), ("gone", &gauges)]);
 
@@ -472,6 +545,10 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains("mxpool_domains{pool=\"main\",state=\"standby\"} 2"));
         assert!(text.contains("mxpool_domains_standby_wanted{pool=\"main\"} 5"));
+        assert!(text.contains("mxpool_domains_retire_due{pool=\"main\"} 3"));
+        assert!(text.contains("mxpool_domains_suspended{pool=\"main\"} 0"));
+        let registered = "mxpool_registration_expiry_timestamp_seconds{pool=\"main\"} 1900000000";
+        assert!(text.contains(registered), "{text}");
         assert!(
             text.contains(
                 "mxpool_rrsig_earliest_expiry_timestamp_seconds{pool=\"main\"} 1800000000"

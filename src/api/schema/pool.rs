@@ -14,6 +14,15 @@ pub(super) struct Pool {
     /// How many domains are in each state; ignored in a `PUT`.
     #[schema(read_only)]
     counts: Option<BTreeMap<String, u64>>,
+    /// How many standby domains could be activated now; ignored in a `PUT`.
+    #[schema(read_only)]
+    ready: Option<u64>,
+    /// How many draining domains could be retired now; ignored in a `PUT`.
+    #[schema(read_only)]
+    retire_due: Option<u64>,
+    /// How many domains take no mail for a while; ignored in a `PUT`.
+    #[schema(read_only)]
+    suspended: Option<u64>,
     /// The id of the MTA-STS policy; ignored in a `PUT`.
     #[schema(read_only)]
     mta_sts_id: Option<String>,
