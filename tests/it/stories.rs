@@ -33,7 +33,7 @@ const SAYS: [(&str, &str); 9] = [
     ("mxpool pool handout", "burner-one.example"),
     (
         "mxpool pool rotate main --burn burner-one.example --activate 1 --dry-run",
-        "nothing was done",
+        "nothing has been changed",
     ),
     ("mxpool domain retire burner-one.example # refused", "R1"),
     ("mxpool domain release burner-one.example # refused", "X5"),
