@@ -274,8 +274,19 @@ fn foreign_ds(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
         return Some(Bound::Unsafe(None, what));
     }
     let last = it.observed.foreign_ds?;
+    let Some(ds) = ds else {
+        let what = format!(
+            "a DS that matches none of the domain's keys was seen at {last}, and since then the \
+             parent's servers were not seen to agree on another"
+        );
+        return Some(Bound::Unsafe(None, what));
+    };
+    // It stood at the parent until somebody saw something else there, and at the servers that nobody
+    // asked for a while longer.
+    let gone = last.max(ds.since);
+    let gone = gone.saturating_add(it.parent_delay().as_duration());
     let ttl = it.observed.parent.ds_ttl;
-    let at = after_ttl(last, ttl.unwrap_or(Ttl::from_secs(86_400)));
+    let at = after_ttl(gone, ttl.unwrap_or(Ttl::from_secs(86_400)));
     let at = Situation::guarded(at, it.terms.guard);
     if now >= at {
         return Some(Bound::Passed("no cache holds a foreign DS".to_owned()));

@@ -378,7 +378,7 @@ fn a6_i7_a_foreign_ds_that_was_seen_is_skipped_by_no_force() {
 
     // Gone at the parent, but caches hold it for its TTL; nothing measured it: a day.
     case.observed.learn(&Fact::Ds(DsSeen::Absent), at(NOW + 1));
-    let until = NOW + 86_400 + 3_600;
+    let until = NOW + 1 + 60 + 86_400 + 3_600;
     case.waits_until(Active, Rule::A6, until);
     let forced = case.with(|it| step(it, Active, Force::Yes, at(until - 1), &book));
     assert!(matches!(forced, Err(Refused::TooEarly(_))), "{forced:?}");

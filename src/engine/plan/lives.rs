@@ -351,8 +351,12 @@ impl Draft<'_> {
             )]));
         }
         let circumstances = self.circumstances(name, &draft)?;
-        let wanted = circumstances.situation().policy.wanted.map(str::to_owned);
-        let (facts, said) = facts_of(word, draft.served.as_ref().map(|it| it.serial), wanted);
+        let situation = circumstances.situation();
+        let wanted = situation.policy.wanted.map(str::to_owned);
+        let ns = situation.observed.ns.as_ref();
+        let was_gone = ns.is_some_and(|ns| ns.what == NsSeen::Gone);
+        let serial = draft.served.as_ref().map(|it| it.serial);
+        let (facts, said) = facts_of(word, serial, wanted, was_gone);
         if said.is_empty() {
             return Err(Refusal::Invalid(vec![Fault::new(
                 "",
@@ -451,6 +455,7 @@ fn facts_of(
     word: &Word,
     serial: Option<crate::wire::Serial>,
     policy: Option<String>,
+    was_gone: bool,
 ) -> (Vec<Fact>, Vec<String>) {
     let mut facts = Vec::new();
     let mut said = Vec::new();
@@ -463,10 +468,11 @@ fn facts_of(
         said.push(format!("ns {}", yes(ours)));
     }
     if let Some(gone) = word.ns_gone {
-        facts.push(Fact::Ns(
-            if gone { NsSeen::Gone } else { NsSeen::Ours },
-            None,
-        ));
+        // That it is not gone says nothing of whose it is; it only takes back that it was.
+        if gone || was_gone {
+            let seen = if gone { NsSeen::Gone } else { NsSeen::Others };
+            facts.push(Fact::Ns(seen, None));
+        }
         said.push(format!("ns_gone {}", yes(gone)));
     }
     if let Some(ours) = word.ds {

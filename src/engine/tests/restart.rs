@@ -147,13 +147,14 @@ fn a_restored_store_comes_up_with_raised_serials_and_revision() {
 
     let house = house.restarted();
 
-    assert_eq!(house.serial("a.example"), serial + 1_000_000);
+    let raised = house.serial("a.example");
+    assert!(raised >= serial + 1_000_000, "{serial} {raised}");
     assert_eq!(house.engine.view().revision(), 1 + Restored::REVISION_STEP);
     house.verify("a.example");
     house.verify("infra.test");
     // Once only.
     let house = house.restarted();
-    assert_eq!(house.serial("a.example"), serial + 1_000_000);
+    assert_eq!(house.serial("a.example"), raised);
 }
 
 #[test]
