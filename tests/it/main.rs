@@ -17,3 +17,4 @@ mod refusals;
 mod resolver;
 mod routing;
 mod stories;
+mod world;
