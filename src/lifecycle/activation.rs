@@ -26,41 +26,21 @@ pub(super) fn activation(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
         (Rule::A7, other_policy),
     ];
     for (rule, says) in rules {
-        if book.holds(rule)
-            && let Some(bound) = says(it, now)
-        {
-            bounds.add(rule, bound);
-        }
+        bounds.ask(book, rule, || says(it, now));
     }
     bounds
 }
 
-/// Returns whether anybody is asked about the delegation: by the pool's word, or by watching.
-fn asks_parent(it: &Situation<'_>) -> bool {
-    it.terms.delegated
-}
-
-/// Makes a bound of a moment.
-fn until(at: Timestamp, now: Timestamp, passed: String, waits: String) -> Bound {
-    if now >= at {
-        Bound::Passed(passed)
-    } else {
-        Bound::Until(at, waits)
-    }
-}
-
 /// A1: no cache holds the denial of the name from before it was registered.
 fn delegated(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
-    if !asks_parent(it) {
+    if !it.terms.delegated {
         return None;
     }
     Some(match &it.observed.ns {
         Some(ns) if ns.what == NsSeen::Ours => {
-            let at = ns.since.saturating_add(it.parent_delay().as_duration());
-            let at = after_ttl(at, it.parent_negative());
-            let at = Situation::guarded(at, it.terms.guard);
             let since = ns.since;
-            until(
+            let at = it.left_parent(since, it.parent_negative(), it.terms.guard);
+            Bound::until(
                 at,
                 now,
                 format!("every parent server delegates to us since {since}"),
@@ -92,7 +72,7 @@ fn delegated(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 /// The first version of a zone comes where nothing was served: REFUSED denies nothing. A pool that
 /// asks for no delegation says that nobody looks the name up yet.
 fn absence(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
-    if !asks_parent(it) && !it.watched {
+    if !it.terms.delegated && !it.watched {
         return None;
     }
     let current = it.stays.last()?;
@@ -114,7 +94,7 @@ fn absence(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
         at = at.max(absence_horizon(left, Span::from_secs(0), negative));
     }
     let at = Situation::guarded(at, it.terms.guard);
-    Some(until(
+    Some(Bound::until(
         at,
         now,
         "every server serves the records, and no cache denies them".to_owned(),
@@ -139,7 +119,7 @@ fn null_mx(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
         at = at.max(Some(cache_horizon(left, Span::from_secs(0), ttl)));
     }
     let at = Situation::guarded(at?, it.terms.guard);
-    Some(until(
+    Some(Bound::until(
         at,
         now,
         "no cache holds a null MX".to_owned(),
@@ -158,11 +138,9 @@ fn secured(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let ours = ours.filter(|ds| ds.what == DsSeen::Ours);
     let bound = match ours {
         Some(ds) => {
-            let at = ds.since.saturating_add(it.parent_delay().as_duration());
-            let at = after_ttl(at, it.parent_negative());
-            let at = Situation::guarded(at, it.terms.guard);
             let since = ds.since;
-            until(
+            let at = it.left_parent(since, it.parent_negative(), it.terms.guard);
+            Bound::until(
                 at,
                 now,
                 format!("every parent server has the DS since {since}"),
@@ -216,7 +194,7 @@ fn mail_ready(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
                     "every mail host was ready at {since}; they were not looked at again since {at}"
                 ))
             } else {
-                until(
+                Bound::until(
                     at,
                     now,
                     format!("every mail host is ready since {since}"),
@@ -241,7 +219,7 @@ fn mail_ready(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 
 /// A5: no cache holds a delegation to others from before it was ours.
 fn other_delegation(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
-    if !asks_parent(it) || it.fresh && it.observed.other_ns.is_none() {
+    if !it.terms.delegated || it.fresh && it.observed.other_ns.is_none() {
         return None;
     }
     let ns = it.observed.ns.as_ref();
@@ -250,9 +228,8 @@ fn other_delegation(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let ttl = measured.map_or(Ttl::from_secs(UNMEASURED_DELEGATION), |(_, ttl)| ttl);
     // What the parent gives ours it gave theirs, too (K24).
     let ttl = Some(ttl).max(it.observed.parent.ns_ttl).unwrap_or(ttl);
-    let at = ns.since.saturating_add(it.parent_delay().as_duration());
-    let at = Situation::guarded(after_ttl(at, ttl), it.terms.guard);
-    Some(until(
+    let at = it.left_parent(ns.since, ttl, it.terms.guard);
+    Some(Bound::until(
         at,
         now,
         "no cache holds a delegation from before ours".to_owned(),
@@ -283,11 +260,9 @@ fn foreign_ds(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     };
     // It stood at the parent until somebody saw something else there, and at the servers that nobody
     // asked for a while longer.
-    let gone = last.max(ds.since);
-    let gone = gone.saturating_add(it.parent_delay().as_duration());
     let ttl = it.observed.parent.ds_ttl;
-    let at = after_ttl(gone, ttl.unwrap_or(Ttl::from_secs(86_400)));
-    let at = Situation::guarded(at, it.terms.guard);
+    let ttl = ttl.unwrap_or(Ttl::from_secs(86_400));
+    let at = it.left_parent(last.max(ds.since), ttl, it.terms.guard);
     if now >= at {
         return Some(Bound::Passed("no cache holds a foreign DS".to_owned()));
     }
@@ -299,7 +274,7 @@ fn foreign_ds(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 
 /// A7: a former owner's MTA-STS policy is ended by an id of ours.
 fn other_policy(it: &Situation<'_>, _: Timestamp) -> Option<Bound> {
-    if it.fresh || !asks_parent(it) || !it.terms.has_policy {
+    if it.fresh || !it.terms.delegated || !it.terms.has_policy {
         return None;
     }
     let served = it.observed.policy.as_ref();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Rule;
+use super::{Rule, Rulebook};
 use crate::clock::Timestamp;
 
 /// What one rule says of a step at a moment.
@@ -35,7 +35,38 @@ pub struct WaitingFor {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bounds(pub(super) Vec<(Rule, Bound)>);
 
+impl Bound {
+    /// Makes a bound that holds from a moment on: the fact that satisfies it then, and what is waited
+    /// for until then.
+    pub(super) fn until(at: Timestamp, now: Timestamp, passed: String, waits: String) -> Self {
+        if now >= at {
+            Self::Passed(passed)
+        } else {
+            Self::Until(at, waits)
+        }
+    }
+
+    /// Makes a bound that holds from a moment on, in the same words before and after.
+    pub(super) fn since(at: Timestamp, now: Timestamp, what: String) -> Self {
+        Self::until(at, now, what.clone(), what)
+    }
+}
+
 impl Bounds {
+    /// Asks a rule what it says, unless it is left out; nothing is added where it does not bind.
+    pub(super) fn ask(
+        &mut self,
+        book: &Rulebook,
+        rule: Rule,
+        says: impl FnOnce() -> Option<Bound>,
+    ) {
+        if book.holds(rule)
+            && let Some(bound) = says()
+        {
+            self.add(rule, bound);
+        }
+    }
+
     /// Adds what a rule says.
     pub(super) fn add(&mut self, rule: Rule, bound: Bound) {
         self.0.push((rule, bound));
@@ -43,12 +74,8 @@ impl Bounds {
 
     /// Adds a rule that holds from a moment on, or holds already.
     pub(super) fn add_until(&mut self, rule: Rule, at: Timestamp, now: Timestamp, what: String) {
-        let bound = if now >= at {
-            Bound::Passed(format!("{what}: since {at}"))
-        } else {
-            Bound::Until(at, what)
-        };
-        self.add(rule, bound);
+        let passed = format!("{what}: since {at}");
+        self.add(rule, Bound::until(at, now, passed, what));
     }
 
     /// Returns what is waited for.

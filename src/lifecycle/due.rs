@@ -107,11 +107,7 @@ fn after_retirement(
 ) {
     if it.answers {
         let mut bounds = Bounds::default();
-        if book.holds(Rule::L8)
-            && let Some(bound) = unreachable(it, now)
-        {
-            bounds.add(Rule::L8, bound);
-        }
+        bounds.ask(book, Rule::L8, || unreachable(it, now));
         withdrawal(it, now, book, &mut bounds);
         actions.push((Action::StopAnswering, bounds));
     }

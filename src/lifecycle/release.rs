@@ -17,22 +17,10 @@ pub(super) fn release(
 ) -> Bounds {
     let mut bounds = Bounds::default();
     if was_in_use {
-        if book.holds(Rule::X1)
-            && let Some(bound) = unreachable(it, now)
-        {
-            bounds.add(Rule::X1, bound);
-        }
-        if book.holds(Rule::X2)
-            && let Some(bound) = policies(it, now)
-        {
-            bounds.add(Rule::X2, bound);
-        }
+        bounds.ask(book, Rule::X1, || unreachable(it, now));
+        bounds.ask(book, Rule::X2, || policies(it, now));
     }
-    if book.holds(Rule::X3)
-        && let Some(bound) = replay(it, now)
-    {
-        bounds.add(Rule::X3, bound);
-    }
+    bounds.ask(book, Rule::X3, || replay(it, now));
     if book.holds(Rule::X4)
         && let Some(reference) = it.reference
     {
@@ -79,11 +67,7 @@ pub(super) fn policies(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     }
     let at = at?;
     let what = "senders may hold an MTA-STS policy for its max_age".to_owned();
-    Some(if now >= at {
-        Bound::Passed(what)
-    } else {
-        Bound::Until(at, what)
-    })
+    Some(Bound::since(at, now, what))
 }
 
 /// X3: until when an old answer that leads to our hosts can be replayed, validly signed.
@@ -94,11 +78,7 @@ pub(super) fn replay(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let at = horizons.max()?;
     let what =
         "signed answers from before can be replayed until their signatures expire".to_owned();
-    Some(if now >= at {
-        Bound::Passed(what)
-    } else {
-        Bound::Until(at, what)
-    })
+    Some(Bound::since(at, now, what))
 }
 
 /// X5: the null MX was served long enough, and hardly anybody asks for it.
@@ -158,15 +138,11 @@ pub(super) fn zone_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> B
     if book.holds(Rule::I8) {
         let bound = match &it.observed.ns {
             Some(ns) if ns.what == NsSeen::Gone => {
-                let at = ns.since.saturating_add(it.parent_delay().as_duration());
-                let at = after_ttl(at, it.delegation_ttl());
-                let at = Situation::guarded(at, it.terms.destructive_guard);
+                let guard = it.terms.destructive_guard;
+                let at = it.left_parent(ns.since, it.delegation_ttl(), guard);
                 let what = format!("no parent server delegates to us since {}", ns.since);
-                if now >= at {
-                    Bound::Passed(what)
-                } else {
-                    Bound::Until(at, format!("{what}; caches may hold the delegation"))
-                }
+                let waits = format!("{what}; caches may hold the delegation");
+                Bound::until(at, now, what, waits)
             }
             Some(ns) => {
                 let what = format!(
@@ -190,11 +166,7 @@ pub(super) fn zone_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> B
 /// S10: what the end of the policy's TXT and host waits for.
 pub(super) fn policy_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Bounds {
     let mut bounds = Bounds::default();
-    if book.holds(Rule::S10)
-        && let Some(bound) = policies(it, now)
-    {
-        bounds.add(Rule::S10, bound);
-    }
+    bounds.ask(book, Rule::S10, || policies(it, now));
     withdrawal(it, now, book, &mut bounds);
     bounds
 }
@@ -202,16 +174,8 @@ pub(super) fn policy_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
 /// What the end of the domain's own hosts, their TLSA and its DKIM names waits for.
 pub(super) fn hosts_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Bounds {
     let mut bounds = Bounds::default();
-    if book.holds(Rule::X1)
-        && let Some(bound) = unreachable(it, now)
-    {
-        bounds.add(Rule::X1, bound);
-    }
-    if book.holds(Rule::X3)
-        && let Some(bound) = replay(it, now)
-    {
-        bounds.add(Rule::X3, bound);
-    }
+    bounds.ask(book, Rule::X1, || unreachable(it, now));
+    bounds.ask(book, Rule::X3, || replay(it, now));
     if book.holds(Rule::L14)
         && let Some(reference) = it.reference
     {

@@ -154,9 +154,5 @@ pub(super) fn unreachable(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
         .fold(it.terms.ttl, |a, b| a.max(b));
     let at = Situation::guarded(after_ttl(left, ttl), it.terms.destructive_guard);
     let what = format!("the null MX is served since {null_since}; caches may hold the old MX");
-    Some(if now >= at {
-        Bound::Passed(what)
-    } else {
-        Bound::Until(at, what)
-    })
+    Some(Bound::since(at, now, what))
 }

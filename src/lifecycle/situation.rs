@@ -195,7 +195,7 @@ impl Situation<'_> {
     }
 
     /// Returns how long a change takes to all of the parent's servers (`Dp`).
-    pub(super) fn parent_delay(&self) -> Span {
+    fn parent_delay(&self) -> Span {
         let measured = self.observed.parent.refresh;
         measured.unwrap_or(self.terms.propagation)
     }
@@ -237,6 +237,13 @@ impl Situation<'_> {
             since = Some(stay.on);
         }
         since
+    }
+
+    /// Returns until when a cache may hold what all of the parent's servers were seen to have left at
+    /// `since`: its other servers follow after `Dp`, its caches after a TTL; plus a guard.
+    pub(super) fn left_parent(&self, since: Timestamp, ttl: Ttl, guard: Span) -> Timestamp {
+        let left = since.saturating_add(self.parent_delay().as_duration());
+        Self::guarded(after_ttl(left, ttl), guard)
     }
 
     /// Returns the rule's moment plus a guard.
