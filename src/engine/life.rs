@@ -190,13 +190,7 @@ impl Facts {
             return None;
         }
         let circumstances = self.circumstances(name, domain)?;
-        let situation = circumstances.situation();
-        let book = &self.judgement.book;
-        if lifecycle::due(&situation, now, book).is_empty() {
-            lifecycle::wake_at(&situation, now, book)
-        } else {
-            Some(now)
-        }
+        lifecycle::wake_at(&circumstances.situation(), now, &self.judgement.book)
     }
 
     /// Returns who of our zones and pools names a host at or below a domain, if anybody does (L14).

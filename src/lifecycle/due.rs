@@ -55,10 +55,15 @@ pub fn due(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Vec<Due> {
     .collect()
 }
 
-/// Returns the earliest moment at which something becomes due by the clock alone.
+/// Returns the earliest moment at which something is due by the clock alone: now for what is due
+/// already.
 pub fn wake_at(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Option<Timestamp> {
     let actions = candidates(it, now, book).into_iter();
-    actions.filter_map(|(_, bounds)| bounds.passes_at()).min()
+    let moments = actions.filter_map(|(_, bounds)| {
+        let is_due = bounds.all_passed();
+        bounds.passes_at().or(is_due.then_some(now))
+    });
+    moments.min()
 }
 
 /// Returns what may come next without being asked for, each with what it waits for.
