@@ -7,6 +7,8 @@
 
 #[path = "../tests/it/process.rs"]
 mod process;
+#[path = "shared/size.rs"]
+mod size;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -18,14 +20,9 @@ use serde_json::json;
 use process::{Mxpool, settings};
 
 fn main() {
-    // `cargo test --all-targets` and `cargo bench -- --list` ask for nothing to be measured.
-    if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
+    let Some(size) = size::asked() else {
         return;
-    }
-    let size = std::env::var("MXPOOL_BENCH_DOMAINS")
-        .ok()
-        .and_then(|size| size.parse().ok());
-    let size: usize = size.unwrap_or(100_000);
+    };
 
     let folder = tempfile::tempdir().expect("a folder can be made");
     let server = Mxpool::start(folder.path());

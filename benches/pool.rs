@@ -7,6 +7,8 @@
 
 #[path = "../tests/it/process.rs"]
 mod process;
+#[path = "shared/size.rs"]
+mod size;
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};
@@ -21,14 +23,9 @@ use serde_json::json;
 use process::{Mxpool, Program, free_port, http, settings};
 
 fn main() {
-    // `cargo test --all-targets` and `cargo bench -- --list` ask for nothing to be measured.
-    if std::env::args().any(|argument| argument == "--list" || argument == "--test") {
+    let Some(size) = size::asked() else {
         return;
-    }
-    let size = std::env::var("MXPOOL_BENCH_DOMAINS")
-        .ok()
-        .and_then(|size| size.parse().ok());
-    let size: usize = size.unwrap_or(100_000);
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let raw = signatures_per_second(cores);
     println!("{cores} cores, {raw:.0} P-256 signatures/s on all of them");
