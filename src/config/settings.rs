@@ -471,8 +471,21 @@ impl FromStr for LogFormat {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Asserts that there is one problem for each of these beginnings, and no other.
+    #[track_caller]
+    pub(in crate::config) fn assert_begin(problems: &[String], begins: &[&str]) {
+        for begin in begins {
+            let count = problems
+                .iter()
+                .filter(|found| found.starts_with(begin))
+                .count();
+            assert_eq!(count, 1, "{begin}\n{problems:#?}");
+        }
+        assert_eq!(problems.len(), begins.len(), "{problems:#?}");
+    }
 
     /// Reads a file's text and variables; problems come as lines.
     fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
@@ -613,14 +626,7 @@ level = "loud"
             "mxpool.toml:16:9: log.level: expected error, warn, info, debug or trace, found \"loud\"",
             "MXPOOL_LOG__FORMAT: log.format: expected text or json, found \"xml\"",
         ];
-        for begin in begins {
-            let count = problems
-                .iter()
-                .filter(|found| found.starts_with(begin))
-                .count();
-            assert_eq!(count, 1, "{begin}\n{problems:#?}");
-        }
-        assert_eq!(problems.len(), begins.len(), "{problems:#?}");
+        assert_begin(&problems, &begins);
     }
 
     #[test]

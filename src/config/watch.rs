@@ -300,6 +300,7 @@ fn token(entry: &Entry) -> Result<CountsToken, String> {
 mod tests {
     use super::*;
     use crate::config::Config;
+    use crate::config::settings::tests::assert_begin;
 
     /// Reads a file's text; problems come as lines.
     fn parse(text: &str) -> Result<Option<WatchConfig>, Vec<String>> {
@@ -406,14 +407,7 @@ counts = "https://ns1.infra.example/v1/counts"
             "mxpool.toml:17:8: watch.server.name: expected the name of a host, found _x.example.",
             "mxpool.toml:18:10: watch.server.counts: expected a URL like",
         ];
-        for begin in begins {
-            let count = problems
-                .iter()
-                .filter(|found| found.starts_with(begin))
-                .count();
-            assert_eq!(count, 1, "{begin}\n{problems:#?}");
-        }
-        assert_eq!(problems.len(), begins.len(), "{problems:#?}");
+        assert_begin(&problems, &begins);
     }
 
     #[test]
