@@ -95,7 +95,7 @@ impl<'a> Circumstances<'a> {
         Self {
             terms: pool.terms_since(standing.since),
             stays: stays(pool, standing.added, &life.turns),
-            wanted: wanted_id(standing.state, &life.policy, settings, policy),
+            wanted: wanted_id(standing.phase(&life), &life.policy, settings, policy),
             shown,
             shown_is_none,
             lags,
@@ -151,6 +151,15 @@ impl<'a> Circumstances<'a> {
 }
 
 impl<'a> Standing<'a> {
+    /// Returns what decides which policy the domain is to have.
+    pub(super) fn phase(&self, life: &Life) -> Phase {
+        Phase {
+            state: self.state,
+            since: self.since,
+            restored: life.restored,
+        }
+    }
+
     /// Returns where a domain stands.
     pub(super) fn of(domain: &'a DomainFacts) -> Self {
         Self {
@@ -393,21 +402,50 @@ pub(super) const fn policy_form(state: LifecycleState) -> PolicyForm {
     }
 }
 
-/// Returns the policy that a domain in a state is to announce: id and text.
+/// What decides which policy a domain is to have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Phase {
+    /// Where it stands.
+    pub(super) state: LifecycleState,
+    /// Since when.
+    pub(super) since: Timestamp,
+    /// When it last came back from retirement.
+    pub(super) restored: Option<Timestamp>,
+}
+
+impl Phase {
+    /// Returns what tells this turn of a form from an earlier one.
+    ///
+    /// A domain that comes back to use lets the pool's text be fetched for a moment under the id of the
+    /// form that it leaves. If the form came again under the same id, senders would prolong that text
+    /// (S2). The pool's own form needs none: what may be held under its id lives no longer than it.
+    fn turn(self) -> u64 {
+        match policy_form(self.state) {
+            PolicyForm::Live => 0,
+            PolicyForm::Draining => self.since.as_secs(),
+            PolicyForm::None => self.restored.map_or(0, Timestamp::as_secs),
+        }
+    }
+}
+
+/// Returns the policy that a domain is to announce: id and text.
 pub(super) fn wanted_policy(
-    state: LifecycleState,
+    phase: Phase,
     settings: &PoolSettings,
     adoption: Option<&Adoption>,
 ) -> Option<(String, mail::MtaSts)> {
-    let form = policy_form(state);
+    let form = policy_form(phase.state);
     let text = mail::policy_text(settings, form)?;
-    let id = mail::policy_id(adoption?.revision, &text);
+    let same = mail::policy_text(settings, PolicyForm::Live).as_ref() == Some(&text);
+    // Revisions and moments only grow, and so does their sum.
+    let turn = if same { 0 } else { phase.turn() };
+    let id = mail::policy_id(adoption?.revision.saturating_add(turn), &text);
     Some((id, settings.mta_sts()?.in_form(form)))
 }
 
 /// Returns the id of the policy text that a domain's policy hosts are to serve.
 fn wanted_id(
-    state: LifecycleState,
+    phase: Phase,
     shown: &ShownPolicy,
     settings: &PoolSettings,
     adoption: Option<&Adoption>,
@@ -415,7 +453,7 @@ fn wanted_id(
     if *shown == ShownPolicy::Gone {
         return None;
     }
-    wanted_policy(state, settings, adoption).map(|(id, _)| id)
+    wanted_policy(phase, settings, adoption).map(|(id, _)| id)
 }
 
 /// Returns the id that a domain's TXT shows, and whether its policy says `none`.
@@ -446,8 +484,9 @@ pub(super) fn turn_of(
         ShownPolicy::Gone => PolicyTurn::Gone,
         ShownPolicy::Own { acts, max_age, .. } => {
             // A sender that sees the id may fetch the text that is wanted already.
-            let wanted = wanted_policy(state, settings, adoption);
-            let wanted = wanted.map(|(_, policy)| policy).filter(mail::MtaSts::acts);
+            let wanted = settings.mta_sts().filter(|_| adoption.is_some());
+            let wanted = wanted.map(|policy| policy.in_form(policy_form(state)));
+            let wanted = wanted.filter(mail::MtaSts::acts);
             PolicyTurn::Own {
                 acts: *acts || wanted.is_some(),
                 max_age: wanted.map_or(*max_age, |wanted| wanted.max_age.max(*max_age)),

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use super::facts::{DomainFacts, PoolFacts};
 use super::handle::{Engine, ReadError};
-use super::life::{policy_form, route_of, wanted_policy};
+use super::life::{Phase, policy_form, route_of, wanted_policy};
 use crate::lifecycle::{
     About, LifecycleState, MailHostQuestion, MailQuestion, NsSeen, ParentQuestion, PolicyQuestion,
     PublishedQuestion, Question, ServersSeen, Subject, Urgency,
@@ -188,7 +188,12 @@ fn policy(name: &Apex, domain: &DomainFacts, pool: &PoolFacts) -> Option<(Urgenc
         return None;
     }
     let settings = &pool.recipe.settings;
-    let (id, policy) = wanted_policy(domain.state, settings, pool.policy.as_ref())?;
+    let phase = Phase {
+        state: domain.state,
+        since: domain.since,
+        restored: life.and_then(|life| life.restored),
+    };
+    let (id, policy) = wanted_policy(phase, settings, pool.policy.as_ref())?;
     let text = mail::mta_sts_file(settings, name, policy_form(domain.state))?;
     let seen = life.and_then(|life| life.observed.policy.as_ref());
     let waits = seen.is_none_or(|seen| seen.what != id);

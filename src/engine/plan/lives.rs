@@ -4,7 +4,7 @@ use super::draft::{DomainDraft, Draft};
 use crate::document::Fault;
 use crate::engine::facts::{Adoption, DomainFacts, PoolFacts};
 use crate::engine::life::{Circumstances, Life, Standing, find_reference, note_published};
-use crate::engine::life::{shown_id, wanted_policy};
+use crate::engine::life::{Phase, route_of, shown_id, wanted_policy};
 use crate::engine::references::referenced;
 use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
@@ -102,11 +102,23 @@ impl Draft<'_> {
         let (settings, adoption) = self.pool_and_policy(&draft);
         let now = self.now;
         let mut life = draft.life.take().unwrap_or_default();
+        let route = route_of(from, Some(&life), false);
+        let before = Phase {
+            state: from,
+            since: draft.since,
+            restored: life.restored,
+        };
+        let after = Phase {
+            state: to,
+            since: now,
+            ..before
+        };
         if let Some(settings) = &settings {
             // What the TXT shows stays until the new text was seen served (S9).
             if life.policy == ShownPolicy::Pool
-                && let Some((id, policy)) = wanted_policy(from, settings, adoption.as_ref())
-                && wanted_policy(to, settings, adoption.as_ref()).is_none_or(|(new, _)| new != id)
+                && let Some((id, policy)) = wanted_policy(before, settings, adoption.as_ref())
+                && wanted_policy(after, settings, adoption.as_ref())
+                    .is_none_or(|(new, _)| new != id)
             {
                 life.policy = ShownPolicy::Own {
                     id,
@@ -144,11 +156,14 @@ impl Draft<'_> {
             // Nobody can hold another text under the pool's id than the one that is served.
             life.policy = ShownPolicy::Pool;
         }
+        // A host that need not do anything otherwise need not say that it did.
+        if route_of(to, Some(&life), false) != route {
+            draft.routed = None;
+        }
         draft.life = boxed(*life);
         draft.state = to;
         draft.since = now;
         draft.revision = None;
-        draft.routed = None;
         self.domains.insert(name.clone(), Some(draft));
         let what = format!("{from} becomes {to}");
         self.effect_because(at, "transition", name.to_api_text(), what, because);
@@ -181,9 +196,14 @@ impl Draft<'_> {
                 "takes mail again: the suspension ends"
             }
             Action::ShowPolicy => {
+                let phase = Phase {
+                    state: draft.state,
+                    since: draft.since,
+                    restored: life.restored,
+                };
                 let wanted = settings
                     .as_ref()
-                    .and_then(|settings| wanted_policy(draft.state, settings, adoption.as_ref()));
+                    .and_then(|settings| wanted_policy(phase, settings, adoption.as_ref()));
                 life.policy = match (draft.state, wanted) {
                     (LifecycleState::Standby | LifecycleState::Active, _) | (_, None) => {
                         ShownPolicy::Pool
@@ -379,6 +399,55 @@ impl Draft<'_> {
         self.domains.insert(name.clone(), Some(draft));
         let what = format!("the operator says: {}", said.join(", "));
         self.effect(at, "observe", name.to_api_text(), what);
+        Ok(())
+    }
+
+    /// Notes that a mail host has applied the routing up to a revision.
+    ///
+    /// Until now it answered "later" for domains that had been resumed: what it deferred is tried again
+    /// from now on (R2). Looks at every domain once where the host has applied something new.
+    pub(super) fn host_applied(
+        &mut self,
+        at: usize,
+        host: &str,
+        revision: u64,
+    ) -> Result<(), Refusal> {
+        if revision > self.facts.revision {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/revision",
+                format!(
+                    "expected at most revision {}, found {revision}",
+                    self.facts.revision
+                ),
+            )]));
+        }
+        let now = self.now;
+        let known = self.facts.hosts.get(host).and_then(|host| host.applied);
+        let before = known.map_or(0, |(before, _)| before);
+        let what = format!("has applied the routing up to revision {revision}");
+        let applied = |record: &mut HostRecord| {
+            let newer = record.applied.is_none_or(|(known, _)| known < revision);
+            if newer {
+                record.applied = Some((revision, now));
+            }
+        };
+        self.put_host(at, host, applied, ("host_applied", what))?;
+        let domains = self.facts.domains.iter();
+        let resumed = domains.filter(|(_, domain)| {
+            let life = domain.life.as_ref();
+            let deferred = life.is_some_and(|it| it.deferred.is_some() && it.suspension.is_none());
+            let in_use = [LifecycleState::Active, LifecycleState::Draining].contains(&domain.state);
+            deferred && in_use && domain.routed > before && domain.routed <= revision
+        });
+        let names: Vec<Apex> = resumed.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            let mut draft = self.edit_domain(&name, at)?;
+            let mut life = draft.life.take().unwrap_or_default();
+            life.deferred = life.deferred.max(Some(now));
+            draft.life = boxed(*life);
+            draft.revision = None;
+            self.domains.insert(name, Some(draft));
+        }
         Ok(())
     }
 

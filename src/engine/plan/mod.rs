@@ -26,7 +26,6 @@ use super::facts::{Facts, Recipe, Served};
 use super::prepare::ZoneInputs;
 use super::{Change, Op, OpError, Plan, Refusal};
 use crate::clock::Timestamp;
-use crate::document::Fault;
 use crate::lifecycle::Suspension;
 use crate::mail::Form;
 use crate::store::record::{Hold, HostRecord};
@@ -190,26 +189,7 @@ impl Draft<'_> {
                 self.rotate(at, pool, burn, *activate)
             }
             Op::RotateAged { pool } => self.rotate_aged(at, pool),
-            Op::HostApplied { host, revision } => {
-                let (now, revision) = (self.now, *revision);
-                if revision > self.facts.revision {
-                    return Err(Refusal::Invalid(vec![Fault::new(
-                        "/revision",
-                        format!(
-                            "expected at most revision {}, found {revision}",
-                            self.facts.revision
-                        ),
-                    )]));
-                }
-                let what = format!("has applied the routing up to revision {revision}");
-                let applied = |record: &mut HostRecord| {
-                    let newer = record.applied.is_none_or(|(known, _)| known < revision);
-                    if newer {
-                        record.applied = Some((revision, now));
-                    }
-                };
-                self.put_host(at, host, applied, ("host_applied", what))
-            }
+            Op::HostApplied { host, revision } => self.host_applied(at, host, *revision),
             Op::HostDeferrals { host, to } => {
                 let to = *to;
                 let what = format!("made senders defer until {to}");

@@ -385,6 +385,69 @@ fn r2_a_suspension_ends_by_itself_and_counts() {
     house.step(LifecycleState::Retired, false).unwrap();
 }
 
+/// R2: a host that applies the end of a suspension late made senders defer until then.
+#[test]
+fn r2_a_host_defers_until_it_has_applied_the_end_of_a_suspension() {
+    let house = House::new();
+    house.done(put_pool(
+        "main",
+        &life_settings(&[("mta_sts", Value::Null)]),
+    ));
+    house.done(add(ONE));
+    let applied = |house: &House| {
+        let revision = house.engine.view().revision();
+        house.done(Op::HostApplied {
+            host: "mx1@main".to_owned(),
+            revision,
+        });
+    };
+    house.step(LifecycleState::Active, false).unwrap();
+    house.done(Op::Suspend {
+        name: apex(ONE),
+        answer: RoutingAnswer::Later,
+        until: None,
+        if_match: None,
+    });
+    applied(&house);
+    house.done(Op::Resume {
+        name: apex(ONE),
+        if_match: None,
+    });
+    house.pass(3 * DAY);
+    applied(&house);
+    house.step(LifecycleState::Draining, false).unwrap();
+
+    house.pass(4 * DAY);
+
+    assert_eq!(house.waits(LifecycleState::Retired), ["R2"]);
+    house.pass(DAY);
+    house.step(LifecycleState::Retired, false).unwrap();
+}
+
+/// S2: a domain that drains a second time announces another id than the first time. In between senders
+/// may have fetched the pool's own text under the first one, and would prolong that.
+#[test]
+fn s2_each_turn_of_a_domain_has_an_id_of_its_own() {
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    let wanted = |house: &House| {
+        let view = house.engine.view();
+        view.prospect(&apex(ONE)).unwrap().policy_wanted.unwrap()
+    };
+    house.step(LifecycleState::Active, false).unwrap();
+    let live = wanted(&house);
+    house.step(LifecycleState::Draining, false).unwrap();
+    let first = wanted(&house);
+    house.pass(HOUR);
+    house.step(LifecycleState::Active, false).unwrap();
+    assert_eq!(wanted(&house), live);
+    house.pass(HOUR);
+    house.step(LifecycleState::Draining, false).unwrap();
+
+    assert_ne!(wanted(&house), first);
+}
+
 /// R3: a lowered TTL counts when the longer one has left the caches; a shortened drain does not bind
 /// what drains already.
 #[test]
