@@ -219,13 +219,18 @@ impl World {
         let book = &self.books[name];
         let now = self.now;
         let entry = self.parent.get(name);
+        let zone = self.zones.get(name);
+        let everywhere = zone.is_some_and(|zone| zone.at.iter().all(Option::is_some));
+        self.must(everywhere || !self.setting.watching, "A2", || {
+            format!("{name} is active, and a name server does not serve it yet")
+        })?;
         let secure = entry.is_some_and(|entry| {
             entry
                 .secure
                 .cached(now)
                 .all(|version| version.what != Secure::Not)
         });
-        self.must(secure, "A3", || {
+        self.must(secure || !self.setting.secured, "A3", || {
             format!("{name} is active while caches may hold that it has no DS")
         })?;
         let settled = book.greens.iter().any(|first| {
@@ -244,8 +249,10 @@ impl World {
             let announced = self
                 .trail(name, &Spot::StsTxt)
                 .is_some_and(|trail| trail.cached(now).all(|version| version.what.is_some()));
-            self.must(announced, "A7", || {
-                format!("{name} had an owner before and is active without its own policy's id")
+            let files = self.policy_hosts.iter().map(|host| host.file(name));
+            let served = files.flatten().count() == self.policy_hosts.len();
+            self.must(announced && served, "A7", || {
+                format!("{name} had an owner before and is active without its own policy")
             })?;
         }
         Ok(())
@@ -287,15 +294,8 @@ impl World {
         }
         // What was replaced before, and for longer than the last version, is to be forgotten first.
         if let Some(trail) = self.trail(name, &Spot::Mx) {
-            let live: Vec<_> = trail
-                .ever()
-                .filter(|it| is_live(it.what.as_ref()))
-                .collect();
-            let last = live.iter().map(|version| version.off.max(version.on)).max();
-            for version in live
-                .iter()
-                .filter(|it| !it.is_said() && Some(it.off) != last)
-            {
+            let live = trail.ever().filter(|it| is_live(it.what.as_ref()));
+            for version in live.filter(|it| !it.is_said()) {
                 self.must(version.until(now) <= now, "R3", || {
                     let ttl = span(version.ttl);
                     format!("{name} is retired while caches hold its MX of a TTL of {ttl}")
@@ -489,7 +489,9 @@ impl World {
         let latest = self.zones.get(name).and_then(|zone| zone.latest.as_ref());
         let announced = latest.and_then(|shown| shown.at(&Spot::StsTxt).and_then(id));
         let book = self.book(name);
-        if let Some(id) = announced.and_then(|id| book.memory.announce(&[id], wanted.as_deref())) {
+        if let Some(id) =
+            announced.and_then(|id| book.memory.announce(&[id], wanted.as_deref(), name))
+        {
             let what = format!("{name} announces the policy id {id} again after another");
             return Err(self.broken("S2", what));
         }

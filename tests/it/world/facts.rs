@@ -1,7 +1,7 @@
 //! From what the world shows to the facts that the product takes.
 
 use mxpool::clock::Span;
-use mxpool::lifecycle::{DsSeen, Fact, LifecycleState, NsSeen, ParentTimes};
+use mxpool::lifecycle::{DsSeen, Fact, LifecycleState, NsSeen, ParentTimes, ServersSeen};
 use mxpool::wire::{Serial, Ttl};
 
 use super::parent::{Delegation, Secure};
@@ -19,15 +19,13 @@ pub(crate) fn facts(
     match sight {
         Sight::Parent(parent) if parent.domain == name => parent_facts(parent, key),
         Sight::Servers(domain, serials) if domain == name => {
-            if serials.iter().all(Option::is_none) {
-                return vec![Fact::Deferral];
-            }
-            let known: Vec<u32> = serials.iter().flatten().copied().collect();
-            let oldest = known.iter().min().copied();
-            let all = oldest.filter(|_| known.len() == serials.len());
-            all.map(|serial| Fact::Published(Serial::new(serial)))
-                .into_iter()
-                .collect()
+            let answering: Vec<u32> = serials.iter().flatten().copied().collect();
+            let fact = match answering.iter().min() {
+                None => Fact::Servers(ServersSeen::None),
+                Some(_) if answering.len() < serials.len() => Fact::Servers(ServersSeen::Some),
+                Some(oldest) => Fact::Published(Serial::new(*oldest)),
+            };
+            vec![fact]
         }
         Sight::Mail { domain, green } if domain == name => vec![Fact::Mail(*green)],
         Sight::Policy(domain, files) if domain == name => {
@@ -65,6 +63,8 @@ fn parent_facts(parent: &ParentSight, key: u16) -> Vec<Fact> {
     } else if parent.delegations.contains(&Delegation::Foreign) {
         let longest = ns_ttl.max(parent.foreign_ttl);
         facts.push(Fact::Ns(NsSeen::Others, Some(ttl(longest))));
+    } else {
+        facts.push(Fact::NsDiffer);
     }
     let every = |wanted| parent.secures.iter().all(|it| *it == wanted);
     if every(Secure::Key(key)) {
@@ -77,6 +77,8 @@ fn parent_facts(parent: &ParentSight, key: u16) -> Vec<Fact> {
         .any(|it| !matches!(it, Secure::Not) && *it != Secure::Key(key))
     {
         facts.push(Fact::Ds(DsSeen::Foreign));
+    } else {
+        facts.push(Fact::DsDiffer);
     }
     facts
 }

@@ -175,8 +175,7 @@ impl Play<'_> {
             Task::HostUp(host, since) => {
                 world.hosts[host].up = true;
                 let label = world.hosts[host].label.clone();
-                let now = world.now;
-                self.product.tell(&[Sight::Deferrals(label, since, now)]);
+                self.deferred(label, since);
             }
             Task::Copy(host) => world.copy_policies(self.product, host),
             Task::Publish(name, server, delegation, secure) => {
@@ -195,11 +194,18 @@ impl Play<'_> {
     /// Tells that name servers answer again: until now, senders deferred.
     fn light(&mut self) {
         let now = self.world.now;
-        let labels = self.world.hosts.iter().map(|host| host.label.clone());
-        let sights: Vec<Sight> = labels
-            .map(|label| Sight::Deferrals(label, now, now))
-            .collect();
-        self.product.tell(&sights);
+        let labels: Vec<String> = self.world.hosts.iter().map(|it| it.label.clone()).collect();
+        for label in labels {
+            self.deferred(label, now);
+        }
+    }
+
+    /// Says as the operator that a host made senders defer since a moment; who watches sees it.
+    fn deferred(&mut self, label: String, since: u64) {
+        if !self.story.setting.watching {
+            let now = self.world.now;
+            self.product.tell(&[Sight::Deferrals(label, since, now)]);
+        }
     }
 
     /// Publishes at a parent server what its registry has.
@@ -224,12 +230,14 @@ impl Play<'_> {
     /// Lets time pass: everything is looked at, and what is down is reported.
     fn beat(&mut self) {
         let now = self.world.now;
+        let revision = self.product.revision();
+        self.world.poll(revision);
         let sights = self.world.sights(true);
         self.product.tell(&sights);
         let down = self.world.hosts.iter().filter(|host| !host.up);
         let labels: Vec<String> = down.map(|host| host.label.clone()).collect();
         for label in labels {
-            self.product.tell(&[Sight::Deferrals(label, now, now)]);
+            self.deferred(label, now);
         }
         let wait = if self.calm { DAY } else { 12 * HOUR };
         self.world.plan(wait, Task::Beat);
@@ -336,7 +344,7 @@ impl Play<'_> {
             self.world.hosts[host].up = false;
             self.world.plan(time.max(1), Task::HostUp(host, now));
             let label = self.world.hosts[host].label.clone();
-            self.product.tell(&[Sight::Deferrals(label, now, now)]);
+            self.deferred(label, now);
         }
     }
 
@@ -392,6 +400,8 @@ impl Play<'_> {
             }
             // Who retired is brought back by force alone: no waiting helps.
             Reaction::TooEarly(_, why) if why.starts_with("T5") => {}
+            // A name that was given up at the registrar comes back to nothing.
+            Reaction::TooEarly(..) if self.world.book(name).given_up && to < Stage::Draining => {}
             Reaction::TooEarly(not_before, why) if !force => {
                 let wait = not_before.map_or(DAY, |at| at.saturating_sub(now).max(1));
                 self.wishes.insert(name.to_owned(), (to, since, why));
@@ -479,7 +489,13 @@ impl Play<'_> {
     fn count(&mut self, kind: &'static str, reaction: &Reaction) {
         match reaction {
             Reaction::Done(_) => self.world.note(format!("  {kind}: done")),
-            Reaction::TooEarly(_, why) => self.world.note(format!("  {kind}: too early: {why}")),
+            Reaction::TooEarly(_, why) => {
+                let rules = why.split("; ").filter_map(|wait| wait.split_once(": "));
+                let rules: Vec<&str> = rules.map(|(rule, _)| rule).collect();
+                let rules = rules.into_iter().filter(|rule| rule.len() < 4);
+                let rules = rules.collect::<Vec<_>>().join(", ");
+                self.world.note(format!("  {kind}: too early: {rules}"));
+            }
             Reaction::Refused(why) => self.world.note(format!("  {kind}: refused: {why}")),
         }
         let counts = self.telling.orders.entry(kind).or_default();

@@ -42,10 +42,16 @@ pub(crate) struct Setting {
     pub(crate) subdomains: bool,
     /// Whether the hosts lie in each domain.
     pub(crate) in_domain: bool,
+    /// Whether activation waits for the DS.
+    pub(crate) secured: bool,
+    /// Whether domains are handed to their registrars before every server has them.
+    pub(crate) hasty: bool,
     /// How many mail hosts there are.
     pub(crate) hosts: u8,
     /// How late each host applies routing; zero: never late.
     pub(crate) late: u64,
+    /// How late policy hosts copy files at most.
+    pub(crate) copies: u64,
     /// The MTA-STS mode, and max_age.
     pub(crate) sts: Option<(&'static str, u64)>,
     /// Whether the domains send.
@@ -192,8 +198,11 @@ impl Setting {
             ),
             subdomains: random.chance(40),
             in_domain: random.chance(25),
+            secured: random.chance(70),
+            hasty: random.chance(30),
             hosts: random.between(1, 2) as u8,
             late: random.pick(&[0, 0, 10 * MINUTE, 8 * HOUR]),
+            copies: random.pick(&[0, 10 * MINUTE, 6 * HOUR, 2 * DAY]),
             sts: match random.below(4) {
                 0 | 1 => None,
                 2 => Some(("enforce", random.pick(&[2 * DAY, 7 * DAY, 14 * DAY]))),
@@ -359,7 +368,11 @@ impl PoolWish {
             "query_floor": 5,
             "subdomains": setting.subdomains,
             "mail_host": hosts,
-            "readiness": { "delegated": true, "secured": "yes", "mail_ready": true },
+            "readiness": {
+                "delegated": true,
+                "secured": if setting.secured { "yes" } else { "no" },
+                "mail_ready": true,
+            },
             "dnssec": {
                 "signature_lifetime": seconds(setting.signing.0),
                 "signature_refresh": seconds(setting.signing.1),

@@ -38,8 +38,9 @@ pub(crate) struct Memory {
     held: Vec<Held>,
     /// Every text the product wanted served, in order; the same text may come again.
     texts: Vec<Option<String>>,
-    /// Every id that was announced, in the order of its first announcement.
-    ids: Vec<String>,
+    /// Every id that was announced, in the order of its first announcement, and where among the
+    /// texts the one is that it stood for then.
+    ids: Vec<(String, Option<usize>)>,
     /// The ids that were announced when it was last looked.
     announced: Vec<String>,
 }
@@ -148,11 +149,16 @@ impl Memory {
 
     /// Notes which ids are announced; returns one that comes back while a sender may hold, under
     /// it, a policy that names other hosts than the one it is to stand for (S2).
-    pub(crate) fn announce(&mut self, ids: &[String], text: Option<&str>) -> Option<String> {
+    pub(crate) fn announce(
+        &mut self,
+        ids: &[String],
+        text: Option<&str>,
+        apex: &str,
+    ) -> Option<String> {
         let mut back = None;
         let hosts = text.map(|text| Policy::read(text).mx);
         for id in ids {
-            let known = self.ids.contains(id);
+            let known = self.ids.iter().any(|(known, _)| known == id);
             let wrong = self.held.iter().any(|held| {
                 held.id == *id
                     && held.policy.mode == "enforce"
@@ -162,24 +168,31 @@ impl Memory {
                 back = Some(id.clone());
             }
             if !known {
-                self.ids.push(id.clone());
+                let place = self.place_of(id, apex);
+                self.ids.push((id.clone(), place));
             }
         }
         self.announced = ids.to_vec();
         back
     }
 
-    /// Returns a text that is served although an announced id stands for a later one (S9).
+    /// Returns where among the texts that were wanted the last one of an id is.
+    fn place_of(&self, id: &str, apex: &str) -> Option<usize> {
+        self.texts.iter().rposition(|text| {
+            let policy = text.as_deref().map(Policy::read);
+            policy.is_some_and(|policy| policy.has_id(id, apex))
+        })
+    }
+
+    /// Returns whether a text is served although an announced id stands for a later one (S9).
     pub(crate) fn outrun(&self, ids: &[String], texts: &[Option<String>], apex: &str) -> bool {
-        let place = |wanted: &dyn Fn(&Option<String>) -> bool| self.texts.iter().rposition(wanted);
         ids.iter().any(|id| {
-            let of_id = place(&|text| {
-                let text = text.as_deref().map(Policy::read);
-                text.is_some_and(|policy| policy.has_id(id, apex))
-            });
+            // What the id stood for when it was first announced: the text may come again.
+            let known = self.ids.iter().find(|(known, _)| known == id);
+            let of_id = known.map_or_else(|| self.place_of(id, apex), |(_, place)| *place);
             // Who finds no file keeps no policy; who finds an old one keeps it under the new id.
             texts.iter().filter(|text| text.is_some()).any(|text| {
-                let served = place(&|wanted| wanted == text);
+                let served = self.texts.iter().rposition(|wanted| wanted == text);
                 of_id.is_some() && served < of_id
             })
         })
@@ -221,11 +234,17 @@ mod tests {
         let mut memory = Memory::default();
 
         let seen = [("a".to_owned(), 50)];
-        assert_eq!(memory.announce(&["a".to_owned()], Some(OLD)), None);
+        assert_eq!(
+            memory.announce(&["a".to_owned()], Some(OLD), "d.test"),
+            None
+        );
         memory.fetch(&seen, &[Some(OLD.to_owned())], 50);
         memory.fetch(&seen, &[Some(NEW.to_owned())], 50);
-        assert_eq!(memory.announce(&["b".to_owned()], Some(NEW)), None);
-        let back = memory.announce(&["a".to_owned()], Some(OLD));
+        assert_eq!(
+            memory.announce(&["b".to_owned()], Some(NEW), "d.test"),
+            None
+        );
+        let back = memory.announce(&["a".to_owned()], Some(OLD), "d.test");
         assert_eq!(back, Some("a".to_owned()));
     }
 

@@ -64,10 +64,15 @@ pub(crate) fn tell_all(seeds: std::ops::Range<u64>, make: &Maker<'_>) {
     }
 }
 
-/// Returns how many stories it takes until a faulty product is caught, and the rule it broke.
-pub(crate) fn stories_to_catch(most: u64, make: &Maker<'_>) -> Option<(u64, Violation)> {
+/// Returns the first story that catches a faulty product, how it fails, and how many stories it
+/// took.
+pub(crate) fn stories_to_catch(
+    most: u64,
+    tell: &(dyn Fn(u64) -> Story + Sync),
+    make: &Maker<'_>,
+) -> Option<(Story, Violation, u64)> {
     let next = AtomicU64::new(0);
-    let caught: Mutex<Option<(u64, Violation)>> = Mutex::new(None);
+    let caught: Mutex<Option<(Story, Violation, u64)>> = Mutex::new(None);
     thread::scope(|scope| {
         for _ in 0..cores() {
             scope.spawn(|| {
@@ -77,20 +82,19 @@ pub(crate) fn stories_to_catch(most: u64, make: &Maker<'_>) -> Option<(u64, Viol
                     if seed >= most || over {
                         break;
                     }
-                    let story = Story::of(seed, DAYS);
+                    let story = tell(seed);
                     if let Err(violation) = play(&mut *make(&story), &story) {
                         let mut caught = caught.lock().unwrap();
-                        let first = caught.as_ref().is_none_or(|(known, _)| *known > seed);
-                        if first {
-                            *caught = Some((seed, violation));
+                        let known = caught.as_ref().map(|(_, _, count)| *count);
+                        if known.is_none_or(|known| known > seed + 1) {
+                            *caught = Some((story, violation, seed + 1));
                         }
                     }
                 }
             });
         }
     });
-    let caught = caught.into_inner().unwrap();
-    caught.map(|(seed, violation)| (seed + 1, violation))
+    caught.into_inner().unwrap()
 }
 
 /// Panics with a story and what went wrong in it.

@@ -21,8 +21,6 @@ pub(crate) struct Version<T> {
     pub(crate) what: T,
     /// For how many seconds a cache may keep it.
     pub(crate) ttl: u64,
-    /// When it was first said.
-    pub(crate) on: u64,
     /// When a server last ended saying it.
     pub(crate) off: u64,
     /// Until when the latest signature over it is valid.
@@ -75,7 +73,6 @@ impl<T: Said> Trail<T> {
         self.versions.push(Version {
             what: what.clone(),
             ttl,
-            on: now,
             off: now,
             expires,
             servers: bit,

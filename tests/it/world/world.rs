@@ -178,9 +178,8 @@ impl World {
             pool,
         };
         world.equip();
-        let lates = [0, 10 * MINUTE, 6 * HOUR];
         for _ in 0..2 {
-            let late = world.random.pick(&lates);
+            let late = world.random.below(setting.copies + 1);
             world.policy_hosts.push(PolicyHost {
                 late,
                 files: BTreeMap::new(),
@@ -250,7 +249,16 @@ impl World {
     /// Notes what happens.
     pub(crate) fn note(&mut self, what: String) {
         let at = span(self.now - START);
-        self.log.push(format!("{at:>24}  {what}"));
+        // Who asks again and again hears the same.
+        if !self
+            .log
+            .iter()
+            .rev()
+            .take(6)
+            .any(|line| line.ends_with(&what))
+        {
+            self.log.push(format!("{at:>24}  {what}"));
+        }
     }
 
     /// Plans something.
@@ -353,10 +361,10 @@ impl World {
         let spots = self.spots(apex);
         let shown = product.shown(apex, &spots).map(Rc::new);
         if !self.zones.contains_key(apex) {
-            let Some(shown) = &shown else {
+            if shown.is_none() {
                 return Ok(false);
-            };
-            let zone = Zone::before(&spots, shown.negative_ttl, self.now);
+            }
+            let zone = Zone::before();
             self.zones.insert(apex.to_owned(), zone);
         }
         if let Some(shown) = &shown {
@@ -384,6 +392,15 @@ impl World {
         self.touched = true;
         for host in 0..self.hosts.len() {
             self.fetch_routing(host, revision);
+        }
+    }
+
+    /// Lets mail hosts ask for the routing, as they do now and then.
+    pub(crate) fn poll(&mut self, revision: u64) {
+        for host in 0..self.hosts.len() {
+            if self.hosts[host].applied < revision {
+                self.fetch_routing(host, revision);
+            }
         }
     }
 
@@ -476,14 +493,20 @@ impl World {
         }
     }
 
-    /// Brings a server back; it asks for new versions before it answers.
+    /// Brings a server back with the versions it had; where nobody watches, it asks for new ones
+    /// before it answers, as the operator says of his servers.
     pub(crate) fn server_up(&mut self, server: usize) {
         self.servers[server].up = true;
         let now = self.now;
+        if self.setting.watching {
+            let wait = self.random.below(30 * MINUTE);
+            self.plan(wait, Task::Fetch(server));
+        } else {
+            self.fetch(server);
+        }
         for zone in self.zones.values_mut() {
             zone.say(server, now);
         }
-        self.fetch(server);
     }
 
     /// Hands domains that are served everywhere to their registrars, and back those that are
@@ -494,7 +517,8 @@ impl World {
             let Some(zone) = self.zones.get(&name) else {
                 continue;
             };
-            let served = zone.latest.is_some() && zone.everywhere.is_some();
+            let everywhere = zone.everywhere.is_some() || self.setting.hasty;
+            let served = zone.latest.is_some() && everywhere;
             let book = &self.books[&name];
             let Some(domain) = book.now.clone() else {
                 continue;
@@ -665,23 +689,15 @@ impl World {
 }
 
 impl Zone {
-    /// Makes a zone that is served by no server yet: they know nothing of the name.
-    fn before(spots: &[Spot], negative_ttl: u64, now: u64) -> Self {
-        let mut zone = Self {
+    /// Makes a zone that is served by no server yet: they refuse, and nobody keeps that.
+    fn before() -> Self {
+        Self {
             latest: None,
             at: [None, None],
             trails: BTreeMap::new(),
             keys: Trail::default(),
             everywhere: None,
-        };
-        for spot in spots {
-            let mut trail = Trail::default();
-            for server in 0..2 {
-                trail.say(server, now, &None, negative_ttl, 0);
-            }
-            zone.trails.insert(spot.clone(), trail);
         }
-        zone
     }
 
     /// Lets a server take the latest version, if its serial is newer than what it has (RFC 1982).
