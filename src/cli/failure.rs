@@ -109,6 +109,7 @@ fn typed(pointer: &str) -> String {
             format!("--{}", key.replace('_', "-"))
         }
         key if key.starts_with("labels") => "--label".to_owned(),
+        key if key.starts_with("burn") => "--burn".to_owned(),
         _ => value.map_or_else(
             || Pointer::steps(pointer).collect::<Vec<_>>().join("."),
             |index: usize| format!("value {}", index + 1),
@@ -191,8 +192,8 @@ impl Refusal {
             let problem = self.document.as_ref();
             let moment = problem.and_then(|problem| problem["not_before"].as_str());
             return match moment {
-                Some(moment) => format!("the step must wait until {}", told(moment)),
-                None => "the step must wait".to_owned(),
+                Some(moment) => format!("this must wait until {}", told(moment)),
+                None => "this must wait until all of that holds".to_owned(),
             };
         }
         match self.errors.as_slice() {

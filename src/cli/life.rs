@@ -239,6 +239,11 @@ fn next_step(domain: &Value) -> Vec<(&'static str, String)> {
     let Some(state) = next["state"].as_str() else {
         return Vec::new();
     };
+    // A released domain is served until nobody can be led to it.
+    let state = match state {
+        "released" if domain["state"] == "released" => "the zone is dropped",
+        state => state,
+    };
     let rules = next["waiting_for"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);

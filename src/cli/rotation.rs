@@ -53,7 +53,7 @@ fn story(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
     let short = answer["short"].as_u64().unwrap_or(0);
     if short > 0 {
         let short = counted(short, "standby domain");
-        lines.push(format!("  missing:          {short}; none other is ready"));
+        lines.push(format!("  missing:          {short}: none other is ready"));
     }
     let events = answer["timeline"].as_array().into_iter().flatten();
     let mut events = events.peekable();
@@ -65,14 +65,19 @@ fn story(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
         };
         lines.push(then.to_owned());
     }
-    lines.extend(events.map(|event| {
-        let at = match event["at"].as_str() {
-            Some(at) => told(at),
-            None => "not known yet".to_owned(),
-        };
+    let events = events.map(|event| {
+        let at = event["at"].as_str();
+        let at = at.map_or_else(|| "not known yet".to_owned(), told);
         let (domain, event) = (cell(event.get("domain")), cell(event.get("event")));
-        format!("  {at}  {domain}: {event}")
-    }));
+        (at, format!("{domain}: {event}"))
+    });
+    let events: Vec<(String, String)> = events.collect();
+    let width = events.iter().map(|(at, _)| at.len()).max().unwrap_or(0);
+    lines.extend(
+        events
+            .iter()
+            .map(|(at, event)| format!("  {at:width$}  {event}")),
+    );
     let warnings = answer["warnings"].as_array().into_iter().flatten();
     lines.extend(warnings.map(|text| warning(&cell(Some(text)))));
     if dry_run && active + draining > 0 {
@@ -112,7 +117,7 @@ mod tests {
 
         assert!(lines[0].contains("nothing has been changed"), "{lines:?}");
         assert!(lines[1].ends_with("b.example"), "{lines:?}");
-        assert!(lines[3].contains("1 standby domain;"), "{lines:?}");
+        assert!(lines[3].contains("1 standby domain:"), "{lines:?}");
         assert_eq!(lines[5], "  not known yet  a.example: may be retired");
         assert_eq!(lines[6], "warning: one is missing");
     }

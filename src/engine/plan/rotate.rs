@@ -223,7 +223,12 @@ impl Draft<'_> {
             let more = if unknown.is_empty() {
                 String::new()
             } else {
-                format!(", once {} is seen to hold", unknown.join(" and "))
+                let (last, rest) = unknown.split_last().unwrap_or((&"", &[]));
+                let (names, verb) = match rest {
+                    [] => ((*last).to_owned(), "is"),
+                    rest => (format!("{} and {last}", rest.join(", ")), "are"),
+                };
+                format!(", once {names} {verb} known to hold")
             };
             let at = known.or_else(|| next.waiting_for.is_empty().then_some(now));
             found.push(milestone(name, at, format!("{steps}{more}")));
