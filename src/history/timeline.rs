@@ -91,7 +91,9 @@ impl<T> Lapse<T> {
             (Some(off), Some(to)) => Some(off.min(to)),
             (off, to) => off.or(to),
         };
-        let some = off.is_none_or(|off| on < off);
+        // What came and went within one second was served, too, and a cache may have asked then.
+        let is_short = self.off == Some(self.on) || to == Some(from);
+        let some = off.is_none_or(|off| on < off || on == off && is_short);
         some.then_some(Lapse {
             what: &self.what,
             on,
@@ -156,5 +158,21 @@ mod tests {
             Some(Some(at(12)))
         );
         assert_eq!(lapse.within(at(20), None), None);
+    }
+
+    #[test]
+    fn what_lived_for_less_than_a_second_was_served_all_the_same() {
+        let mut timeline = Timeline::since(at(10), 'a');
+        timeline.put(at(10), 'b');
+
+        let parts = timeline.iter().filter_map(|it| it.within(at(5), None));
+
+        assert_eq!(parts.map(|it| *it.what).collect::<Vec<_>>(), ['a', 'b']);
+        let ended = Lapse {
+            what: 'a',
+            on: at(10),
+            off: Some(at(20)),
+        };
+        assert_eq!(ended.within(at(20), Some(at(30))), None, "no part of it");
     }
 }
