@@ -11,6 +11,7 @@ use super::handout::FirstAnswer;
 use super::job::Claim;
 use super::life::note_published;
 use super::plan::boxed;
+use super::scheduled::Running;
 use super::writer::Writer;
 use super::{Actor, Change, Op};
 use crate::clock::Timestamp;
@@ -48,6 +49,8 @@ pub(super) enum Learnt {
 pub(super) struct Acts {
     /// The domains whose steps were taken or tried, and until when they rest.
     tried: HashMap<Apex, Duration>,
+    /// The scheduled changes that are being made.
+    pub(super) running: Running,
     /// What was learnt and is not stored yet.
     pub(super) learnt: BTreeMap<Apex, Vec<(Learnt, Timestamp)>>,
     /// The pools that were looked at for domains that are too old, and until when they rest.
@@ -122,6 +125,7 @@ impl Writer {
                 pool: pool.to_string(),
             }]);
         }
+        self.run_scheduled(now, reading);
         if ops.is_empty() {
             return;
         }
@@ -139,7 +143,7 @@ impl Writer {
     }
 
     /// Takes in a change of the engine's own.
-    fn act(&mut self, ops: Vec<Op>) {
+    pub(super) fn act(&mut self, ops: Vec<Op>) {
         let change = Change {
             ops,
             actor: Actor::engine(),
@@ -169,7 +173,7 @@ impl Writer {
     /// Returns whether a change that the engine makes by itself is in flight.
     pub(super) fn is_acting(&self) -> bool {
         let mut jobs = self.jobs.values();
-        jobs.any(|job| job.change.is_act())
+        !self.acts.running.is_idle() || jobs.any(|job| job.change.is_act())
     }
 
     /// Takes in what was seen; stored with the next commit.
@@ -242,7 +246,10 @@ impl Change {
         ops.any(|op| {
             matches!(
                 op,
-                Op::Act { .. } | Op::AdoptAnew { .. } | Op::RotateAged { .. }
+                Op::Act { .. }
+                    | Op::AdoptAnew { .. }
+                    | Op::RotateAged { .. }
+                    | Op::FailScheduled { .. }
             )
         })
     }

@@ -1,11 +1,13 @@
 //! What callers wish for and what becomes of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::document::Fault;
 use crate::lifecycle::{Action, LifecycleState, WaitingFor};
 use crate::mail::{PoolSettings, RoutingAnswer};
+use crate::store::record::{AuditRecord, ChangeRecord};
 use crate::wire::{Apex, RelativeName, Rtype};
 use crate::zone::{RelativeRrset, ZoneData};
 
@@ -203,6 +205,36 @@ pub enum Op {
     AdoptAnew {
         /// The pool.
         pool: String,
+    },
+    /// Steps that are made at a moment.
+    Schedule {
+        /// When.
+        at: Timestamp,
+        /// The steps.
+        ops: Vec<Op>,
+        /// How many existing domains the caller expects them to touch.
+        expect_domains: Option<u64>,
+    },
+    /// Notes that the steps before it are those of a scheduled change.
+    Scheduled {
+        /// The change.
+        id: u64,
+    },
+    /// Notes that a scheduled change was refused at its moment.
+    FailScheduled {
+        /// The change.
+        id: u64,
+        /// Why.
+        why: Vec<String>,
+    },
+    /// Takes a change back.
+    Undo {
+        /// The change.
+        id: u64,
+        /// What it did, if it was made.
+        done: Option<Arc<AuditRecord>>,
+        /// What else is known of it.
+        note: Arc<ChangeRecord>,
     },
     /// Something that came due by itself.
     Act {
@@ -478,6 +510,10 @@ impl Op {
             Self::HostApplied { .. } => "host_applied",
             Self::HostDeferrals { .. } => "host_deferrals",
             Self::AdoptAnew { .. } => "adopt_policy",
+            Self::Schedule { .. } => "schedule",
+            Self::Scheduled { .. } => "make_scheduled",
+            Self::FailScheduled { .. } => "fail_scheduled",
+            Self::Undo { .. } => "undo",
             Self::Act { action, .. } => match action {
                 Action::Resume => "resume",
                 Action::ShowPolicy => "show_policy",
@@ -509,6 +545,10 @@ impl Op {
                 pool.clone()
             }
             Self::HostApplied { host, .. } | Self::HostDeferrals { host, .. } => host.clone(),
+            Self::Schedule { at, .. } => at.to_string(),
+            Self::Scheduled { id } | Self::FailScheduled { id, .. } | Self::Undo { id, .. } => {
+                id.to_string()
+            }
             Self::PutRrset { domain, rrset, .. } => {
                 format!("{} {} {}", domain.to_api_text(), rrset.owner, rrset.rtype)
             }

@@ -11,7 +11,7 @@ use crate::history::Lapse;
 use crate::lifecycle::{LifecycleState, Rulebook};
 use crate::mail::{self, PoolSettings};
 use crate::store::meta::Restored;
-use crate::store::record::HostRecord;
+use crate::store::record::{HostRecord, ScheduledChange};
 use crate::wire::{Apex, Name, Serial};
 use crate::zone::{RelativeRrset, Template, TemplateId};
 
@@ -54,6 +54,10 @@ pub(super) struct Facts {
     pub(super) referenced: BTreeMap<Name, String>,
     /// How it is judged what is safe.
     pub(super) judgement: Judgement,
+    /// The changes that wait for their moment, by id.
+    pub(super) scheduled: BTreeMap<u64, Arc<ScheduledChange>>,
+    /// The same, by moment.
+    pub(super) scheduled_at: BTreeSet<(Timestamp, u64)>,
     /// Since when the store is recovering from a restore.
     pub(super) recovering: Option<Restored>,
 }
@@ -81,6 +85,8 @@ impl Default for Facts {
                 book: Rulebook::standard(),
                 watched: false,
             },
+            scheduled: BTreeMap::new(),
+            scheduled_at: BTreeSet::new(),
             recovering: None,
         }
     }
@@ -380,6 +386,19 @@ impl Facts {
         let members = key.and_then(|key| self.members.get(&key));
         let members = members.into_iter().flatten();
         members.filter_map(|(_, apex)| Some((apex, self.domains.get(apex)?)))
+    }
+
+    /// Takes in a change that waits for its moment.
+    pub(super) fn put_scheduled(&mut self, id: u64, change: ScheduledChange) {
+        self.scheduled_at.insert((change.at, id));
+        self.scheduled.insert(id, Arc::new(change));
+    }
+
+    /// Drops a scheduled change that has ended.
+    pub(super) fn remove_scheduled(&mut self, id: u64) {
+        if let Some(change) = self.scheduled.remove(&id) {
+            self.scheduled_at.remove(&(change.at, id));
+        }
     }
 
     /// Takes one of the operator's own zones in, or what is new of it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::facts::{Facts, Served, SharedTemplate};
-use super::plan::{self, Context, Planned, Preparations};
+use super::plan::{self, Context, Planned, Preparations, Touched};
 use super::prepare::{Material, Prepared, Work, ZoneInputs, ZoneTask, written_serial};
 use super::{Change, Op, OpError, Outcome};
 use crate::clock::Timestamp;
@@ -36,6 +36,8 @@ pub(super) enum Claim {
     Pool(String),
     /// A mail host.
     Host(String),
+    /// A scheduled change.
+    Scheduled(u64),
     /// An idempotency key.
     Key(String),
 }
@@ -190,7 +192,14 @@ fn serial(apex: &Apex, inputs: &ZoneInputs, above: Option<Serial>, now: Timestam
 /// Returns what a change reserves.
 pub(super) fn claims(change: &Change) -> Vec<Claim> {
     let ops = change.ops.iter();
-    let ops = ops.map(|op| match op {
+    let ops = ops.flat_map(reserved);
+    let key = change.id.iter().map(|id| Claim::Key(id.key.clone()));
+    ops.chain(key).collect()
+}
+
+/// Returns what a step reserves.
+fn reserved(op: &Op) -> Vec<Claim> {
+    let one = match op {
         Op::PutZone { apex: name, .. }
         | Op::DeleteZone { apex: name, .. }
         | Op::PatchDomain { name, .. }
@@ -210,7 +219,17 @@ pub(super) fn claims(change: &Change) -> Vec<Claim> {
         Op::HostApplied { host, .. } | Op::HostDeferrals { host, .. } => Claim::Host(host.clone()),
         Op::AddDomain(add) => Claim::Name(add.name.clone()),
         Op::PutPool { name, .. } | Op::DeletePool { name, .. } => Claim::Pool(name.clone()),
-    });
-    let key = change.id.iter().map(|id| Claim::Key(id.key.clone()));
-    ops.chain(key).collect()
+        // What is made later reserves its subjects then.
+        Op::Schedule { .. } => return Vec::new(),
+        Op::Scheduled { id } | Op::FailScheduled { id, .. } => Claim::Scheduled(*id),
+        Op::Undo { id, done, .. } => {
+            let touched = done.iter().flat_map(|done| plan::touched(done));
+            let touched = touched.map(|touched| match touched {
+                Touched::Pool(pool) => Claim::Pool(pool),
+                Touched::Name(name) => Claim::Name(name),
+            });
+            return touched.chain([Claim::Scheduled(*id)]).collect();
+        }
+    };
+    vec![one]
 }

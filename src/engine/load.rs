@@ -25,8 +25,8 @@ use crate::history::Lapse;
 use crate::mail::{PoolSettings, RoutingPublisher};
 use crate::metrics::Metrics;
 use crate::store::record::{
-    self, DomainRecord, HostRecord, IdempotencyRecord, OperatorZoneRecord, PolicyAdoption,
-    PoolRecord, Record, SignedZoneRecord, TemplateRecord, TokenRecord, ZoneFact,
+    self, ChangeRecord, DomainRecord, Fate, HostRecord, IdempotencyRecord, OperatorZoneRecord,
+    PolicyAdoption, PoolRecord, Record, SignedZoneRecord, TemplateRecord, TokenRecord, ZoneFact,
 };
 use crate::store::{Batch, Direction, Space, Store, StoreError, meta};
 use crate::wire::{Apex, Name, Rtype};
@@ -259,6 +259,13 @@ fn load(
     each::<HostRecord>(store, |key, record| {
         let name = String::from_utf8(key.to_vec()).map_err(|error| error.to_string())?;
         loaded.facts.hosts.insert(name, record);
+        Ok(())
+    })?;
+    each::<ChangeRecord>(store, |key, record| {
+        let id = record::split_growing_key(key).ok_or("expected a number for a key")?;
+        if let Some(scheduled) = record.scheduled.filter(|it| it.fate == Fate::Waits) {
+            loaded.facts.put_scheduled(id, scheduled);
+        }
         Ok(())
     })?;
     each::<TokenRecord>(store, |key, record| {

@@ -36,6 +36,7 @@ mod records;
 mod references;
 mod resign;
 mod restored;
+mod scheduled;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -51,6 +52,7 @@ pub use change::{
 };
 pub use handle::{Engine, EngineConfig, EngineThreads, ReadError};
 pub use load::StartError;
+pub use scheduled::{ChangeState, ChangeView, Undo};
 pub use view::{Domain, DomainFilter, OperatorZone, Page, Pool, Prospect, RoutingEntry, View};
 
 pub use crate::store::record::{AuditChange, AuditRecord, Hold, TokenRecord};

@@ -123,6 +123,8 @@ impl Job {
         for (host, record) in &self.planned.hosts {
             batch.put_record(host.as_bytes(), record);
         }
+        let notes = &self.planned.notes;
+        notes.put(batch, &facts.scheduled, revision, now);
         let changes_intent = self.changes_intent();
         if let Some(id) = &self.change.id {
             RememberedKeys::store(batch, id, now, (revision, changes_intent));
@@ -252,6 +254,13 @@ impl Job {
             for state in LifecycleState::ALL {
                 facts.members.remove(&(Arc::clone(&name), state));
             }
+        }
+        let notes = std::mem::take(&mut self.planned.notes);
+        if let Some(scheduled) = notes.scheduled {
+            facts.put_scheduled(revision, scheduled);
+        }
+        for id in notes.concluded.keys() {
+            facts.remove_scheduled(*id);
         }
         // Who may be handed out is chosen anew.
         facts.handed_on += 1;

@@ -29,11 +29,13 @@ pub enum Space {
     Token,
     /// Mail hosts, by name.
     Host,
+    /// What is known of changes beside the audit log, by the revision that accepted them.
+    Change,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Pool,
         Self::Domain,
@@ -46,6 +48,7 @@ impl Space {
         Self::Idempotency,
         Self::Token,
         Self::Host,
+        Self::Change,
     ];
 
     /// Returns the name under which the space is stored; it never changes.
@@ -63,6 +66,7 @@ impl Space {
             Self::Idempotency => "idempotency",
             Self::Token => "token",
             Self::Host => "host",
+            Self::Change => "change",
         }
     }
 

@@ -11,6 +11,7 @@ use crate::engine::facts::{
 };
 use crate::engine::life::Life;
 use crate::engine::prepare::ZoneInputs;
+use crate::engine::scheduled::Notes;
 use crate::engine::{Change, Effect, IfMatch, OpError, Plan, Refusal, Rotation};
 use crate::lifecycle::LifecycleState;
 use crate::mail::{Holder, Hosted, PoolSettings};
@@ -35,6 +36,8 @@ pub(in crate::engine) struct Draft<'f> {
     pub(super) domains: BTreeMap<Apex, Option<DomainDraft>>,
     /// The mail hosts of which something is said.
     pub(super) hosts: BTreeMap<String, HostRecord>,
+    /// What it says of changes.
+    pub(super) notes: Notes,
     /// What is told of the change.
     plan: Plan,
     /// What else than the number of domains asks for a word of the caller.
@@ -117,6 +120,7 @@ impl<'f> Draft<'f> {
             zones: BTreeMap::new(),
             domains: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            notes: Notes::default(),
             plan: Plan::default(),
             because: Vec::new(),
             touched: 0,
@@ -228,6 +232,7 @@ impl<'f> Draft<'f> {
             zones: self.zones,
             domains: self.domains,
             hosts: self.hosts,
+            notes: self.notes,
             waits_for_keys: self.waits_for_keys,
         })
     }

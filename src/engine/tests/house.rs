@@ -222,6 +222,11 @@ impl House {
         self.runtime.block_on(self.engine.change(change))
     }
 
+    /// Waits for what a caller waits for.
+    pub(super) fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        self.runtime.block_on(what)
+    }
+
     /// Hands out a domain of a pool.
     pub(super) fn hand_out(&self, pool: &str) -> Result<Apex, Refusal> {
         self.runtime.block_on(self.engine.hand_out(pool))

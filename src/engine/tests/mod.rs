@@ -8,4 +8,5 @@ mod many;
 mod own_zones;
 mod restart;
 mod rotate;
+mod scheduled;
 mod time;

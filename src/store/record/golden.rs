@@ -69,6 +69,7 @@ golden! {
     domain_form_2_is_read "domain-2.bin" domain();
     pool_form_2_is_read "pool-2.bin" pool();
     host_form_1_is_read "host-1.bin" host();
+    change_form_1_is_read "change-1.bin" change();
     operator_zone_form_1_is_read "operator-zone-1.bin" operator_zone();
     keys_form_1_is_read "keys-1.bin" keys();
     signed_zone_form_1_is_read "signed-zone-1.bin" signed_zone();
@@ -221,6 +222,100 @@ fn life() -> LifeRecord {
         content: Some((Serial::new(5), Some(AT))),
         unanswered: true,
         dropped: Some(AT),
+    }
+}
+
+/// Returns a change that waits for its moment, with every kind of step.
+fn change() -> ChangeRecord {
+    let name = || Apex::parse("one.example").unwrap();
+    let plain = |what| StepRecord {
+        what,
+        if_match: None,
+    };
+    let rrset = || rrsets().remove(0);
+    let steps = vec![
+        plain(StepForm::PutZone {
+            apex: name(),
+            records: rrsets(),
+        }),
+        plain(StepForm::DeleteZone { apex: name() }),
+        plain(StepForm::PutPool {
+            name: "main".to_owned(),
+            settings: "{}".to_owned(),
+        }),
+        plain(StepForm::DeletePool {
+            name: "main".to_owned(),
+        }),
+        plain(StepForm::AddDomain {
+            pool: "main".to_owned(),
+            name: name(),
+            if_absent: true,
+            fresh: Some(true),
+            registrar: Some("registrar".to_owned()),
+            expires_at: Some(AT),
+            labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        }),
+        plain(StepForm::PatchDomain {
+            name: name(),
+            registrar: Some(None),
+            expires_at: Some(Some(AT)),
+            labels: None,
+        }),
+        StepRecord {
+            what: StepForm::DeleteDomain {
+                name: name(),
+                force: true,
+            },
+            if_match: Some(MatchForm::Revision(7)),
+        },
+        StepRecord {
+            what: StepForm::PutRrset {
+                domain: name(),
+                rrset: rrset(),
+            },
+            if_match: Some(MatchForm::Any),
+        },
+        StepRecord {
+            what: StepForm::DeleteRrset {
+                domain: name(),
+                owner: rrset().owner,
+                rtype: rrset().rtype,
+            },
+            if_match: Some(MatchForm::Never),
+        },
+        plain(StepForm::Transition {
+            name: name(),
+            to: LifecycleState::Draining,
+            force: false,
+        }),
+        plain(StepForm::Suspend {
+            name: name(),
+            answer: RoutingAnswer::Later,
+            until: Some(AT),
+        }),
+        plain(StepForm::Resume { name: name() }),
+        plain(StepForm::Hold { name: name() }),
+        plain(StepForm::Unhold { name: name() }),
+        plain(StepForm::Rotate {
+            pool: "main".to_owned(),
+            burn: vec![name()],
+            activate: 2,
+        }),
+    ];
+    ChangeRecord {
+        scheduled: Some(ScheduledChange {
+            at: AT,
+            accepted: AT,
+            actor: "admin".to_owned(),
+            reason: Some("the end of the month".to_owned()),
+            expect_domains: Some(3),
+            steps,
+            fate: Fate::Failed {
+                at: AT,
+                why: vec!["it waits".to_owned()],
+            },
+        }),
+        undone: Some(9),
     }
 }
 

@@ -5,6 +5,7 @@
 //! form that was ever written. Working types of other rooms never reach the disk by themselves
 //! unless they are as immutable as what they stand for (names, RDATA, templates).
 
+mod change;
 mod change_log;
 mod domain;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod signed_zone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use change::{ChangeRecord, Fate, MatchForm, ScheduledChange, StepForm, StepRecord};
 pub use change_log::{
     AuditChange, AuditRecord, Event, EventsRecord, IdempotencyRecord, growing_key,
     split_growing_key,
