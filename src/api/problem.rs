@@ -55,6 +55,8 @@ pub(super) enum Kind {
     KeyReused,
     /// There is no room for another idempotency key.
     TooManyKeys,
+    /// There is no room for another scheduled change.
+    TooManyScheduled,
     /// Something of ours failed.
     Internal,
     /// Not now: starting, stopping, or the clock is not to be trusted.
@@ -137,6 +139,11 @@ impl Kind {
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-keys",
                 "Too many idempotency keys",
+            ),
+            Self::TooManyScheduled => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-scheduled",
+                "Too many scheduled changes",
             ),
             Self::Internal => (
                 StatusCode::INTERNAL_SERVER_ERROR,

@@ -52,7 +52,7 @@ pub(super) fn of_path(refusal: Refusal) -> Problem {
 /// Returns what kind of problem a refusal is.
 fn kind(refusal: &Refusal, place: &Place) -> Kind {
     match refusal {
-        Refusal::Invalid(_) => Kind::Invalid,
+        Refusal::Invalid(_) | Refusal::Moment(_) => Kind::Invalid,
         // What the request's path names is not found; what its body names is wrong.
         Refusal::NotFound { .. } if place.pointer().as_str().is_empty() => Kind::NotFound,
         Refusal::NotFound { .. } => Kind::Invalid,
@@ -62,6 +62,7 @@ fn kind(refusal: &Refusal, place: &Place) -> Kind {
         Refusal::PreconditionFailed { .. } => Kind::Precondition,
         Refusal::KeyReused { .. } => Kind::KeyReused,
         Refusal::TooManyKeys { .. } => Kind::TooManyKeys,
+        Refusal::NoRoom(_) => Kind::TooManyScheduled,
         Refusal::Clock(_) | Refusal::Stopping => Kind::Unavailable,
         Refusal::StoreFull(_) => Kind::StoreFull,
         Refusal::Internal(_) => Kind::Internal,
@@ -72,7 +73,7 @@ fn kind(refusal: &Refusal, place: &Place) -> Kind {
 fn rank(kind: Kind) -> u8 {
     match kind {
         Kind::Internal | Kind::StoreFull | Kind::Unavailable => 5,
-        Kind::KeyReused | Kind::TooManyKeys | Kind::Precondition => 4,
+        Kind::KeyReused | Kind::TooManyKeys | Kind::TooManyScheduled | Kind::Precondition => 4,
         Kind::Invalid => 3,
         Kind::NotFound => 2,
         _ => 1,
@@ -94,11 +95,14 @@ fn located(refusal: &Refusal, place: &Place) -> Vec<Fault> {
         Refusal::Conflict(_) | Refusal::TooEarly { .. } => {
             vec![Fault::new(place.pointer().as_str(), refusal.to_string())]
         }
+        // It belongs to the change as a whole, wherever its steps stand.
+        Refusal::Moment(_) => vec![Fault::new("/at", refusal.to_string())],
         // These concern the request, not a field of its document.
         Refusal::ExpectDomains { .. }
         | Refusal::PreconditionFailed { .. }
         | Refusal::KeyReused { .. }
         | Refusal::TooManyKeys { .. }
+        | Refusal::NoRoom(_)
         | Refusal::Clock(_)
         | Refusal::StoreFull(_)
         | Refusal::Internal(_)

@@ -49,7 +49,7 @@ pub(super) enum Learnt {
 pub(super) struct Acts {
     /// The domains whose steps were taken or tried, and until when they rest.
     tried: HashMap<Apex, Duration>,
-    /// The scheduled changes that are being made.
+    /// The scheduled change that is being made.
     pub(super) running: Running,
     /// What was learnt and is not stored yet.
     pub(super) learnt: BTreeMap<Apex, Vec<(Learnt, Timestamp)>>,

@@ -448,6 +448,12 @@ pub enum Refusal {
         /// The room.
         limit: usize,
     },
+    /// Nothing can be scheduled for this moment.
+    #[error("{0}")]
+    Moment(String),
+    /// More is scheduled than there is room for.
+    #[error("{0}")]
+    NoRoom(String),
     /// The clock cannot be trusted to sign.
     #[error("nothing is signed: {0}")]
     Clock(String),

@@ -58,6 +58,8 @@ pub(super) struct Facts {
     pub(super) scheduled: BTreeMap<u64, Arc<ScheduledChange>>,
     /// The same, by moment.
     pub(super) scheduled_at: BTreeSet<(Timestamp, u64)>,
+    /// What they weigh together (see [`ScheduledChange::weight`]).
+    pub(super) scheduled_weight: usize,
     /// Since when the store is recovering from a restore.
     pub(super) recovering: Option<Restored>,
 }
@@ -87,6 +89,7 @@ impl Default for Facts {
             },
             scheduled: BTreeMap::new(),
             scheduled_at: BTreeSet::new(),
+            scheduled_weight: 0,
             recovering: None,
         }
     }
@@ -391,6 +394,7 @@ impl Facts {
     /// Takes in a change that waits for its moment.
     pub(super) fn put_scheduled(&mut self, id: u64, change: ScheduledChange) {
         self.scheduled_at.insert((change.at, id));
+        self.scheduled_weight += change.weight();
         self.scheduled.insert(id, Arc::new(change));
     }
 
@@ -398,6 +402,7 @@ impl Facts {
     pub(super) fn remove_scheduled(&mut self, id: u64) {
         if let Some(change) = self.scheduled.remove(&id) {
             self.scheduled_at.remove(&(change.at, id));
+            self.scheduled_weight -= change.weight();
         }
     }
 

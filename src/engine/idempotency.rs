@@ -149,15 +149,18 @@ fn replay(audit: &AuditRecord, change: &Change) -> Plan {
             ..Rotation::default()
         });
     }
+    // So has a step back: the inverse of each of the steps that it takes back.
+    let is_undo = matches!(change.ops.as_slice(), [Op::Undo { .. }]);
     let mut op = 0;
     for done in &audit.changes {
         // Effects come in the order of the steps; a step without one is passed over.
         let step = change.ops.iter().enumerate().skip(op);
-        let mut step = step.filter(|(_, op)| op.kind() == done.op && op.subject() == done.subject);
+        let mut step = step
+            .filter(|(_, op)| is_undo || (op.kind() == done.op && op.subject() == done.subject));
         let Some((at, step)) = step.next() else {
             continue;
         };
-        op = at + 1;
+        op = if is_undo { 0 } else { at + 1 };
         if matches!(step, Op::AddDomain(_)) {
             plan.created_domains += 1;
         }

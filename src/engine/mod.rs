@@ -37,9 +37,11 @@ mod references;
 mod resign;
 mod restored;
 mod scheduled;
+mod step_form;
 #[cfg(test)]
 mod tests;
 mod view;
+mod wish;
 mod workers;
 mod writer;
 
@@ -52,7 +54,7 @@ pub use change::{
 };
 pub use handle::{Engine, EngineConfig, EngineThreads, ReadError};
 pub use load::StartError;
-pub use scheduled::{ChangeState, ChangeView, Undo};
+pub use scheduled::{ChangeState, ChangeView, StepView, Undo};
 pub use view::{Domain, DomainFilter, OperatorZone, Page, Pool, Prospect, RoutingEntry, View};
 
 pub use crate::store::record::{AuditChange, AuditRecord, Hold, TokenRecord};

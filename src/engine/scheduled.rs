@@ -12,18 +12,12 @@ use tokio::sync::oneshot;
 
 use super::handle::{Engine, ReadError, decode};
 use super::job::Claim;
+use super::step_form::ops_of;
 use super::writer::Writer;
-use super::{Actor, AddDomain, Change, ChangeId, IfMatch, Op, OpError, Outcome, Refusal};
+use super::{Actor, Change, ChangeId, Op, OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
-use crate::mail::PoolSettings;
-use crate::store::record::{
-    AuditRecord, ChangeRecord, Fate, MatchForm, ScheduledChange, StepForm, StepRecord, growing_key,
-};
+use crate::store::record::{AuditRecord, ChangeRecord, Fate, ScheduledChange, growing_key};
 use crate::store::{Batch, Space};
-use crate::zone::ZoneData;
-
-/// How many scheduled changes are begun at a time.
-const AT_ONCE: usize = 64;
 
 /// How long one rests that could not be made through no fault of its own.
 const REST: Duration = Duration::from_secs(60);
@@ -43,10 +37,21 @@ pub struct ChangeView {
     pub actor: String,
     /// Why.
     pub reason: Option<String>,
-    /// What a scheduled one is to do: kind and subject of each step.
-    pub steps: Vec<(&'static str, String)>,
+    /// What a scheduled one is to do.
+    pub steps: Vec<StepView>,
     /// What it did, if it was made.
     pub applied: Option<AuditRecord>,
+}
+
+/// A step that was scheduled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepView {
+    /// What is done, as the API names it.
+    pub kind: &'static str,
+    /// To what.
+    pub subject: String,
+    /// In words.
+    pub what: String,
 }
 
 /// What became of a change.
@@ -92,11 +97,15 @@ pub(super) struct Notes {
     pub(super) undone: Option<(u64, Arc<ChangeRecord>)>,
 }
 
-/// The scheduled changes that are being made.
+/// The answer to a change.
+type Awaited = oneshot::Receiver<Result<Outcome, Vec<OpError>>>;
+
+/// The scheduled change that is being made: one at a time, in the order of their moments, because a
+/// later one may build on an earlier one even where both are overdue.
 #[derive(Debug, Default)]
 pub(super) struct Running {
-    /// Each with the answer that is waited for.
-    answers: Vec<(u64, oneshot::Receiver<Result<Outcome, Vec<OpError>>>)>,
+    /// The one that is being made, with the answer that is waited for.
+    current: Option<(u64, Awaited)>,
     /// Those that could not be made through no fault of their own, and until when they rest.
     resting: BTreeMap<u64, Duration>,
 }
@@ -204,7 +213,7 @@ impl Engine {
             at: Some(scheduled.at),
             actor: scheduled.actor,
             reason: scheduled.reason,
-            steps: steps.iter().map(|op| (op.kind(), op.subject())).collect(),
+            steps: steps.iter().map(StepView::of).collect(),
             applied,
         }))
     }
@@ -258,53 +267,64 @@ pub struct Undo {
 }
 
 impl Writer {
-    /// Makes the scheduled changes whose moment has come, and says of those that were refused that they
+    /// Makes the scheduled change whose moment came first, and says of one that was refused that it
     /// failed.
     pub(super) fn run_scheduled(&mut self, now: Timestamp, reading: Duration) {
-        for (id, errors) in self.acts.running.refused() {
-            if errors.iter().any(|error| error.refusal.is_failure()) {
-                let until = reading.saturating_add(REST);
-                self.acts.running.resting.insert(id, until);
-                continue;
+        if let Some((id, errors)) = self.acts.running.refused() {
+            self.acts.running.rest(id, reading);
+            if !errors.iter().any(|error| error.refusal.is_failure()) {
+                let why = errors.iter().map(|error| error.refusal.to_string());
+                self.give_up(id, why.collect());
             }
-            let why = errors.iter().map(|error| error.refusal.to_string());
-            self.give_up(id, why.collect());
         }
-        self.acts
-            .running
-            .resting
-            .retain(|_, until| reading < *until);
-        let due: Vec<(u64, Arc<ScheduledChange>)> = {
-            let facts = Self::facts(&self.shared);
-            let due = facts.scheduled_at.iter().take_while(|(at, _)| *at <= now);
-            let due = due.filter_map(|(_, id)| Some((*id, facts.scheduled.get(id)?)));
-            let idle = due.filter(|(id, _)| {
-                !self.claims.contains_key(&Claim::Scheduled(*id)) && !self.acts.running.has(*id)
-            });
-            let due = idle.take(AT_ONCE);
-            due.map(|(id, change)| (id, Arc::clone(change))).collect()
+        let running = &mut self.acts.running;
+        running.resting.retain(|_, until| reading < *until);
+        if !running.is_idle() {
+            return;
+        }
+        let Some((id, scheduled, is_doubtful)) = self.due(now) else {
+            return;
         };
-        for (id, scheduled) in due {
-            let mut ops = match ops_of(&scheduled.steps) {
-                Ok(ops) => ops,
-                Err(why) => {
-                    self.give_up(id, vec![why]);
-                    continue;
-                }
-            };
-            ops.push(Op::Scheduled { id });
-            let change = Change {
-                ops,
-                actor: Actor(scheduled.actor.clone()),
-                reason: scheduled.reason.clone(),
-                id: None,
-                dry_run: false,
-                expect_domains: scheduled.expect_domains,
-            };
-            let (answer, answered) = oneshot::channel();
-            self.acts.running.answers.push((id, answered));
-            self.accept(Box::new(change), answer);
+        if is_doubtful {
+            let why = "its moment lies between the backup and its restore: whether it was made, or \
+                       called off, is not known; ask for it again if it is still meant";
+            self.acts.running.rest(id, reading);
+            return self.give_up(id, vec![why.to_owned()]);
         }
+        let mut ops = match ops_of(&scheduled.steps) {
+            Ok(ops) => ops,
+            Err(why) => {
+                self.acts.running.rest(id, reading);
+                return self.give_up(id, vec![why]);
+            }
+        };
+        ops.push(Op::Scheduled { id });
+        let change = Change {
+            ops,
+            actor: Actor(scheduled.actor.clone()),
+            reason: scheduled.reason.clone(),
+            id: None,
+            dry_run: false,
+            expect_domains: scheduled.expect_domains,
+        };
+        let (answer, answered) = oneshot::channel();
+        self.acts.running.current = Some((id, answered));
+        self.accept(Box::new(change), answer);
+    }
+
+    /// Returns the scheduled change whose moment came first, and whether a restored store cannot know
+    /// what became of it.
+    fn due(&self, now: Timestamp) -> Option<(u64, Arc<ScheduledChange>, bool)> {
+        let facts = Self::facts(&self.shared);
+        let mut due = facts.scheduled_at.iter().take_while(|(at, _)| *at <= now);
+        let (_, id) = due.find(|(_, id)| {
+            let is_claimed = self.claims.contains_key(&Claim::Scheduled(*id));
+            !is_claimed && !self.acts.running.resting.contains_key(id)
+        })?;
+        let scheduled = facts.scheduled.get(id)?;
+        let restored = facts.recovering.as_ref().map(|restored| restored.at);
+        let is_doubtful = restored.is_some_and(|at| scheduled.at.max(scheduled.accepted) <= at);
+        Some((*id, Arc::clone(scheduled), is_doubtful))
     }
 
     /// Says that a scheduled change failed.
@@ -320,29 +340,27 @@ impl Writer {
 }
 
 impl Running {
-    /// Returns whether a change is being made, or rests.
-    fn has(&self, id: u64) -> bool {
-        self.resting.contains_key(&id) || self.answers.iter().any(|(running, _)| *running == id)
-    }
-
     /// Returns whether none is being made.
     pub(super) fn is_idle(&self) -> bool {
-        self.answers.is_empty()
+        self.current.is_none()
     }
 
-    /// Takes out those that were answered; returns the refused ones.
-    fn refused(&mut self) -> Vec<(u64, Vec<OpError>)> {
-        let mut refused = Vec::new();
-        self.answers
-            .retain_mut(|(id, answer)| match answer.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => true,
-                Ok(Ok(_)) | Err(oneshot::error::TryRecvError::Closed) => false,
-                Ok(Err(errors)) => {
-                    refused.push((*id, errors));
-                    false
-                }
-            });
-        refused
+    /// Lets one rest: what became of it may not be storable now.
+    fn rest(&mut self, id: u64, reading: Duration) {
+        self.resting.insert(id, reading.saturating_add(REST));
+    }
+
+    /// Takes the current one out if it was answered; returns it if it was refused.
+    fn refused(&mut self) -> Option<(u64, Vec<OpError>)> {
+        let (id, answer) = self.current.as_mut()?;
+        let id = *id;
+        let answer = match answer.try_recv() {
+            Err(oneshot::error::TryRecvError::Empty) => return None,
+            Err(oneshot::error::TryRecvError::Closed) => None,
+            Ok(answer) => answer.err(),
+        };
+        self.current = None;
+        answer.map(|errors| (id, errors))
     }
 }
 
@@ -389,268 +407,4 @@ impl Notes {
             batch.put_record(&growing_key(*id), &record);
         }
     }
-}
-
-/// Returns a step as it is stored; `None` for one that is never made later.
-pub(super) fn step_record(op: &Op) -> Option<StepRecord> {
-    let (what, if_match) = match op {
-        Op::PutZone {
-            apex,
-            data,
-            if_match,
-        } => {
-            let (apex, records) = (apex.clone(), data.rrsets.clone());
-            (StepForm::PutZone { apex, records }, *if_match)
-        }
-        Op::DeleteZone { apex, if_match } => {
-            (StepForm::DeleteZone { apex: apex.clone() }, *if_match)
-        }
-        Op::PutPool {
-            name,
-            settings,
-            if_match,
-        } => {
-            let settings = settings.to_document().to_string();
-            let name = name.clone();
-            (StepForm::PutPool { name, settings }, *if_match)
-        }
-        Op::DeletePool { name, if_match } => {
-            (StepForm::DeletePool { name: name.clone() }, *if_match)
-        }
-        Op::AddDomain(add) => {
-            let add = add.clone();
-            let what = StepForm::AddDomain {
-                pool: add.pool,
-                name: add.name,
-                if_absent: add.if_absent,
-                fresh: add.fresh,
-                registrar: add.registrar,
-                expires_at: add.expires_at,
-                labels: add.labels,
-            };
-            (what, None)
-        }
-        Op::PatchDomain {
-            name,
-            registrar,
-            expires_at,
-            labels,
-            if_match,
-        } => {
-            let what = StepForm::PatchDomain {
-                name: name.clone(),
-                registrar: registrar.clone(),
-                expires_at: *expires_at,
-                labels: labels.clone(),
-            };
-            (what, *if_match)
-        }
-        Op::DeleteDomain {
-            name,
-            force,
-            if_match,
-        } => {
-            let (name, force) = (name.clone(), *force);
-            (StepForm::DeleteDomain { name, force }, *if_match)
-        }
-        Op::PutRrset {
-            domain,
-            rrset,
-            if_match,
-        } => {
-            let (domain, rrset) = (domain.clone(), rrset.clone());
-            (StepForm::PutRrset { domain, rrset }, *if_match)
-        }
-        Op::DeleteRrset {
-            domain,
-            owner,
-            rtype,
-            if_match,
-        } => {
-            let what = StepForm::DeleteRrset {
-                domain: domain.clone(),
-                owner: owner.clone(),
-                rtype: *rtype,
-            };
-            (what, *if_match)
-        }
-        Op::Transition {
-            name,
-            to,
-            force,
-            if_match,
-        } => {
-            let what = StepForm::Transition {
-                name: name.clone(),
-                to: *to,
-                force: *force,
-            };
-            (what, *if_match)
-        }
-        Op::Suspend {
-            name,
-            answer,
-            until,
-            if_match,
-        } => {
-            let what = StepForm::Suspend {
-                name: name.clone(),
-                answer: *answer,
-                until: *until,
-            };
-            (what, *if_match)
-        }
-        Op::Resume { name, if_match } => (StepForm::Resume { name: name.clone() }, *if_match),
-        Op::Hold { name, if_match } => (StepForm::Hold { name: name.clone() }, *if_match),
-        Op::Unhold { name, if_match } => (StepForm::Unhold { name: name.clone() }, *if_match),
-        Op::Rotate {
-            pool,
-            burn,
-            activate,
-            if_match,
-        } => {
-            let what = StepForm::Rotate {
-                pool: pool.clone(),
-                burn: burn.clone(),
-                activate: *activate,
-            };
-            (what, *if_match)
-        }
-        // What was seen is said when it was, and the engine's own steps come when they are due.
-        Op::Observe { .. }
-        | Op::HostApplied { .. }
-        | Op::HostDeferrals { .. }
-        | Op::RotateAged { .. }
-        | Op::AdoptAnew { .. }
-        | Op::Act { .. }
-        | Op::Schedule { .. }
-        | Op::Scheduled { .. }
-        | Op::FailScheduled { .. }
-        | Op::Undo { .. } => return None,
-    };
-    let if_match = if_match.map(|wanted| match wanted {
-        IfMatch::Any => MatchForm::Any,
-        IfMatch::Revision(revision) => MatchForm::Revision(revision),
-        IfMatch::Never => MatchForm::Never,
-    });
-    Some(StepRecord { what, if_match })
-}
-
-/// Returns steps as they are made; says why one cannot be read.
-fn ops_of(steps: &[StepRecord]) -> Result<Vec<Op>, String> {
-    steps.iter().map(op_of).collect()
-}
-
-/// Returns a step as it is made; says why it cannot be read.
-fn op_of(step: &StepRecord) -> Result<Op, String> {
-    let if_match = step.if_match.map(|wanted| match wanted {
-        MatchForm::Any => IfMatch::Any,
-        MatchForm::Revision(revision) => IfMatch::Revision(revision),
-        MatchForm::Never => IfMatch::Never,
-    });
-    Ok(match step.what.clone() {
-        StepForm::PutZone { apex, records } => Op::PutZone {
-            data: ZoneData {
-                apex: apex.clone(),
-                rrsets: records,
-                warnings: Vec::new(),
-            },
-            apex,
-            if_match,
-        },
-        StepForm::DeleteZone { apex } => Op::DeleteZone { apex, if_match },
-        StepForm::PutPool { name, settings } => Op::PutPool {
-            settings: Box::new(read_settings(&settings)?),
-            name,
-            if_match,
-        },
-        StepForm::DeletePool { name } => Op::DeletePool { name, if_match },
-        StepForm::AddDomain {
-            pool,
-            name,
-            if_absent,
-            fresh,
-            registrar,
-            expires_at,
-            labels,
-        } => Op::AddDomain(AddDomain {
-            pool,
-            name,
-            if_absent,
-            fresh,
-            registrar,
-            expires_at,
-            labels,
-        }),
-        StepForm::PatchDomain {
-            name,
-            registrar,
-            expires_at,
-            labels,
-        } => Op::PatchDomain {
-            name,
-            registrar,
-            expires_at,
-            labels,
-            if_match,
-        },
-        StepForm::DeleteDomain { name, force } => Op::DeleteDomain {
-            name,
-            force,
-            if_match,
-        },
-        StepForm::PutRrset { domain, rrset } => Op::PutRrset {
-            domain,
-            rrset,
-            if_match,
-        },
-        StepForm::DeleteRrset {
-            domain,
-            owner,
-            rtype,
-        } => Op::DeleteRrset {
-            domain,
-            owner,
-            rtype,
-            if_match,
-        },
-        StepForm::Transition { name, to, force } => Op::Transition {
-            name,
-            to,
-            force,
-            if_match,
-        },
-        StepForm::Suspend {
-            name,
-            answer,
-            until,
-        } => Op::Suspend {
-            name,
-            answer,
-            until,
-            if_match,
-        },
-        StepForm::Resume { name } => Op::Resume { name, if_match },
-        StepForm::Hold { name } => Op::Hold { name, if_match },
-        StepForm::Unhold { name } => Op::Unhold { name, if_match },
-        StepForm::Rotate {
-            pool,
-            burn,
-            activate,
-        } => Op::Rotate {
-            pool,
-            burn,
-            activate,
-            if_match,
-        },
-    })
-}
-
-/// Reads settings as they are stored.
-pub(super) fn read_settings(text: &str) -> Result<PoolSettings, String> {
-    let document = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    PoolSettings::from_stored(&document).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        faults.join("; ")
-    })
 }

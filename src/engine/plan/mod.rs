@@ -14,6 +14,7 @@ mod lives;
 mod pools;
 mod rotate;
 mod rrsets;
+mod schedule;
 mod undo;
 mod zones;
 
@@ -26,17 +27,13 @@ pub(super) use undo::{Touched, touched};
 
 use super::facts::{Facts, Recipe, Served};
 use super::prepare::ZoneInputs;
-use super::scheduled::{Conclusion, Notes, step_record};
-use super::{Change, Effect, Op, OpError, Plan, Refusal};
+use super::scheduled::{Conclusion, Notes};
+use super::{Change, Op, OpError, Plan, Refusal};
 use crate::clock::Timestamp;
-use crate::document::Fault;
 use crate::lifecycle::Suspension;
 use crate::mail::Form;
-use crate::store::record::{Fate, Hold, HostRecord, ScheduledChange};
+use crate::store::record::{Hold, HostRecord};
 use crate::wire::Apex;
-
-/// How many changes may be scheduled: each is looked at when its moment comes, and held in memory.
-const SCHEDULED: usize = 10_000;
 
 /// What a plan depends on beside facts and change.
 #[derive(Debug)]
@@ -107,7 +104,7 @@ pub(super) fn plan(
             expect_domains: *expect_domains,
             ..change.clone()
         };
-        return schedule(facts, *at, later, context);
+        return schedule::schedule(facts, *at, later, context);
     }
     let mut draft = Draft::new(facts, context.now, context.revision);
     let mut not_added = BTreeSet::new();
@@ -126,80 +123,6 @@ pub(super) fn plan(
     draft.imply(context);
     draft.expect(change);
     draft.finish()
-}
-
-/// Plans that a change is made at a moment: checks it as if it were made now.
-fn schedule(
-    facts: &Facts,
-    at: Timestamp,
-    later: Change,
-    context: &mut Context<'_>,
-) -> Result<Planned, Vec<OpError>> {
-    let invalid = |pointer: &str, detail: String| {
-        OpError::whole(Refusal::Invalid(vec![Fault::new(pointer, detail)]))
-    };
-    if at <= context.now {
-        let now = context.now;
-        let detail = format!("expected a moment after {now}, found {at}");
-        return Err(invalid("/at", detail));
-    }
-    if facts.scheduled.len() >= SCHEDULED {
-        return Err(OpError::whole(Refusal::Conflict(format!(
-            "{SCHEDULED} changes are scheduled, there is no room for more"
-        ))));
-    }
-    let mut steps = Vec::new();
-    for (op, step) in later.ops.iter().enumerate() {
-        steps.push(step_record(step).ok_or_else(|| {
-            let why = format!("{} is never scheduled: say it when it is so", step.kind());
-            let refusal = Refusal::Conflict(why);
-            vec![OpError { op, refusal }]
-        })?);
-    }
-    let planned = plan(facts, &later, context)?;
-    if later.dry_run {
-        return Ok(planned);
-    }
-    let mut plan = planned.plan;
-    let what: Vec<String> = plan
-        .effects
-        .iter()
-        .map(|effect| format!("{} {}", effect.kind, effect.subject))
-        .collect();
-    let what = if what.is_empty() {
-        "it would change nothing today".to_owned()
-    } else {
-        what.join(", ")
-    };
-    plan.effects = vec![Effect {
-        op: 0,
-        kind: "schedule",
-        subject: at.to_string(),
-        what,
-        because: Vec::new(),
-    }];
-    let scheduled = ScheduledChange {
-        at,
-        accepted: context.now,
-        actor: later.actor.0,
-        reason: later.reason,
-        expect_domains: later.expect_domains,
-        steps,
-        fate: Fate::Waits,
-    };
-    Ok(Planned {
-        plan,
-        pools: BTreeMap::new(),
-        zones: BTreeMap::new(),
-        domains: BTreeMap::new(),
-        hosts: BTreeMap::new(),
-        notes: Notes {
-            scheduled: Some(scheduled),
-            ..Notes::default()
-        },
-        waits_for_keys: false,
-        structural: false,
-    })
 }
 
 impl Draft<'_> {
@@ -300,33 +223,10 @@ impl Draft<'_> {
             Op::Schedule { .. } => Err(Refusal::Conflict(
                 "what is made later is scheduled by itself".to_owned(),
             )),
-            Op::Scheduled { id } => {
-                let scheduled = self.waiting(*id)?;
-                let what = format!("is made as scheduled for {}", scheduled.at);
-                self.notes.concluded.insert(*id, Conclusion::Applied);
-                self.effect(at, op.kind(), id.to_string(), what);
-                Ok(())
-            }
-            Op::FailScheduled { id, why } => {
-                self.waiting(*id)?;
-                let what = why.join("; ");
-                let failed = Conclusion::Failed(why.clone());
-                self.notes.concluded.insert(*id, failed);
-                self.effect(at, op.kind(), id.to_string(), what);
-                Ok(())
-            }
+            Op::Scheduled { id } => self.make_scheduled(at, op, *id),
+            Op::FailScheduled { id, why } => self.fail_scheduled(at, op, *id, why),
             Op::Undo { id, done, note } => self.undo(at, *id, done.as_deref(), note),
             Op::Act { name, action } => self.act(at, name, *action),
         }
-    }
-
-    /// Returns a scheduled change that waits for its moment.
-    fn waiting(&self, id: u64) -> Result<&ScheduledChange, Refusal> {
-        let found = self.facts.scheduled.get(&id);
-        found.map(|found| &**found).ok_or_else(|| {
-            Refusal::Conflict(format!(
-                "the change {id} does not wait for its moment any more"
-            ))
-        })
     }
 }

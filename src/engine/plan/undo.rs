@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::draft::Draft;
 use crate::clock::Timestamp;
 use crate::document::Fault;
-use crate::engine::scheduled::{Conclusion, read_settings};
+use crate::engine::scheduled::Conclusion;
+use crate::engine::step_form::read_settings;
 use crate::engine::{Op, Refusal};
 use crate::lifecycle::{LifecycleState, Suspension};
 use crate::mail::RoutingAnswer;
-use crate::store::record::{AuditChange, AuditRecord, ChangeRecord, Hold};
+use crate::store::record::{AuditChange, AuditRecord, ChangeRecord, Fate, Hold};
 use crate::wire::{Apex, Name, NoIncludes, Rdata, RelativeName, Rtype, Ttl, parse_master};
 use crate::zone::{RelativeRrset, Rrset, ZoneData};
 
@@ -35,10 +36,13 @@ impl Draft<'_> {
             self.effect(at, "undo", id.to_string(), what);
             return Ok(());
         }
-        let done = done.ok_or_else(|| Refusal::NotFound {
-            kind: "change",
-            name: id.to_string(),
-        })?;
+        let done = done.ok_or_else(|| nothing_done(id, note))?;
+        if let Some(by) = note.undone {
+            return Err(Refusal::Conflict(format!(
+                "the change {id} was undone already, at revision {by}; to have it again, undo the \
+                 change {by}"
+            )));
+        }
         for change in &done.changes {
             self.check_untouched(change, done.revision)?;
         }
@@ -177,6 +181,29 @@ impl Draft<'_> {
             None => self.delete_rrset(at, &domain, &owner, rtype, None),
         }
     }
+}
+
+/// Says why there is nothing to take back.
+fn nothing_done(id: u64, note: &ChangeRecord) -> Refusal {
+    let why = match note.scheduled.as_ref().map(|scheduled| &scheduled.fate) {
+        None => {
+            return Refusal::NotFound {
+                kind: "change",
+                name: id.to_string(),
+            };
+        }
+        Some(Fate::Failed { at, .. }) => {
+            format!("the change {id} failed at {at}: nothing was done that could be undone")
+        }
+        Some(Fate::Undone { revision }) => {
+            format!("the change {id} was called off already, at revision {revision}")
+        }
+        // It ended between the look at it and its turn.
+        Some(Fate::Waits | Fate::Applied { .. }) => {
+            format!("the change {id} came to its moment just now: look at it again")
+        }
+    };
+    Refusal::Conflict(why)
 }
 
 /// What a step is about.

@@ -5,6 +5,7 @@ mod failures;
 mod house;
 mod life;
 mod many;
+mod moments;
 mod own_zones;
 mod restart;
 mod rotate;

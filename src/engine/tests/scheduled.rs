@@ -15,14 +15,14 @@ use crate::mail::RoutingAnswer;
 use crate::store::Space;
 use crate::wire::Rtype;
 
-const ONE: &str = "one.test";
+pub(super) const ONE: &str = "one.test";
 
 /// An hour.
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 impl House {
     /// Builds a house with an active domain.
-    fn with_active() -> Self {
+    pub(super) fn with_active() -> Self {
         let house = Self::with_pool();
         house.done(add(ONE));
         house.done(to(LifecycleState::Active));
@@ -30,13 +30,13 @@ impl House {
     }
 
     /// Schedules a change.
-    fn schedule(&self, change: Change, at: Timestamp) -> Result<Outcome, Vec<OpError>> {
+    pub(super) fn schedule(&self, change: Change, at: Timestamp) -> Result<Outcome, Vec<OpError>> {
         let engine = self.engine.clone();
         self.wait(async move { engine.schedule(change, at).await })
     }
 
     /// Takes a change back.
-    fn undo(&self, id: u64) -> Result<Outcome, Refusal> {
+    pub(super) fn undo(&self, id: u64) -> Result<Outcome, Refusal> {
         let engine = self.engine.clone();
         let undo = Undo {
             id,
@@ -54,29 +54,29 @@ impl House {
     }
 
     /// Returns what became of a change.
-    fn fate(&self, id: u64) -> ChangeState {
+    pub(super) fn fate(&self, id: u64) -> ChangeState {
         self.engine.change_view(id).unwrap().unwrap().state
     }
 
     /// Returns where the domain stands.
-    fn stands(&self) -> LifecycleState {
+    pub(super) fn stands(&self) -> LifecycleState {
         self.engine.view().domain(&apex(ONE)).unwrap().state
     }
 
     /// Lets time pass and does what is due.
-    fn pass_by(&self, span: Duration) {
+    pub(super) fn pass_by(&self, span: Duration) {
         self.clock.advance(span);
         self.engine.tick();
     }
 
     /// Returns the moment after a span.
-    fn after(&self, span: Duration) -> Timestamp {
+    pub(super) fn after(&self, span: Duration) -> Timestamp {
         self.clock.now().saturating_add(span)
     }
 }
 
 /// Moves the domain to a state.
-fn to(state: LifecycleState) -> Op {
+pub(super) fn to(state: LifecycleState) -> Op {
     Op::Transition {
         name: apex(ONE),
         to: state,
@@ -86,7 +86,7 @@ fn to(state: LifecycleState) -> Op {
 }
 
 /// Suspends the domain.
-fn suspend() -> Op {
+pub(super) fn suspend() -> Op {
     Op::Suspend {
         name: apex(ONE),
         answer: RoutingAnswer::Never,
@@ -103,7 +103,9 @@ fn a_scheduled_change_is_made_at_its_moment_and_not_before() {
     let id = house.schedule(drain, house.after(HOUR)).unwrap().revision;
     let shown = house.engine.change_view(id).unwrap().unwrap();
     assert_eq!(shown.state, ChangeState::Scheduled);
-    assert_eq!(shown.steps, [("transition", ONE.to_owned())]);
+    let step = &shown.steps[0];
+    assert_eq!((step.kind, &*step.subject), ("transition", ONE));
+    assert_eq!(step.what, "one.test becomes draining");
 
     house.pass_by(HOUR - Duration::from_secs(1));
     assert_eq!(house.stands(), LifecycleState::Active);
@@ -151,7 +153,11 @@ fn what_is_illegal_today_is_not_scheduled() {
     let now = house.clock.now();
     let past = house.schedule(change(vec![add("two.test")]), now);
     let past = past.unwrap_err().remove(0).refusal;
-    assert!(matches!(past, Refusal::Invalid(_)), "{past:?}");
+    assert!(matches!(past, Refusal::Moment(_)), "{past:?}");
+    let mistyped = house.after(11 * 366 * DAY);
+    let far = house.schedule(change(vec![add("two.test")]), mistyped);
+    let far = far.unwrap_err().remove(0).refusal;
+    assert!(matches!(far, Refusal::Moment(_)), "{far:?}");
     let seen = Op::Observe {
         name: apex(ONE),
         word: crate::engine::Word::default(),
@@ -230,7 +236,8 @@ fn a_scheduled_change_is_called_off_by_undo() {
 
     assert_eq!(house.stands(), LifecycleState::Active);
     assert_eq!(house.fate(id), ChangeState::Undone { by });
-    assert!(matches!(house.undo(id), Err(Refusal::NotFound { .. })));
+    let again = house.undo(id).unwrap_err().to_string();
+    assert!(again.contains("called off already"), "{again}");
     assert_eq!(house.restarted().fate(id), ChangeState::Undone { by });
 }
 

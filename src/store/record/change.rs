@@ -207,6 +207,17 @@ pub enum StepForm {
     },
 }
 
+impl ScheduledChange {
+    /// What a step takes in memory beside its octets: it is an enum of names, texts and options.
+    const STEP: usize = 256;
+
+    /// Returns about how many octets it takes in memory.
+    pub fn weight(&self) -> usize {
+        let octets = postcard::experimental::serialized_size(&self.steps).unwrap_or(usize::MAX);
+        octets.saturating_add(self.steps.len().saturating_mul(Self::STEP))
+    }
+}
+
 impl Record for ChangeRecord {
     const SPACE: Space = Space::Change;
     const VERSION: u8 = 1;
