@@ -15,10 +15,12 @@ use super::body;
 use super::edge::Api;
 use super::params::Params;
 use super::problem::{Kind, Problem};
+use super::refusal;
 use super::scope::Scope;
 use super::steps::{Form, Steps};
 use super::wait::Touched;
-use crate::engine::{Actor, Change, ChangeId, IfMatch, Op, Outcome};
+use crate::clock::Timestamp;
+use crate::engine::{Actor, Change, ChangeId, IfMatch, Op, Outcome, Undo};
 use crate::wire::Apex;
 
 /// One request, with all that a handler asks of it.
@@ -48,6 +50,8 @@ pub(super) struct Wish {
     pub(super) dry_run: bool,
     /// How many existing domains it is meant to touch.
     pub(super) expect_domains: Option<u64>,
+    /// When it is to be made, if not now.
+    pub(super) at: Option<Timestamp>,
 }
 
 /// The longest idempotency key.
@@ -219,17 +223,61 @@ impl Call {
             expect_domains: wish.expect_domains,
         };
         let dry_run = change.dry_run;
-        let outcome = self.api.engine.change(change).await;
+        let outcome = match wish.at {
+            Some(at) => self.api.engine.schedule(change, at).await,
+            None => self.api.engine.change(change).await,
+        };
         let outcome = outcome.map_err(|errors| places.problem(errors))?;
-        if let Some(touched) = self
-            .parts
-            .extensions
-            .get::<Arc<Touched>>()
-            .filter(|_| !dry_run)
-        {
-            touched.note(&self.api.engine, &outcome);
+        if !dry_run && wish.at.is_none() {
+            self.note_touched(&outcome);
         }
         Ok(outcome)
+    }
+
+    /// Asks the engine to take a change back.
+    ///
+    /// # Errors
+    ///
+    /// Its refusals.
+    pub(super) async fn undo(&self, id: u64, wish: Wish) -> Result<Outcome, Problem> {
+        let dry_run = wish.dry_run;
+        let undo = Undo {
+            id,
+            actor: self.actor(),
+            reason: wish.reason,
+            key: wish.id.filter(|_| !dry_run),
+            dry_run,
+            expect_domains: wish.expect_domains,
+        };
+        let outcome = self.api.engine.undo(undo).await;
+        let outcome = outcome.map_err(refusal::of_path)?;
+        if !dry_run {
+            self.note_touched(&outcome);
+        }
+        Ok(outcome)
+    }
+
+    /// Refuses a tag where no single resource is changed: a precondition that nobody looks at would
+    /// be taken for one that holds.
+    ///
+    /// # Errors
+    ///
+    /// 400 when there is an `If-Match`.
+    pub(super) fn refuse_if_match(&self) -> Result<(), Problem> {
+        match self.parts.headers.get(header::IF_MATCH) {
+            None => Ok(()),
+            Some(_) => Err(Problem::new(
+                Kind::Malformed,
+                "If-Match: a change of any number of resources has no tag of its own, found one",
+            )),
+        }
+    }
+
+    /// Notes what a change touched for the one who waits until the world has caught up with it.
+    fn note_touched(&self, outcome: &Outcome) {
+        if let Some(touched) = self.parts.extensions.get::<Arc<Touched>>() {
+            touched.note(&self.api.engine, outcome);
+        }
     }
 
     /// Asks the engine to remove something; the answer is the revision alone.

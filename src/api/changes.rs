@@ -1,7 +1,8 @@
 //! `/v1/changes`: any number of steps, all or none.
 
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
 
 use super::adding::{ADD_KEYS, IfThere, read_add};
 use super::call::{Call, Wish, blocking, json as answer};
@@ -13,6 +14,7 @@ use super::rrsets::{read_owner, read_rrset};
 use super::show;
 use super::steps::{Form, Place, Steps, whole};
 use super::zones;
+use crate::clock::Timestamp;
 use crate::document::{Element, Fault, Faults, Fields, Pointer};
 use crate::engine::Op;
 use crate::mail::PoolSettings;
@@ -34,11 +36,12 @@ const OPS: [&str; 12] = [
     "rotate",
 ];
 
-/// Makes any number of changes, all or none, or shows what they would do.
+/// Makes any number of changes, all or none, now or at a moment, or shows what they would do.
 pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
     let params = call.params(&["expect_domains", "dry_run"]);
     let (expect_domains, dry_run) = (params.expect_domains(), params.flag("dry_run"));
     params.finish()?;
+    call.refuse_if_match()?;
     let (document, octets) = call.json().await?;
     // Large master files take their time.
     let read = blocking(move || {
@@ -54,10 +57,22 @@ pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
         id: call.idempotency(&octets)?,
         dry_run: read.dry_run,
         expect_domains,
+        at: read.at,
     };
     let outcome = call.change(read.steps, wish).await?;
-    let document = show::plan(&outcome, read.dry_run, &documents);
-    Ok(answer(StatusCode::OK, &document))
+    let mut document = show::plan(&outcome, read.dry_run, &documents);
+    let Some(at) = read.at else {
+        return Ok(answer(StatusCode::OK, &document));
+    };
+    document["at"] = json!(at.to_string());
+    if read.dry_run {
+        return Ok(answer(StatusCode::OK, &document));
+    }
+    // The revision that accepted it is its id; it makes another one at its moment.
+    let id = outcome.revision;
+    document["id"] = json!(id);
+    let location = [(header::LOCATION, format!("/v1/changes/{id}"))];
+    Ok((location, answer(StatusCode::ACCEPTED, &document)).into_response())
 }
 
 /// What the document asks for.
@@ -68,13 +83,16 @@ struct Changes {
     reason: Option<String>,
     /// Whether the plan alone is wanted.
     dry_run: bool,
+    /// When they are made, if not now.
+    at: Option<Timestamp>,
 }
 
 /// Reads the document.
 fn read(document: &Element<'_, '_>) -> Option<Changes> {
-    let fields = document.fields(&["changes", "dry_run", "reason"])?;
+    let fields = document.fields(&["at", "changes", "dry_run", "reason"])?;
     let dry_run = fields.or("dry_run", false, |flag| flag.boolean());
     let reason = fields.optional("reason").and_then(|reason| reason.text());
+    let at = fields.optional("at").map(|at| at.parsed());
     let mut steps = Steps::default();
     let list = fields.required("changes")?;
     let changes = list.array()?;
@@ -94,6 +112,10 @@ fn read(document: &Element<'_, '_>) -> Option<Changes> {
         steps,
         reason: reason.map(str::to_owned),
         dry_run,
+        at: match at {
+            Some(at) => Some(at?),
+            None => None,
+        },
     })
 }
 
@@ -329,7 +351,7 @@ mod tests {
         change["changes"][1]["settings"]["ttl"] = json!("soon");
         change["changes"][2]["names"][1] = json!("b..example");
         change["changes"][3]["records"][0] = json!("192.0.2.700");
-        change["at"] = json!("2030-01-01T00:00:00Z");
+        change["at"] = json!("tomorrow");
         change["changes"]
             .as_array_mut()
             .unwrap()

@@ -16,6 +16,7 @@ mod backup;
 mod body;
 mod caches;
 mod call;
+mod change;
 mod changes;
 mod delegations;
 mod domains;

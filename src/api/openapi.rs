@@ -111,6 +111,17 @@ fn operation(route: &Route) -> OperationBuilder {
         created.description = "Created".to_owned();
         operation = operation.response("201", created);
     }
+    if about.request == Some(Shape::Changes) {
+        let mut accepted = good.clone();
+        accepted.description = "Accepted for its moment".to_owned();
+        let place = HeaderBuilder::new()
+            .schema(Some(Object::with_type(Type::String)))
+            .description(Some("Where the change is shown"));
+        accepted
+            .headers
+            .insert("Location".to_owned(), RefOr::T(place.build()));
+        operation = operation.response("202", accepted);
+    }
     if about.method == HttpVerb::Get && shows_tag(route) {
         let same = ResponseBuilder::new().description("What If-None-Match names is still current");
         operation = operation.response("304", same.build());
@@ -334,6 +345,9 @@ mod tests {
             {"op": "rotate", "pool": "main", "activate": 0},
             {"op": "delete_domain", "domain": "d.example", "force": true},
         ]});
+        let later = json!({"at": "2030-01-01T00:00:00Z", "changes": [
+            {"op": "hold", "domain": "b.example"},
+        ]});
         let patch = json!({"registrar": "r", "labels": null});
         let a = "/v1/domains/a.example";
         let asked = [
@@ -418,6 +432,14 @@ mod tests {
                 None,
             ),
             ("post", "/v1/changes", "/v1/changes", Some(&lives)),
+            ("post", "/v1/changes", "/v1/changes", Some(&later)),
+            ("get", "/v1/changes/{id}", "/v1/changes/1", None),
+            (
+                "post",
+                "/v1/changes/{id}/undo",
+                "/v1/changes/1/undo",
+                Some(&json!({"dry_run": true})),
+            ),
             ("get", "/v1/audit", "/v1/audit", None),
             ("get", "/readyz", "/readyz", None),
             (

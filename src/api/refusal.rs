@@ -40,9 +40,9 @@ pub(super) fn problem(errors: Vec<OpError>, place: impl Fn(usize) -> Place) -> P
     with_facts(problem, &error.refusal)
 }
 
-/// Turns a refusal of what the request's path names into a problem.
-pub(super) fn of_path(refusal: Refusal) -> Problem {
-    problem(OpError::whole(refusal), |_| Place {
+/// Turns refusals of what the request's path names into a problem.
+pub(super) fn of_path(refusals: Vec<OpError>) -> Problem {
+    problem(refusals, |_| Place {
         step: 0,
         document: Pointer::root(),
         form: Form::Plain,

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::refusal::{self, waiting};
 use super::steps::{Form, Steps, whole};
 use crate::document::{Faults, Fields};
-use crate::engine::{IfMatch, Op, Outcome};
+use crate::engine::{IfMatch, Op, OpError, Outcome};
 use crate::wire::Apex;
 
 /// The most domains that one rotation activates.
@@ -44,6 +44,7 @@ pub(super) async fn rotate(mut call: Call) -> Result<Response, Problem> {
         id: call.idempotency(&octets)?,
         dry_run,
         expect_domains,
+        at: None,
     };
     let outcome = call.change(Steps::one(op, Form::Plain), wish).await?;
     Ok(answer(StatusCode::OK, &story(&outcome, dry_run)))
@@ -106,7 +107,7 @@ fn story(outcome: &Outcome, dry_run: bool) -> Value {
 pub(super) async fn hand_out(call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
     let handed = call.api.engine.hand_out(call.segment("pool")).await;
-    let name = handed.map_err(refusal::of_path)?;
+    let name = handed.map_err(|why| refusal::of_path(OpError::whole(why)))?;
     let document = json!({"domain": name.to_api_text()});
     Ok(answer(StatusCode::OK, &document))
 }

@@ -64,6 +64,8 @@ pub(super) struct Changes {
     /// The steps; at least one.
     #[schema(min_items = 1)]
     changes: Vec<Change>,
+    /// When they are made, at most ten years ahead; they are checked at once and again then.
+    at: Option<String>,
     /// Show the plan and change nothing.
     dry_run: Option<bool>,
     /// Why, for the audit log.
@@ -232,6 +234,10 @@ pub(super) struct Plan {
     serial: Option<u32>,
     /// What the zone's parent must be told.
     ds: Option<Vec<Ds>>,
+    /// The id of a change that was accepted for a moment.
+    id: Option<u64>,
+    /// When it is made.
+    at: Option<String>,
 }
 
 /// What a step does.

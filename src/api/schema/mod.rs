@@ -8,6 +8,7 @@ mod change;
 mod domain;
 mod life;
 mod pool;
+mod stored_change;
 mod zone;
 
 use utoipa::openapi::schema::{ComponentsBuilder, OneOfBuilder, Schema};
@@ -74,6 +75,10 @@ pub(super) enum Shape {
     Rrset,
     /// Several changes.
     Changes,
+    /// A change that was made or scheduled.
+    StoredChange,
+    /// Why a change is taken back.
+    Undo,
     /// What a change does.
     Plan,
     /// The revision of a change.
@@ -129,6 +134,8 @@ impl Shape {
             Self::Work => "Work",
             Self::Rrset => "Rrset",
             Self::Changes => "Changes",
+            Self::StoredChange => "StoredChange",
+            Self::Undo => "Undo",
             Self::Plan => "Plan",
             Self::Done => "Done",
             Self::AuditPage => "AuditPage",
@@ -196,6 +203,13 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<domain::Rrset>()
         .schema_from::<change::Changes>()
         .schema_from::<change::Change>()
+        .schema_from::<stored_change::StoredChange>()
+        .schema_from::<stored_change::ChangeState>()
+        .schema_from::<stored_change::AppliedChange>()
+        .schema_from::<stored_change::FailedChange>()
+        .schema_from::<stored_change::WayBack>()
+        .schema_from::<stored_change::ChangeStep>()
+        .schema_from::<stored_change::Undo>()
         .schema_from::<change::Plan>()
         .schema_from::<change::Effect>()
         .schema_from::<change::Done>()
