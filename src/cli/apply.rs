@@ -1,8 +1,9 @@
 //! `apply`: pools become what manifests say.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::http::Method;
 
+use super::change;
 use super::client::{Payload, with_query};
 use super::command::Apply;
 use super::failure::{Failure, FileFault, Wrong, counted, warning as told};
@@ -30,7 +31,8 @@ pub(super) fn run(desk: &Desk, arguments: &Apply) -> Result<(), Failure> {
             files.collect::<Vec<_>>().join(", ")
         )));
     }
-    let planned = post(desk, &manifest, Call::DryRun);
+    let at = arguments.at.as_deref();
+    let planned = post(desk, &manifest, Call::DryRun, at);
     if !manifest.faults().is_empty() {
         return Err(Failure::Files(all_faults(&manifest, planned.err())));
     }
@@ -46,12 +48,15 @@ pub(super) fn run(desk: &Desk, arguments: &Apply) -> Result<(), Failure> {
         }
         return Ok(());
     }
-    let answer = post(desk, &manifest, Call::Apply(arguments.confirm))
+    let answer = post(desk, &manifest, Call::Apply(arguments.confirm), at)
         .map_err(|failure| with_places(&manifest, failure))?;
     if json {
         return Ok(desk.output.octets(&answer)?);
     }
     let answer = desk.client.json(&answer)?;
+    if at.is_some() {
+        return Ok(desk.output.text(&change::accepted(&answer).join("\n"))?);
+    }
     let revision = cell(answer.get("revision"));
     Ok(desk
         .output
@@ -66,15 +71,23 @@ enum Call {
     Apply(Option<u64>),
 }
 
-/// Sends the manifests as one change.
-fn post(desk: &Desk, manifest: &Manifest, call: Call) -> Result<Vec<u8>, Failure> {
+/// Sends the manifests as one change, to be made now or at a moment.
+fn post(
+    desk: &Desk,
+    manifest: &Manifest,
+    call: Call,
+    at: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
     let (dry_run, confirm) = match call {
         Call::DryRun => (true, None),
         Call::Apply(confirm) => (false, confirm),
     };
     let confirm = confirm.map(|domains| domains.to_string());
     let path = with_query("/v1/changes".to_owned(), &[("expect_domains", confirm)]);
-    let change = manifest.change(dry_run);
+    let mut change = manifest.change(dry_run);
+    if let Some(at) = at {
+        change["at"] = json!(at);
+    }
     desk.client
         .send(Method::POST, &path, Payload::Json(&change))
 }
@@ -183,8 +196,6 @@ fn show_unnamed(desk: &Desk, manifest: &Manifest) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

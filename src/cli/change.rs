@@ -14,7 +14,9 @@ use super::run::Desk;
 pub(super) fn run(desk: &Desk, command: ChangeCommand) -> Result<(), Failure> {
     match command {
         ChangeCommand::Show { id } => {
-            let answer = desk.client.get(&path(&["v1", "changes", &id.to_string()]))?;
+            let answer = desk
+                .client
+                .get(&path(&["v1", "changes", &id.to_string()]))?;
             if desk.output.is_json() {
                 return Ok(desk.output.octets(&answer)?);
             }
@@ -146,7 +148,9 @@ pub(super) fn schedule(
     let mut lines = Vec::new();
     if dry_run {
         let at = told(&cell(answer.get("at")));
-        lines.push(format!("at {at} this would be done, if all is then as it is now:"));
+        lines.push(format!(
+            "at {at} this would be done, if all is then as it is now:"
+        ));
         let effects = answer["plan"].as_array().into_iter().flatten();
         lines.extend(effects.map(|effect| {
             let (subject, what) = (cell(effect.get("subject")), cell(effect.get("what")));
@@ -174,6 +178,7 @@ fn of_the_step(failure: Failure) -> Failure {
     let Failure::Refused(mut refusal) = failure else {
         return failure;
     };
+    refusal.detail = refusal.detail.replace("/changes/0/", "/");
     for wrong in &mut refusal.errors {
         if let Some(rest) = wrong.pointer.strip_prefix("/changes/0") {
             wrong.pointer = rest.to_owned();
@@ -202,11 +207,19 @@ mod tests {
 
         let find = |key: &str| {
             let mut facts = facts.iter();
-            facts.find(|(name, _)| *name == key).map(|(_, what)| what.as_str())
+            facts
+                .find(|(name, _)| *name == key)
+                .map(|(_, what)| what.as_str())
         };
         assert_eq!(find("state"), Some("applied: it was made"));
-        assert_eq!(find("it did"), Some("a.example became draining; it was active"));
-        assert_eq!(find("undo would do"), Some("a.example: draining becomes active"));
+        assert_eq!(
+            find("it did"),
+            Some("a.example became draining; it was active")
+        );
+        assert_eq!(
+            find("undo would do"),
+            Some("a.example: draining becomes active")
+        );
         assert_eq!(find("no way back"), None);
         let off = json!({"state": "undone", "undone_by": 9, "applied": null});
         assert_eq!(state(&off), "undone: it was called off by the change 9");

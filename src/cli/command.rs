@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::change_command::ChangeCommand;
 use super::domain_command::DomainCommand;
 
 /// Authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
@@ -156,6 +157,9 @@ pub enum ClientCommand {
     /// Records of one domain alone.
     #[command(subcommand)]
     Record(RecordCommand),
+    /// One change: what it did or is to do, and the way back.
+    #[command(subcommand)]
+    Change(ChangeCommand),
     /// Show what each registrar must still be told: name servers and DS, wanted and seen.
     Delegations {
         /// Only those where something is to be done.
@@ -198,6 +202,9 @@ pub struct Apply {
     /// How many existing domains the change is meant to touch, as the plan says.
     #[arg(long, value_name = "N")]
     pub confirm: Option<u64>,
+    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 /// What can be done with pools.
@@ -238,6 +245,9 @@ pub struct Rotate {
     /// Say what would happen and when, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -391,6 +401,12 @@ mod tests {
             "domain caches a.example --at 2027-01-31T00:00:00Z",
             "pool rotate main --burn a.example --burn b.example --activate 2 --dry-run",
             "pool handout main",
+            "pool rotate main --at 2027-01-31T00:00:00Z --reason plan",
+            "domain drain a.example --at 2027-01-31T00:00:00Z",
+            "domain hold a.example --at 2027-01-31T00:00:00Z",
+            "apply a.toml --at 2027-01-31T00:00:00Z",
+            "change show 12",
+            "change undo 12 --dry-run --reason mistake --confirm 120",
             "delegations --differs --csv",
             "record set a.example www TXT --ttl 60 -- -a b",
             "record set a.example www TXT a b --ttl 60 --output json",

@@ -121,6 +121,9 @@ pub struct Step {
     /// Skip timers and unknowns.
     #[arg(long, requires = "reason")]
     pub force: bool,
+    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -140,6 +143,9 @@ pub struct Suspend {
     /// When it ends by itself, like 2027-01-31T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
+    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 /// What the senders to a suspended domain are told.
@@ -156,6 +162,9 @@ pub enum Answer {
 pub struct Mark {
     /// The domain.
     pub name: String,
+    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

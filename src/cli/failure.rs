@@ -104,8 +104,9 @@ fn typed(pointer: &str) -> String {
     let key = pointer.strip_prefix('/').unwrap_or(pointer);
     let value = key.strip_prefix("records/").and_then(|n| n.parse().ok());
     match key {
-        "" | "pool" | "name" | "to" => String::new(),
-        "reason" | "registrar" | "expires_at" | "fresh" | "ttl" | "state" | "after" | "limit" => {
+        "" | "pool" | "name" | "domain" | "to" => String::new(),
+        "at" | "reason" | "registrar" | "expires_at" | "fresh" | "ttl" | "state" | "after"
+        | "limit" => {
             format!("--{}", key.replace('_', "-"))
         }
         key if key.starts_with("labels") => "--label".to_owned(),

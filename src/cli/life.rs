@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use ureq::http::Method;
 
+use super::change;
 use super::client::{Payload, path, with_query};
 use super::domain_command::{Answer, Mark, Observed, Step, Suspend};
 use super::failure::Failure;
@@ -13,12 +14,17 @@ use super::run::Desk;
 
 /// Moves a domain to another state.
 pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
-    let mut body = json!({"to": to, "force": step.force});
-    if let Some(reason) = &step.reason {
-        body["reason"] = json!(reason);
-    }
+    let body = json!({"to": to, "force": step.force});
     let name = &step.name;
-    act(desk, name, "transition", &body, &format!("{name} is {to}"))
+    let when = When::of(step.at.as_deref(), step.reason.as_deref());
+    act(
+        desk,
+        name,
+        "transition",
+        body,
+        when,
+        &format!("{name} is {to}"),
+    )
 }
 
 /// Lets a domain take no mail for a while.
@@ -27,7 +33,7 @@ pub(super) fn suspend(desk: &Desk, arguments: &Suspend) -> Result<(), Failure> {
         Answer::Later => "later",
         Answer::Never => "never",
     };
-    let mut body = json!({"answer": answer, "reason": arguments.reason});
+    let mut body = json!({"answer": answer});
     if let Some(until) = &arguments.until {
         body["until"] = json!(until);
     }
@@ -36,17 +42,22 @@ pub(super) fn suspend(desk: &Desk, arguments: &Suspend) -> Result<(), Failure> {
         Answer::Later => format!("{name} is suspended: senders are told to try again later"),
         Answer::Never => format!("{name} is suspended: mail to it goes back to its senders"),
     };
-    act(desk, name, "suspend", &body, &words)
+    let when = When::of(arguments.at.as_deref(), Some(&arguments.reason));
+    act(desk, name, "suspend", body, when, &words)
 }
 
 /// Notes something beside a domain's state, or takes it away.
 pub(super) fn mark(desk: &Desk, mark: &Mark, verb: &str, words: &str) -> Result<(), Failure> {
-    let body = match &mark.reason {
-        Some(reason) => json!({"reason": reason}),
-        None => json!({}),
-    };
     let name = &mark.name;
-    act(desk, name, verb, &body, &format!("{name} {words}"))
+    let when = When::of(mark.at.as_deref(), mark.reason.as_deref());
+    act(
+        desk,
+        name,
+        verb,
+        json!({}),
+        when,
+        &format!("{name} {words}"),
+    )
 }
 
 /// Tells the server what was seen of a domain.
@@ -77,15 +88,49 @@ pub(super) fn observed(desk: &Desk, seen: &Observed) -> Result<(), Failure> {
         desk,
         name,
         "observed",
-        &body,
+        body,
+        When::default(),
         &format!("noted what you have seen of {name}"),
     )
 }
 
-/// Does something to a domain; says so in words, and what it comes to next.
-fn act(desk: &Desk, name: &str, verb: &str, body: &Value, words: &str) -> Result<(), Failure> {
+/// When something is done, and why.
+#[derive(Clone, Copy, Default)]
+struct When<'w> {
+    /// At which moment, if not now.
+    at: Option<&'w str>,
+    /// Why, for the audit log.
+    reason: Option<&'w str>,
+}
+
+impl<'w> When<'w> {
+    /// Takes what was typed.
+    fn of(at: Option<&'w str>, reason: Option<&'w str>) -> Self {
+        Self { at, reason }
+    }
+}
+
+/// Does something to a domain, or has it done at a moment; says so in words.
+fn act(
+    desk: &Desk,
+    name: &str,
+    verb: &str,
+    mut body: Value,
+    when: When<'_>,
+    words: &str,
+) -> Result<(), Failure> {
+    if let Some(at) = when.at {
+        body["op"] = json!(verb);
+        body["domain"] = json!(name);
+        return change::schedule(desk, body, at, when.reason, false);
+    }
+    if let Some(reason) = when.reason {
+        body["reason"] = json!(reason);
+    }
     let path = path(&["v1", "domains", name, verb]);
-    let answer = desk.client.send(Method::POST, &path, Payload::Json(body))?;
+    let answer = desk
+        .client
+        .send(Method::POST, &path, Payload::Json(&body))?;
     desk.done(&answer, words)
 }
 

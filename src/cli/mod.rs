@@ -8,6 +8,8 @@
 //! server cannot be reached. Start reading at [`Cli`], then [`run()`].
 
 mod apply;
+mod change;
+mod change_command;
 mod client;
 mod command;
 mod delegations;
@@ -25,6 +27,7 @@ mod run;
 mod store;
 mod zone;
 
+pub use change_command::{ChangeCommand, UndoChange};
 pub use command::{
     Apply, Cli, ClientCommand, Command, ConfigFile, Connection, OutputForm, PoolCommand,
     RecordCommand, Rotate, ZoneCommand,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use ureq::http::Method;
 
+use super::change;
 use super::client::{Payload, path};
 use super::command::Rotate;
 use super::failure::{Failure, counted, warning};
@@ -12,10 +13,17 @@ use super::run::Desk;
 
 /// Takes domains of a pool out of use and puts others in their place, or says what that would do.
 pub(super) fn rotate(desk: &Desk, arguments: &Rotate) -> Result<(), Failure> {
-    let mut body = json!({"burn": arguments.burn, "dry_run": arguments.dry_run});
+    let mut body = json!({"burn": arguments.burn});
     if let Some(activate) = arguments.activate {
         body["activate"] = json!(activate);
     }
+    if let Some(at) = &arguments.at {
+        body["op"] = json!("rotate");
+        body["pool"] = json!(arguments.pool);
+        let reason = arguments.reason.as_deref();
+        return change::schedule(desk, body, at, reason, arguments.dry_run);
+    }
+    body["dry_run"] = json!(arguments.dry_run);
     if let Some(reason) = &arguments.reason {
         body["reason"] = json!(reason);
     }

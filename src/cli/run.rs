@@ -7,7 +7,7 @@ use super::client::Client;
 use super::command::{Cli, ClientCommand, Connection};
 use super::failure::Failure;
 use super::output::Output;
-use super::{apply, delegations, domain, pool, store, zone};
+use super::{apply, change, delegations, domain, pool, store, zone};
 
 /// Where a client command works: what it asks, and where it shows the answer.
 pub(super) struct Desk {
@@ -62,6 +62,7 @@ fn try_run(command: ClientCommand, connection: &Connection) -> Result<(), Failur
         ClientCommand::Zone(command) => zone::run(&desk, command),
         ClientCommand::Domain(command) => domain::run(&desk, command),
         ClientCommand::Record(command) => domain::run_record(&desk, command),
+        ClientCommand::Change(command) => change::run(&desk, command),
         ClientCommand::Delegations { differs, csv } => delegations::run(&desk, differs, csv),
         ClientCommand::Audit { after, limit } => store::audit(&desk, after, limit),
         ClientCommand::Backup { file } => store::backup(&desk, &file),

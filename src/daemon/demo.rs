@@ -95,6 +95,7 @@ async fn apply(node: &Node, config: &Config) -> Result<(), DemoFailure> {
         files: vec![path],
         dry_run: false,
         confirm: None,
+        at: None,
     });
     // The client blocks; the API that it speaks to runs on the threads beside it.
     match spawn_blocking(move || cli::run(command, &connection)).await {

@@ -25,7 +25,8 @@ const FARTHEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 /// How many steps the answer to the one who schedules names.
 const NAMED: usize = 10;
 
-/// Plans that a change is made at a moment: checks it as if it were made now.
+/// Plans that a change is made at a moment: checks it as if that were now and nothing else had
+/// changed, so that a step may be scheduled for the time at which it may be taken.
 pub(super) fn schedule(
     facts: &Facts,
     at: Timestamp,
@@ -41,7 +42,7 @@ pub(super) fn schedule(
         })
     });
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
-    let mut plan = plan(facts, &later, context)?.plan;
+    let mut plan = check(facts, at, &later, context)?;
     let scheduled = ScheduledChange {
         at,
         accepted: context.now,
@@ -67,6 +68,34 @@ pub(super) fn schedule(
         waits_for_keys: false,
         structural: false,
     })
+}
+
+/// Plans a change as if its moment were now.
+///
+/// Where only time is wanting then, what was seen may be too old by that moment: such a change is legal
+/// if it is so today. It is looked at again, with what is seen until then.
+fn check(
+    facts: &Facts,
+    at: Timestamp,
+    later: &Change,
+    context: &mut Context<'_>,
+) -> Result<Plan, Vec<OpError>> {
+    let mut then = Context {
+        now: at,
+        revision: context.revision,
+        recipes: &mut *context.recipes,
+        prepared: context.prepared,
+    };
+    let refused = match plan(facts, later, &mut then) {
+        Ok(planned) => return Ok(planned.plan),
+        Err(refused) => refused,
+    };
+    let mut reasons = refused.iter();
+    if reasons.any(|error| !matches!(error.refusal, Refusal::TooEarly { .. })) {
+        return Err(refused);
+    }
+    let today = plan(facts, later, context).map_err(|_| refused)?;
+    Ok(today.plan)
 }
 
 /// Refuses a moment that has passed, or that nobody means.
@@ -108,9 +137,9 @@ fn accepted(at: Timestamp, plan: &Plan) -> Effect {
     let named = named.map(|effect| format!("{} {}", effect.kind, effect.subject));
     let named = named.collect::<Vec<_>>().join(", ");
     let what = match count.saturating_sub(NAMED) {
-        0 if count == 0 => "today it would change nothing".to_owned(),
-        0 => format!("today it would do: {named}"),
-        more => format!("today it would do: {named} and {more} more"),
+        0 if count == 0 => "as things are it would change nothing".to_owned(),
+        0 => format!("as things are it would do: {named}"),
+        more => format!("as things are it would do: {named} and {more} more"),
     };
     Effect {
         op: 0,

@@ -87,6 +87,24 @@ fn what_is_gone_at_its_moment_fails_by_name_and_once() {
 }
 
 #[test]
+fn a_step_is_scheduled_for_when_it_may_be_taken() {
+    let house = House::with_active();
+    house.done(to(LifecycleState::Draining));
+    let retire = || change(vec![to(LifecycleState::Retired)]);
+    let early = house.schedule(retire(), house.after(DAY)).unwrap_err();
+    let Refusal::TooEarly { not_before, .. } = early[0].refusal else {
+        panic!("{early:?}");
+    };
+    let moment = not_before.unwrap();
+
+    let id = house.schedule(retire(), moment).unwrap().revision;
+    house.pass_by(moment.since(house.clock.now()));
+
+    assert_eq!(house.fate(id), ChangeState::Applied);
+    assert_eq!(house.stands(), LifecycleState::Retired);
+}
+
+#[test]
 fn what_is_overdue_is_made_in_the_order_of_its_moments() {
     let house = House::with_active();
     let rotate = |house: &House| {
