@@ -74,12 +74,12 @@ async fn way_back(engine: &Engine, change: &ChangeView) -> Value {
     match engine.undo(undo).await {
         Ok(outcome) => {
             let steps = outcome.plan.effects.iter().map(|effect| {
+                let (subject, what) = (&effect.subject, &effect.what);
                 let what = match effect.kind {
                     // It is called off.
-                    "undo" => format!("the change {}", effect.subject),
-                    _ => effect.subject.clone(),
+                    "undo" => format!("the change {subject} {what}"),
+                    _ => format!("{subject}: {what}"),
                 };
-                let what = format!("{what}: {}", effect.what);
                 step(effect.kind, &effect.subject, &what)
             });
             json!({"possible": true, "steps": steps.collect::<Value>(), "why_not": []})
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(shown["steps"][0]["what"], "a.example becomes draining");
         let back = json!({"possible": true, "why_not": [], "steps": [{
             "op": "undo", "subject": id.to_string(),
-            "what": format!("the change {id}: is not made at 2030-01-01T00:00:00Z"),
+            "what": format!("the change {id} is not made at 2030-01-01T00:00:00Z"),
         }]});
         assert_eq!(shown["undo"], back);
         let off = undo(&server, id, &json!({"reason": "not yet"}));

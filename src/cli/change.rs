@@ -10,6 +10,9 @@ use super::moment::told;
 use super::output::cell;
 use super::run::Desk;
 
+/// How many steps are told; JSON has all of them.
+const SHOWN: usize = 100;
+
 /// Does a command about one change.
 pub(super) fn run(desk: &Desk, command: ChangeCommand) -> Result<(), Failure> {
     match command {
@@ -56,16 +59,32 @@ fn undone(id: u64, answer: &Value, dry_run: bool) -> Vec<String> {
     } else {
         format!("undid the change {id} (revision {revision}):")
     }];
+    lines.extend(effects(answer));
+    if dry_run {
+        lines.push("the same without --dry-run does it".to_owned());
+    }
+    lines
+}
+
+/// Tells the steps of a plan, a line for each.
+fn effects(answer: &Value) -> Vec<String> {
     let effects = answer["plan"].as_array().into_iter().flatten();
-    lines.extend(effects.map(|effect| {
+    let lines = effects.map(|effect| {
         let (subject, what) = (cell(effect.get("subject")), cell(effect.get("what")));
         match effect["op"].as_str() {
             Some("undo") => format!("  the change {subject} {what}"),
             _ => format!("  {subject}: {what}"),
         }
-    }));
-    if dry_run {
-        lines.push("the same without --dry-run does it".to_owned());
+    });
+    shortened(lines.collect())
+}
+
+/// Cuts a list that nobody reads to its end: a change may have ten thousand steps.
+fn shortened(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(SHOWN);
+    if more > 0 {
+        lines.truncate(SHOWN);
+        lines.push(format!("… and {more} more"));
     }
     lines
 }
@@ -76,8 +95,7 @@ fn facts(change: &Value) -> Vec<(&'static str, String)> {
     let time = |value: &Value| value.as_str().map_or_else(|| "-".to_owned(), told);
     let whats = |steps: &Value| {
         let steps = steps.as_array().into_iter().flatten();
-        let whats = steps.map(|step| cell(step.get("what")));
-        whats.collect::<Vec<_>>()
+        shortened(steps.map(|step| cell(step.get("what"))).collect())
     };
     let moment = match change["state"].as_str() {
         Some("scheduled") => "is made at",
@@ -151,11 +169,7 @@ pub(super) fn schedule(
         lines.push(format!(
             "at {at} this would be done, if all is then as it is now:"
         ));
-        let effects = answer["plan"].as_array().into_iter().flatten();
-        lines.extend(effects.map(|effect| {
-            let (subject, what) = (cell(effect.get("subject")), cell(effect.get("what")));
-            format!("  {subject}: {what}")
-        }));
+        lines.extend(effects(&answer));
         lines.push("the same without --dry-run schedules it".to_owned());
     } else {
         lines.extend(accepted(&answer));

@@ -11,6 +11,7 @@ mod dns;
 mod lab;
 mod lossless;
 mod master;
+mod moments;
 mod operations;
 mod process;
 mod refusals;
