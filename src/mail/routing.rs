@@ -1,14 +1,13 @@
 //! What mail hosts may accept, as a published set of its own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::publication::{Publisher, Reader, published};
+use crate::publication::{Keyed, MapPublisher, MapReader, published_map};
 use crate::wire::{Apex, Name};
 
 /// What a mail host answers to mail for a domain.
@@ -79,64 +78,72 @@ impl FromStr for RoutingAnswer {
     }
 }
 
-/// How many shards there are: with 100 000 domains one has a hundred, copied in a microsecond.
-const SHARDS: usize = 1024;
-
-/// Some of the domains, by name in wire form.
-type Shard = HashMap<Box<[u8]>, Route>;
-
 /// Returns the two ends of an empty set.
 ///
-/// Domains are spread over shards by a hash that is seeded anew in every process; readers never
-/// wait.
+/// Domains are found by a hash that is seeded anew in every process; readers never wait.
 pub fn routing_set() -> (RoutingPublisher, RoutingReader) {
-    let seed = RandomState::new();
-    let (publishers, readers) = (0..SHARDS).map(|_| published(Arc::default())).unzip();
-    let publisher = RoutingPublisher {
-        seed: seed.clone(),
-        shards: publishers,
-    };
+    let (publisher, routes) = published_map();
     let reader = RoutingReader {
-        set: Arc::new((seed, readers)),
+        seed: RandomState::new(),
+        routes,
+    };
+    let publisher = RoutingPublisher {
+        routes: publisher,
+        reader: reader.clone(),
     };
     (publisher, reader)
 }
 
 /// The writer's end of the set.
 pub struct RoutingPublisher {
-    /// The seed of the hash.
-    seed: RandomState,
-    /// The shards' own writers' ends.
-    shards: Vec<Publisher<Shard>>,
+    /// The routes' own writer's end.
+    routes: MapPublisher<Routed>,
+    /// What readers see.
+    reader: RoutingReader,
 }
 
 /// A reader's end of the set; clones see the same domains.
 #[derive(Clone)]
 pub struct RoutingReader {
-    /// The seed of the hash, and the shards.
-    set: Arc<(RandomState, Vec<Reader<Shard>>)>,
+    /// The seed of the hash.
+    seed: RandomState,
+    /// The routes.
+    routes: MapReader<Routed>,
+}
+
+/// A domain and its route.
+struct Routed {
+    /// The domain in wire form.
+    apex: Box<[u8]>,
+    /// What is accepted for it.
+    route: Route,
+}
+
+impl Keyed for Routed {
+    fn key(&self) -> &[u8] {
+        &self.apex
+    }
 }
 
 impl RoutingPublisher {
     /// Says what is accepted for domains from now on; `None` forgets one.
-    ///
-    /// Each shard that is touched is copied once.
     pub fn publish(&mut self, routes: impl IntoIterator<Item = (Apex, Option<Route>)>) {
-        let mut changes: BTreeMap<usize, Vec<(Apex, Option<Route>)>> = BTreeMap::new();
-        for (apex, route) in routes {
-            let shard = shard_of(&self.seed, apex.as_wire());
-            changes.entry(shard).or_default().push((apex, route));
-        }
-        for (index, routes) in changes {
-            let publisher = &mut self.shards[index];
-            let mut shard: Shard = (*publisher.current()).clone();
-            for (apex, route) in routes {
-                match route {
-                    Some(route) => shard.insert(apex.as_wire().into(), route),
-                    None => shard.remove(apex.as_wire()),
-                };
-            }
-            publisher.publish(Arc::new(shard));
+        // Of two for one domain the later one counts.
+        let routes: BTreeMap<Apex, Option<Route>> = routes.into_iter().collect();
+        let mut gone = Vec::new();
+        let reader = &self.reader;
+        let known = routes.into_iter().filter_map(|(apex, route)| {
+            let hash = reader.hash(&apex);
+            let Some(route) = route else {
+                gone.push((hash, apex));
+                return None;
+            };
+            let apex = apex.as_wire().into();
+            Some((hash, Routed { apex, route }))
+        });
+        self.routes.publish(known);
+        for (hash, apex) in gone {
+            self.routes.withdraw(hash, apex.as_wire());
         }
     }
 }
@@ -144,27 +151,27 @@ impl RoutingPublisher {
 impl RoutingReader {
     /// Returns what is accepted for a domain; neither locks nor waits.
     pub fn get(&self, name: &Name) -> Option<Route> {
-        let (seed, shards) = &*self.set;
-        let shard = shards[shard_of(seed, name.as_wire())].load();
-        shard.get(name.as_wire()).copied()
+        let found = self.routes.find(self.hash(name), name.as_wire())?;
+        Some(found.route)
     }
-}
 
-/// Returns the shard of a name.
-fn shard_of(seed: &RandomState, wire: &[u8]) -> usize {
-    // A remainder of a hash is smaller than the number of shards.
-    (seed.hash_one(wire) % SHARDS as u64) as usize
+    /// Returns the hash of a name.
+    fn hash(&self, name: &Name) -> u64 {
+        self.seed.hash_one(name.as_wire())
+    }
 }
 
 impl fmt::Debug for RoutingPublisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoutingPublisher").finish_non_exhaustive()
+        self.reader.fmt(f)
     }
 }
 
 impl fmt::Debug for RoutingReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RoutingReader").finish_non_exhaustive()
+        f.debug_struct("RoutingSet")
+            .field("domains", &self.routes.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -4,11 +4,17 @@
 //! what the control plane publishes never stops a worker. A value is never changed once published;
 //! a reader that holds an old one keeps it until it lets go.
 //!
+//! Many values that are swapped one by one, each found by its key, are a [`published_map`].
+//!
 //! Start reading at [`published`].
+
+mod map;
 
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
+
+pub use map::{Found, Keyed, MapPublisher, MapReader, published_map};
 
 /// Returns the two ends of a published value that begins as `first`.
 pub fn published<T>(first: Arc<T>) -> (Publisher<T>, Reader<T>) {
