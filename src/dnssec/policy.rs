@@ -6,7 +6,9 @@ use ring::digest::{SHA256, digest};
 
 use crate::clock::{Span, Timestamp};
 use crate::wire::{Algorithm, Apex, Ttl};
-use crate::zone::{UnsignedZone, Validity};
+use crate::zone::{
+    LONGEST_LIFETIME, SHORTEST_LIFETIME, TtlBound, UnsignedZone, Validity, ttl_beyond,
+};
 
 /// How zones are signed: with what, and for how long.
 ///
@@ -29,13 +31,13 @@ pub struct SigningPolicy {
 #[non_exhaustive]
 pub enum SigningPolicyError {
     /// Clocks of validators part by more than so short a validity bears.
-    #[error("expected a signature lifetime of at least {MIN_LIFETIME}, found {lifetime}")]
+    #[error("expected a signature lifetime of at least {SHORTEST_LIFETIME}, found {lifetime}")]
     LifetimeTooShort {
         /// The lifetime that was found.
         lifetime: Span,
     },
     /// Half the 32 bits that RRSIG counts in is where earlier and later change places.
-    #[error("expected a signature lifetime of at most {MAX_LIFETIME}, found {lifetime}")]
+    #[error("expected a signature lifetime of at most {LONGEST_LIFETIME}, found {lifetime}")]
     LifetimeTooLong {
         /// The lifetime that was found.
         lifetime: Span,
@@ -97,11 +99,6 @@ pub enum SigningPolicyWarning {
     },
 }
 
-/// The shortest lifetime: with less, clocks that part by minutes break the zone.
-const MIN_LIFETIME: Span = Span::from_secs(3_600);
-/// The longest lifetime: ten years, far from 2^31 seconds (68 years), where RRSIG's times turn
-/// round (RFC 4034, section 3.1.5).
-const MAX_LIFETIME: Span = Span::from_secs(3_650 * 86_400);
 /// How far back signatures begin to be valid: a validator's clock may be behind by that.
 const INCEPTION_OFFSET: Duration = Duration::from_secs(3_600);
 /// The widest spread of expirations over a pool.
@@ -120,10 +117,10 @@ impl SigningPolicy {
         refresh: Span,
     ) -> Result<Self, Vec<SigningPolicyError>> {
         let mut errors = Vec::new();
-        if lifetime < MIN_LIFETIME {
+        if lifetime < SHORTEST_LIFETIME {
             errors.push(SigningPolicyError::LifetimeTooShort { lifetime });
         }
-        if lifetime > MAX_LIFETIME {
+        if lifetime > LONGEST_LIFETIME {
             errors.push(SigningPolicyError::LifetimeTooLong { lifetime });
         }
         if refresh >= lifetime {
@@ -149,21 +146,14 @@ impl SigningPolicy {
     ///
     /// Names the bound that it is beyond.
     pub fn check_ttl(&self, ttl: Ttl) -> Result<(), SigningPolicyError> {
-        // At least a third of the lifetime: refused, as it leaves no room between renewals.
-        if u64::from(ttl.as_secs()) * 3 >= u64::from(self.lifetime.as_secs()) {
-            return Err(SigningPolicyError::TtlTooLong {
-                ttl,
-                lifetime: self.lifetime,
-            });
+        let (lifetime, refresh) = (self.lifetime, self.refresh);
+        match ttl_beyond(ttl, lifetime, refresh) {
+            None => Ok(()),
+            Some(TtlBound::Lifetime) => Err(SigningPolicyError::TtlTooLong { ttl, lifetime }),
+            Some(TtlBound::Refresh) => {
+                Err(SigningPolicyError::TtlBeyondExpiration { ttl, refresh })
+            }
         }
-        // A signature with exactly the refresh left is still served.
-        if ttl.as_secs() > self.refresh.as_secs() {
-            return Err(SigningPolicyError::TtlBeyondExpiration {
-                ttl,
-                refresh: self.refresh,
-            });
-        }
-        Ok(())
     }
 
     /// Checks the TTL of every RRset of a zone.

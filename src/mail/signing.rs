@@ -1,16 +1,9 @@
 //! TTLs beside signature timing.
 
 use super::settings::PoolSettings;
-use crate::clock::Span;
 use crate::document::Fault;
 use crate::wire::Ttl;
-use crate::zone::RelativeRrset;
-
-/// The shortest life of a signature: below it, clock skew at validators breaks the zone.
-const SHORTEST: Span = Span::from_secs(3_600);
-/// The longest one: ten years, far from 2^31 seconds (68 years), where RRSIG's times turn round
-/// (RFC 4034, section 3.1.5).
-const LONGEST: Span = Span::from_secs(3_650 * 86_400);
+use crate::zone::{LONGEST_LIFETIME, RelativeRrset, SHORTEST_LIFETIME, TtlBound, ttl_beyond};
 
 /// Checks that TTLs and signature timing go together.
 ///
@@ -18,10 +11,10 @@ const LONGEST: Span = Span::from_secs(3_650 * 86_400);
 /// a signature's life (RFC 6781, section 4.4.1 and 4.4.2.2).
 pub(super) fn check(settings: &PoolSettings, rrsets: &[RelativeRrset], faults: &mut Vec<Fault>) {
     let (lifetime, refresh) = (settings.signing.lifetime, settings.signing.refresh);
-    if lifetime < SHORTEST || lifetime > LONGEST {
+    if lifetime < SHORTEST_LIFETIME || lifetime > LONGEST_LIFETIME {
         faults.push(Fault::new(
             "/dnssec/signature_lifetime",
-            format!("expected between {SHORTEST} and {LONGEST}, found {lifetime} (RFC 6781, section 4.4.2)"),
+            format!("expected between {SHORTEST_LIFETIME} and {LONGEST_LIFETIME}, found {lifetime} (RFC 6781, section 4.4.2)"),
         ));
         return;
     }
@@ -36,22 +29,22 @@ pub(super) fn check(settings: &PoolSettings, rrsets: &[RelativeRrset], faults: &
         return;
     }
     for (pointer, ttl) in ttls(settings, rrsets) {
-        if u64::from(ttl.as_secs()) * 3 >= u64::from(lifetime.as_secs()) {
-            faults.push(Fault::new(
+        match ttl_beyond(ttl, lifetime, refresh) {
+            None => {}
+            Some(TtlBound::Lifetime) => faults.push(Fault::new(
                 pointer,
                 format!(
                     "expected a TTL below a third of signature_lifetime = {lifetime}, found {ttl} \
                      seconds (RFC 6781, section 4.4.1)"
                 ),
-            ));
-        } else if ttl.as_secs() > refresh.as_secs() {
-            faults.push(Fault::new(
+            )),
+            Some(TtlBound::Refresh) => faults.push(Fault::new(
                 pointer,
                 format!(
                     "expected a TTL of at most signature_refresh = {refresh}, found {ttl} seconds: \
                      caches would hold records beyond their signatures (RFC 4035, section 5.3.3)"
                 ),
-            ));
+            )),
         }
     }
 }

@@ -17,6 +17,7 @@ mod data;
 mod export;
 mod image;
 mod layout;
+mod lifespan;
 mod rrset;
 mod set;
 mod signed;
@@ -30,6 +31,7 @@ pub use data::{ZoneData, ZoneDataError};
 pub use export::{export, export_unsigned};
 pub use image::ZoneImage;
 pub use layout::Layouts;
+pub use lifespan::{LONGEST_LIFETIME, SHORTEST_LIFETIME, TtlBound, ttl_beyond};
 pub use rrset::{Rrset, RrsetKey};
 pub use set::{ZonePublisher, ZoneReader, zone_set};
 pub use signed::{
