@@ -8,8 +8,8 @@ use super::layout::{Holder, Layout, NameId, Record};
 use crate::clock::Timestamp;
 use crate::wire::{Name, Rtype, Serial};
 use crate::zone::{
-    Layouts, RelativeRrset, SIGNATURE_LENGTH, SignedZone, SigningKeyTag, Template, Validity,
-    ZoneError,
+    Layouts, QueryCounter, RelativeRrset, SIGNATURE_LENGTH, SignedZone, SigningKeyTag, Template,
+    Validity, ZoneError,
 };
 
 /// A zone as it is served: what it shares with others of its shape, and one block of octets.
@@ -31,6 +31,8 @@ pub struct ZoneImage {
     /// The name elsewhere that the apex ends in, and where in the apex it begins: a name server's
     /// parent domain, or their common top-level domain.
     meets: Option<(NameId, u8)>,
+    /// What counts the questions for its MX, if anybody wants to know.
+    counter: Option<Arc<QueryCounter>>,
 }
 
 /// The octets of a key's algorithm and tag.
@@ -90,7 +92,24 @@ impl ZoneImage {
             keys: zone.keys.len() as u8,
             apex_length: apex.len() as u8,
             block: block.into_boxed_slice(),
+            counter: None,
         })
+    }
+
+    /// Returns the image with a counter of the questions for its MX.
+    #[must_use]
+    pub fn counted_by(self, counter: Arc<QueryCounter>) -> Self {
+        Self {
+            counter: Some(counter),
+            ..self
+        }
+    }
+
+    /// Counts a question, if anybody wants to know and it is one for an MX.
+    pub(super) fn count(&self, qtype: Rtype) {
+        if let Some(counter) = self.counter.as_ref().filter(|_| qtype == Rtype::MX) {
+            counter.count();
+        }
     }
 
     /// Returns the zone's name.

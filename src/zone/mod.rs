@@ -13,6 +13,7 @@
 //! Nothing here signs, reads a store or reads a clock.
 
 mod answer;
+mod counter;
 mod data;
 mod export;
 mod image;
@@ -27,6 +28,7 @@ mod unsigned;
 
 pub use crate::wire::{DropReason, Transport};
 pub use answer::{Answered, Verdict, answer};
+pub use counter::QueryCounter;
 pub use data::{ZoneData, ZoneDataError};
 pub use export::{export, export_unsigned};
 pub use image::ZoneImage;

@@ -67,6 +67,7 @@ pub fn answer(
         // Never a referral upwards (RFC 8499 calls it lame; it only amplifies).
         return refuse(&query.envelope, Rcode::REFUSED, transport, reply);
     };
+    zone.count(query.qtype);
     if zone.has_expired(now) {
         return refuse(&query.envelope, Rcode::SERVFAIL, transport, reply);
     }

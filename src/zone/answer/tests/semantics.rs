@@ -4,7 +4,7 @@ use super::fixture::{Ask, NOW, Part, Served, TestZone};
 use crate::clock::Timestamp;
 use crate::wire::decoded::{Decoded, DecodedRecord};
 use crate::wire::{Apex, Name, NoIncludes, Rcode, Rtype, Section, Ttl, parse_master};
-use crate::zone::{Answered, Transport, Verdict, answer};
+use crate::zone::{Answered, Layouts, QueryCounter, Transport, Verdict, answer, zone_set};
 
 /// Returns owner and type of each record of a section, with the text of the data of the types that
 /// say where one goes.
@@ -545,4 +545,27 @@ fn an_alias_behind_what_pointers_reach_is_still_followed() {
     let owners = reply.section(Section::Answer).iter();
     let last = owners.last().map(|record| record.owner.to_api_text());
     assert_eq!(last, Some(format!("7.{}.z.example", "l".repeat(60))));
+}
+
+#[test]
+fn x5_questions_for_an_mx_at_and_below_the_apex_are_counted_over_every_transport() {
+    let counter = std::sync::Arc::new(QueryCounter::default());
+    let (mut publisher, reader) = zone_set();
+    let layouts = Layouts::new();
+    let image = |apex| TestZone::parse(apex, "@ MX 0 .").image(&layouts);
+    let counted = image("z.example").counted_by(std::sync::Arc::clone(&counter));
+    publisher.publish([counted, image("other.example")]);
+    let ask = |qname, qtype, transport| {
+        let query = Ask::plain(qname, qtype).to_wire();
+        answer(&reader, &query, transport, NOW, &mut Vec::new());
+    };
+
+    ask("z.example", Rtype::MX, Transport::Udp);
+    ask("a.b.z.example", Rtype::MX, Transport::Tcp);
+    for qtype in [Rtype::A, Rtype::TXT, Rtype::ANY] {
+        ask("z.example", qtype, Transport::Udp);
+    }
+    ask("other.example", Rtype::MX, Transport::Udp);
+
+    assert_eq!(counter.total(), 2);
 }
