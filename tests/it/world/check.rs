@@ -145,11 +145,21 @@ impl World {
             self.check_validation(name)?;
             self.check_policies(product, name)?;
         }
+        self.note_trial(product);
         Ok(())
     }
 
     /// Checks that the box behind every address shows a key that every cached TLSA names (N1).
+    ///
+    /// While no domain takes mail, nobody goes there; and what a restore took back is the operator's.
     fn check_addresses(&self) -> Result<(), Violation> {
+        if self.rewound {
+            return Ok(());
+        }
+        let mut stages = self.books.values().filter_map(|book| book.now.as_ref());
+        if !stages.any(|it| matches!(it.stage, Stage::Active | Stage::Draining)) {
+            return Ok(());
+        }
         for (apex, zone) in &self.zones {
             for (spot, trail) in &zone.trails {
                 let Spot::Host(name) = spot else {
@@ -518,15 +528,39 @@ impl World {
             return Err(self.broken("S10", what));
         }
         let enforces = wanted.is_some_and(|text| text.contains("mode: enforce"));
-        if enforces && self.ladder {
+        if enforces && self.ladder && !self.rewound {
             let long = self
                 .testing_since
                 .is_some_and(|since| now >= since + 7 * DAY);
             self.must(long, "S8", || {
                 format!("{name} enforces its policy before a week of testing")
             })?;
+            self.ladder = false;
         }
         Ok(())
+    }
+
+    /// Notes when all domains in use were first seen to announce a policy that is tried (S8).
+    fn note_trial(&mut self, product: &mut dyn Product) {
+        let wanted = self.accepted.setting.sts.is_some();
+        if !self.ladder || !wanted || self.testing_since.is_some() {
+            return;
+        }
+        for (name, book) in &self.books {
+            let stage = book.now.as_ref().map(|domain| domain.stage);
+            if !stage.is_some_and(|stage| stage < Stage::Draining) {
+                continue;
+            }
+            let tried = product
+                .policy(name)
+                .is_some_and(|text| text.contains("mode: testing"));
+            let latest = self.zones.get(name).and_then(|zone| zone.latest.as_ref());
+            let shown = latest.is_some_and(|shown| shown.at(&Spot::StsTxt).is_some());
+            if !(tried && shown) {
+                return;
+            }
+        }
+        self.testing_since = Some(self.now);
     }
 
     /// Weighs what may become of messages to every domain, and remembers what senders hold.
@@ -542,10 +576,14 @@ impl World {
             let outcomes = self.outcomes(&name, &Spot::Mx);
             self.judge(&name, &domain, &outcomes, true)?;
             let users = self.books[&name].users_until;
-            // A promise that names below take mail begins when no cache denies them.
-            let known = self
-                .trail(&name, &Spot::UserMx)
-                .is_some_and(|trail| trail.cached(self.now).all(|version| version.what.is_some()));
+            // A promise that names below take mail begins when no cache denies them, and no server
+            // that comes back does.
+            let zone = self.zones.get(&name);
+            let everywhere = zone.is_some_and(|zone| zone.everywhere.is_some());
+            let known = everywhere
+                && self.trail(&name, &Spot::UserMx).is_some_and(|trail| {
+                    trail.cached(self.now).all(|version| version.what.is_some())
+                });
             let wanted = self.accepted.setting.subdomains;
             let book = self.book(&name);
             book.users_known = (wanted || users.is_some()) && (book.users_known || known);

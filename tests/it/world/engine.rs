@@ -325,14 +325,16 @@ impl Real {
         };
         let mut observations = Vec::new();
         for name in names {
-            let Some(domain) = self.domain(&name) else {
+            let domain = self.domain(&name);
+            let is_zone = name == super::world::INFRA;
+            let Some(ds) = domain.map(|it| it.ds).or(is_zone.then_some(0)) else {
                 continue;
             };
             let policy = match sight {
                 Sight::Policy(..) => self.prospect_ids(&name).0.zip(self.policy(&name)),
                 _ => None,
             };
-            let found: Vec<Fact> = facts(sight, &name, domain.ds, policy.as_ref());
+            let found: Vec<Fact> = facts(sight, &name, ds, policy.as_ref());
             observations.extend(found.into_iter().map(|fact| Observation {
                 name: apex(&name),
                 fact,

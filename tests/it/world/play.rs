@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::check::Violation;
 use super::parent::{Delegation, SERVERS, Secure};
 use super::product::{Order, Product, Reaction, Sight, Stage};
-use super::story::{DAY, Event, HOUR, Story, Turn, domain_name, span};
+use super::story::{DAY, Event, HOUR, PoolWish, Story, Turn, domain_name, span};
 use super::trail::STALE;
 use super::world::{Task, World};
 
@@ -33,6 +33,8 @@ pub(crate) struct Play<'p> {
     wishes: BTreeMap<String, (Stage, u64, String)>,
     /// The revision of the last change, to undo.
     last_change: Option<u64>,
+    /// What the pool was to be when the last backup was made.
+    kept: Option<PoolWish>,
     /// Whether the story's events are over, and nothing new happens.
     calm: bool,
     /// How it went.
@@ -52,6 +54,7 @@ pub(crate) fn play(product: &mut dyn Product, story: &Story) -> Result<Telling, 
         world,
         wishes: BTreeMap::new(),
         last_change: None,
+        kept: None,
         calm: false,
         telling: Telling::default(),
     };
@@ -275,7 +278,10 @@ impl Play<'_> {
             }
             Event::Pool(turn) => self.turn(*turn),
             Event::Restart => self.product.restart(),
-            Event::Backup => self.product.backup(),
+            Event::Backup => {
+                self.product.backup();
+                self.kept = Some(self.world.pool.clone());
+            }
             Event::Restore => self.restore(),
             Event::Quiet => {}
             _ => self.accident(event),
@@ -438,19 +444,24 @@ impl Play<'_> {
         if old.subdomains != new.subdomains {
             for book in self.world.books.values_mut() {
                 book.users_until = (!new.subdomains).then_some(now);
+                // What is promised anew holds when no cache denies it any more.
+                book.users_known &= !new.subdomains;
             }
         }
         if old.sends != new.sends {
             self.world.sent_until = (!new.sends).then_some(now);
         }
-        match (old.sts.map(|it| it.0), new.sts.map(|it| it.0)) {
-            (None, Some(_)) => {
-                self.world.ladder = true;
-                self.world.testing_since = None;
-            }
-            (Some(_), None) => self.world.testing_since = None,
-            _ => {}
+        // What was enforced and is no more begins again; so does what ended.
+        let enforced = !self.world.ladder;
+        let enforces = new.sts.is_some_and(|(mode, _)| mode == "enforce");
+        if new.sts.is_none() || enforced && !enforces {
+            self.world.ladder = true;
+            self.world.testing_since = None;
         }
+        // Nobody sends to a pool without domains: there is nothing to try.
+        let mut names = self.world.books.keys();
+        let in_use = names.any(|name| self.product.domain(name).is_some());
+        self.world.ladder &= in_use || !enforces;
         self.world.accepted = self.world.pool.clone();
     }
 
@@ -462,11 +473,15 @@ impl Play<'_> {
         self.world.forget_told();
         self.wishes.clear();
         self.last_change = None;
+        let rewound = self.kept.clone().filter(|kept| *kept != self.world.pool);
+        if let Some(kept) = &rewound {
+            self.world.rewind(kept);
+        }
         let names: Vec<String> = self.world.books.keys().cloned().collect();
         for name in names {
             let now = self.product.domain(&name);
             let book = self.world.book(&name);
-            if book.now != now {
+            if book.now != now || rewound.is_some() {
                 book.restored = true;
             }
         }

@@ -126,11 +126,12 @@ pub(crate) struct World {
     pub(crate) policy_hosts: Vec<PolicyHost>,
     /// The domains.
     pub(crate) books: BTreeMap<String, Book>,
-    /// When the pool's policy was first shown in mode testing by all its domains, and whether it
-    /// had domains without a policy before (S8).
+    /// When the pool's policy was first announced in mode testing by all its domains in use (S8).
     pub(crate) testing_since: Option<u64>,
-    /// Whether the pool began without a policy.
+    /// Whether its policy is not enforced, and so is to be tried before it is.
     pub(crate) ladder: bool,
+    /// Whether a restore took the pool's settings back: since when they hold is not known then.
+    pub(crate) rewound: bool,
     /// Until when the operator had the domains send; `None`: they still do or never did.
     pub(crate) sent_until: Option<u64>,
     /// What happened, in words.
@@ -167,7 +168,8 @@ impl World {
             policy_hosts: Vec::new(),
             books: BTreeMap::new(),
             testing_since: None,
-            ladder: setting.sts.is_none(),
+            ladder: setting.sts.is_none_or(|(mode, _)| mode != "enforce"),
+            rewound: false,
             sent_until: None,
             log: Vec::new(),
             touched: true,
@@ -631,6 +633,13 @@ impl World {
                 }
             }
         }
+        if !self.setting.in_domain {
+            let sight = self.server_sight(INFRA);
+            let known = self.told.insert((6, INFRA.to_owned()), sight.clone());
+            if all || known.as_ref() != Some(&sight) {
+                sights.push(sight);
+            }
+        }
         for host in &self.hosts {
             let applied = Sight::Applied(host.label.clone(), host.applied);
             let known = self.told.insert((5, host.label.clone()), applied.clone());
@@ -679,6 +688,19 @@ impl World {
         Sight::Mail {
             domain: name.to_owned(),
             green: green && reachable,
+        }
+    }
+
+    /// Takes the pool back to what it was to be when a backup was made.
+    pub(crate) fn rewind(&mut self, kept: &PoolWish) {
+        self.pool = kept.clone();
+        self.accepted = kept.clone();
+        self.rewound = true;
+        let now = self.now;
+        self.sent_until = (!kept.setting.sends).then_some(now);
+        for book in self.books.values_mut() {
+            book.users_until = (!kept.setting.subdomains).then_some(now);
+            book.users_known &= !kept.setting.subdomains;
         }
     }
 
