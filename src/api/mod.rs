@@ -18,6 +18,7 @@ mod caches;
 mod call;
 mod change;
 mod changes;
+mod counts;
 mod delegations;
 mod domains;
 mod edge;

@@ -424,6 +424,7 @@ mod tests {
                 &format!("{a}/caches"),
                 None,
             ),
+            ("get", "/v1/counts", "/v1/counts", None),
             ("get", "/v1/delegations", "/v1/delegations", None),
             (
                 "post",

@@ -8,8 +8,8 @@ use utoipa::openapi::HttpMethod;
 use super::edge::Api;
 use super::schema::Shape;
 use super::{
-    adding, audit, backup, caches, change, changes, delegations, domains, health, lives, pools,
-    rotation, routing, rrsets, zones,
+    adding, audit, backup, caches, change, changes, counts, delegations, domains, health, lives,
+    pools, rotation, routing, rrsets, zones,
 };
 
 /// A path and what it does; some routes of one path differ in their method only.
@@ -128,6 +128,7 @@ pub(super) fn all() -> Vec<Route> {
         Get get "/v1/routing" routing::read => "What mail hosts may accept, a line for each domain", ["after"], None, 200 Routing;
         Post post "/v1/hosts/{host}/applied" routing::applied => "A mail host has applied the routing", [], Some(Shape::Applied), 200 Done;
         Post post "/v1/hosts/{host}/deferrals" routing::deferrals => "A mail host made senders defer, unseen", [], Some(Shape::Deferrals), 200 Done;
+        Get get "/v1/counts" counts::list => "MX queries a day of domains that take no mail", [], None, 200 Counts;
         Get get "/v1/delegations" delegations::list => "The registrars' work list", ["differs", "format"], None, 200 Work;
         Get get "/v1/domains/{name}/ds" domains::ds => "What the domain's registrar is told", [], None, 200 Delegation;
         Get get "/v1/domains/{name}/zone" domains::zone => "The domain's zone as a master file", ["signed"], None, 200 MasterFile;

@@ -7,6 +7,7 @@ use super::refusal::waiting;
 use crate::dnssec::Ds;
 use crate::engine::{Census, Domain, OperatorZone, Outcome, Pool, Prospect, View};
 use crate::lifecycle::{LifecycleState, Next};
+use crate::mail::StageWait;
 use crate::wire::{Apex, Rdata};
 use crate::zone::RelativeRrset;
 
@@ -150,7 +151,7 @@ pub(super) fn rrset(apex: &Apex, rrset: &RelativeRrset) -> Value {
 
 /// Returns a pool: its settings under the manifest's keys, and what a `GET` alone shows.
 pub(super) fn pool(pool: &Pool, census: Census) -> Value {
-    let mut document = pool.settings.to_document();
+    let mut document = pool.wished.to_document();
     let counts: Map<String, Value> = LifecycleState::ALL
         .into_iter()
         .map(|state| (state.as_str().to_owned(), json!(pool.count(state))))
@@ -161,9 +162,40 @@ pub(super) fn pool(pool: &Pool, census: Census) -> Value {
     document["retire_due"] = json!(census.retire_due);
     document["suspended"] = json!(census.suspended);
     document["mta_sts_id"] = json!(pool.policy_id);
-    document["plan"] = Value::Null;
+    document["plan"] = staged(&pool.waits);
     document["revision"] = json!(pool.revision);
     document
+}
+
+/// Returns what a change of settings on its way waits for; null when all is in effect.
+fn staged(waits: &[StageWait]) -> Value {
+    if waits.is_empty() {
+        return Value::Null;
+    }
+    // What stands together is waited for together.
+    let parts =
+        waits.chunk_by(|one, other| (&one.pointer, one.comes()) == (&other.pointer, other.comes()));
+    let steps = parts.filter_map(|part| {
+        let first = part.first()?;
+        let known = part.iter().all(|wait| wait.not_before.is_some());
+        let last = part.iter().filter_map(|wait| wait.not_before).max();
+        let waiting_for = part.iter().map(|wait| {
+            json!({
+                "rule": wait.rule,
+                "what": wait.what,
+                "not_before": wait.not_before.map(|at| at.to_string()),
+            })
+        });
+        Some(json!({
+            "step": first.rule,
+            "setting": first.pointer,
+            "what": first.comes(),
+            "meanwhile": first.meanwhile(),
+            "not_before": last.filter(|_| known).map(|at| at.to_string()),
+            "waiting_for": waiting_for.collect::<Vec<_>>(),
+        }))
+    });
+    json!({ "kind": "settings", "steps": steps.collect::<Vec<_>>() })
 }
 
 /// What a `GET` of a pool shows beside its settings; ignored in a `PUT`.

@@ -6,6 +6,7 @@ use ureq::http::Method;
 use super::client::{Payload, path};
 use super::command::PoolCommand;
 use super::failure::{Failure, warning as told};
+use super::life::waits;
 use super::output::{cell, inline};
 use super::rotation;
 use super::run::Desk;
@@ -62,6 +63,7 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
         }
         facts.push(("mail host".to_owned(), format!("{name}: {}", inline(&rest))));
     }
+    facts.extend(on_its_way(&pool["plan"]));
     let shown = [
         "name",
         "counts",
@@ -71,6 +73,7 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
         "revision",
         "nameservers",
         "mail_host",
+        "plan",
     ];
     let members = pool.as_object().into_iter().flatten();
     let others = members.filter(|(key, _)| !shown.contains(&key.as_str()));
@@ -80,6 +83,20 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
         .map(|(name, what)| (name.as_str(), what.clone()))
         .collect();
     Ok(desk.output.facts(&facts)?)
+}
+
+/// Says which settings wait for their time, what is so meanwhile, and what they wait for.
+fn on_its_way(plan: &Value) -> Vec<(String, String)> {
+    let steps = plan["steps"].as_array().into_iter().flatten();
+    let lines = steps.flat_map(|step| {
+        let of = |key: &str| cell(step.get(key));
+        let (setting, what, meanwhile) = (of("setting"), of("what"), of("meanwhile"));
+        let coming = format!("{setting}: {what}; until then {meanwhile}");
+        let rules = step["waiting_for"].as_array().into_iter().flatten();
+        let rules = rules.map(|rule| ("it waits for".to_owned(), waits(rule)));
+        [("on its way".to_owned(), coming)].into_iter().chain(rules)
+    });
+    lines.collect()
 }
 
 /// Shows a count that is worth a line only where it is not zero.
@@ -133,5 +150,37 @@ impl Desk {
         Ok(self
             .output
             .text(&format!("{words} (revision {revision})"))?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_waits_of_a_change_is_told_with_its_rule_and_its_time() {
+        let plan = json!({"kind": "settings", "steps": [{
+            "step": "M4", "setting": "/mail_host/1", "what": "the host joins the MX",
+            "meanwhile": "its addresses are published", "not_before": null,
+            "waiting_for": [
+                {"rule": "M4", "what": "caches", "not_before": "2000-01-01T00:00:00Z"},
+                {"rule": "M5", "what": "policies", "not_before": null},
+            ],
+        }]});
+
+        let lines = on_its_way(&plan);
+
+        let expected =
+            "/mail_host/1: the host joins the MX; until then its addresses are published";
+        assert_eq!(lines[0], ("on its way".to_owned(), expected.to_owned()));
+        assert!(
+            lines[1]
+                .1
+                .starts_with("M4: caches, not before 2000-01-01T00:00:00Z (")
+        );
+        assert_eq!(lines[2].1, "M5: policies");
+        assert!(on_its_way(&Value::Null).is_empty());
     }
 }

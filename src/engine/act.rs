@@ -16,7 +16,7 @@ use super::writer::Writer;
 use super::{Actor, Change, Op};
 use crate::clock::Timestamp;
 use crate::lifecycle::{self, Fact, HandedOut};
-use crate::wire::Apex;
+use crate::wire::{Apex, Serial};
 
 /// How many domains are moved on by one change.
 const AT_ONCE: usize = 256;
@@ -55,10 +55,14 @@ pub(super) struct Acts {
     pub(super) learnt: BTreeMap<Apex, Vec<(Learnt, Timestamp)>>,
     /// The pools that were looked at for domains that are too old, and until when they rest.
     rotated: HashMap<Arc<str>, Duration>,
+    /// The pools whose wishes were looked at, and until when they rest.
+    pub(super) staged: HashMap<Arc<str>, Duration>,
     /// The pools whose policies were adopted anew in this run.
     adopted: HashSet<Arc<str>>,
     /// Who waits for the first hand-out of a domain to be durable.
     pub(super) first: Vec<(Apex, FirstAnswer)>,
+    /// When days were looked at whose counts are over; a monotonic reading.
+    pub(super) days_ended: Option<Duration>,
     /// When counts of hand-outs were taken in last; a monotonic reading.
     pub(super) counted: Option<Duration>,
 }
@@ -126,6 +130,7 @@ impl Writer {
             }]);
         }
         self.run_scheduled(now, reading);
+        self.stage_due(now);
         if ops.is_empty() {
             return;
         }
@@ -176,9 +181,27 @@ impl Writer {
         !self.acts.running.is_idle() || jobs.any(|job| job.change.is_act())
     }
 
+    /// Takes in which serial the listed servers of one of the operator's zones serve; returns whether
+    /// there is such a zone.
+    fn note_zone(&self, apex: &Apex, oldest: Serial, at: Timestamp) -> bool {
+        if !Self::facts(&self.shared).zones.contains_key(apex) {
+            return false;
+        }
+        let mut facts = self.shared.facts.write();
+        let facts = facts
+            .as_mut()
+            .map_or_else(|poisoned| &mut **poisoned.get_mut(), |facts| &mut **facts);
+        facts.zone_published(apex, oldest, at)
+    }
+
     /// Takes in what was seen; stored with the next commit.
     pub(super) fn learn(&mut self, observations: Vec<Observation>) {
         for Observation { name, fact, at } in observations {
+            if let Fact::Published(oldest) = &fact
+                && self.note_zone(&name, *oldest, at)
+            {
+                continue;
+            }
             self.acts
                 .learnt
                 .entry(name)
@@ -250,6 +273,7 @@ impl Change {
                     | Op::AdoptAnew { .. }
                     | Op::RotateAged { .. }
                     | Op::FailScheduled { .. }
+                    | Op::StagePool { .. }
             )
         })
     }

@@ -201,6 +201,11 @@ pub enum Op {
         /// When last.
         to: Timestamp,
     },
+    /// Lets the next part of a pool's wish take effect; the engine's own.
+    StagePool {
+        /// The pool.
+        pool: String,
+    },
     /// Gives a pool's MTA-STS policy a new id.
     AdoptAnew {
         /// The pool.
@@ -520,6 +525,7 @@ impl Op {
             Self::Scheduled { .. } => "make_scheduled",
             Self::FailScheduled { .. } => "fail_scheduled",
             Self::Undo { .. } => "undo",
+            Self::StagePool { .. } => "stage_pool",
             Self::Act { action, .. } => match action {
                 Action::Resume => "resume",
                 Action::ShowPolicy => "show_policy",
@@ -547,9 +553,10 @@ impl Op {
             | Self::Unhold { name, .. }
             | Self::Observe { name, .. }
             | Self::Act { name, .. } => name.to_api_text(),
-            Self::Rotate { pool, .. } | Self::RotateAged { pool } | Self::AdoptAnew { pool } => {
-                pool.clone()
-            }
+            Self::Rotate { pool, .. }
+            | Self::RotateAged { pool }
+            | Self::StagePool { pool }
+            | Self::AdoptAnew { pool } => pool.clone(),
             Self::HostApplied { host, .. } | Self::HostDeferrals { host, .. } => host.clone(),
             Self::Schedule { at, .. } => at.to_string(),
             Self::Scheduled { id } | Self::FailScheduled { id, .. } | Self::Undo { id, .. } => {

@@ -388,6 +388,8 @@ impl Writer {
                 facts.look_again(&apex, now);
             }
         }
+        let images = std::mem::take(&mut publication.images).into_iter();
+        publication.images = images.map(|image| facts.counters.counted(image)).collect();
         let (revision, generation) = (facts.revision, facts.generation);
         drop(facts);
         // To plan a large change again costs as much as to commit it, and small ones come by the
@@ -444,6 +446,10 @@ impl Writer {
     fn count_rotations(&mut self, job: &Job) {
         for op in &job.change.ops {
             let (pool, cause) = match op {
+                Op::PutPool { name: pool, .. } | Op::StagePool { pool } => {
+                    self.staged(pool);
+                    continue;
+                }
                 Op::Rotate { pool, burn, .. } if burn.is_empty() => (pool, RotationCause::Request),
                 Op::Rotate { pool, .. } => (pool, RotationCause::Burn),
                 Op::RotateAged { pool } => (pool, RotationCause::Age),

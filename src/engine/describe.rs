@@ -21,7 +21,7 @@ pub(super) fn before(facts: &Facts, op: &Op, effect: &Effect) -> Option<String> 
     let document = match subject(op, effect)? {
         Subject::Pool(name) => {
             let pool = facts.pools.get(name)?;
-            pool_document(&pool.recipe.settings)
+            pool_document(pool.wished())
         }
         Subject::Zone(apex) => zone_document(&apex, &facts.zones.get(&*apex)?.records),
         Subject::Domain(name) => {
@@ -40,7 +40,7 @@ pub(super) fn after(planned: &Planned, op: &Op, effect: &Effect) -> Option<Strin
     let document = match subject(op, effect)? {
         Subject::Pool(name) => {
             let draft = planned.pools.get(name)?.as_ref()?;
-            pool_document(&draft.settings)
+            pool_document(draft.wished())
         }
         Subject::Zone(apex) => {
             let draft = planned.zones.get(&*apex)?.as_ref()?;
@@ -74,9 +74,10 @@ enum Subject<'o> {
 /// Returns what a step is about.
 fn subject<'o>(op: &'o Op, effect: &'o Effect) -> Option<Subject<'o>> {
     Some(match op {
-        Op::PutPool { name, .. } | Op::DeletePool { name, .. } | Op::AdoptAnew { pool: name } => {
-            Subject::Pool(name)
-        }
+        Op::PutPool { name, .. }
+        | Op::DeletePool { name, .. }
+        | Op::StagePool { pool: name }
+        | Op::AdoptAnew { pool: name } => Subject::Pool(name),
         Op::PutZone { apex, .. } | Op::DeleteZone { apex, .. } => {
             Subject::Zone(Cow::Borrowed(apex))
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::counts::Counters;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
 use crate::clock::Timestamp;
@@ -62,6 +63,8 @@ pub(super) struct Facts {
     pub(super) scheduled_weight: usize,
     /// Since when the store is recovering from a restore.
     pub(super) recovering: Option<Restored>,
+    /// The counters of the domains with a null MX.
+    pub(super) counters: Counters,
 }
 
 impl Default for Facts {
@@ -81,6 +84,7 @@ impl Default for Facts {
             deleted: BTreeMap::new(),
             hosts: BTreeMap::new(),
             wake: BTreeSet::new(),
+            counters: Counters::default(),
             wakes: BTreeMap::new(),
             referenced: BTreeMap::new(),
             judgement: Judgement {
@@ -113,6 +117,19 @@ pub(super) struct PoolFacts {
     pub(super) since: Timestamp,
     /// What it was before, as far as anybody may hold it or a step began under it, oldest first.
     pub(super) earlier: Vec<Lapse<Arc<PoolVersion>>>,
+    /// What it is to be, if not all of that is in effect.
+    pub(super) wish: Option<Arc<Wish>>,
+}
+
+/// What a pool is to be, while some of it waits for its time (see [`crate::mail::stage()`]).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// The settings that are wished for.
+    pub(super) settings: Arc<PoolSettings>,
+    /// Since when each part is on its way.
+    pub(super) staged: Vec<mail::Staged>,
+    /// Whether mail hosts go on knowing names below the domains that have no MX any more (L8).
+    pub(super) names_below: bool,
 }
 
 /// What a pool said of its domains once.
@@ -206,6 +223,17 @@ pub(super) struct ZoneFacts {
     pub(super) content: Arc<Vec<RelativeRrset>>,
     /// The zone as served.
     pub(super) served: Served,
+    /// Where its listed servers have got to; not stored, as it can be looked at again.
+    pub(super) arrival: Arrival,
+}
+
+/// When every listed server of a zone was seen to serve what the zone says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The first serial under which it says so, as far as this run knows.
+    pub(super) serial: Serial,
+    /// When; `None` while one was not seen to.
+    pub(super) seen: Option<Timestamp>,
 }
 
 /// Which signed zone serves a name, and what of it is asked often.
@@ -278,6 +306,7 @@ impl Facts {
         members.insert((domain.since, apex.clone()));
         let earliest = domain.served.earliest_expiration;
         let dropped = domain.is_dropped();
+        self.counters.follow(&apex, &domain);
         self.domains.insert(apex.clone(), domain);
         if !dropped {
             self.schedule(apex, earliest);
@@ -407,11 +436,28 @@ impl Facts {
     }
 
     /// Takes one of the operator's own zones in, or what is new of it.
-    pub(super) fn put_zone(&mut self, apex: Apex, zone: ZoneFacts) {
+    pub(super) fn put_zone(&mut self, apex: Apex, mut zone: ZoneFacts) {
+        let old = self.zones.get(&apex);
+        if let Some(old) = old.filter(|old| old.content == zone.content) {
+            zone.arrival = old.arrival;
+        }
         self.remove_zone(&apex);
         let earliest = zone.served.earliest_expiration;
         self.zones.insert(apex.clone(), zone);
         self.schedule(apex, earliest);
+    }
+
+    /// Notes the oldest serial of one of the operator's own zones that a listed server serves;
+    /// returns whether there is such a zone.
+    pub(super) fn zone_published(&mut self, apex: &Apex, oldest: Serial, at: Timestamp) -> bool {
+        let Some(zone) = self.zones.get_mut(apex) else {
+            return false;
+        };
+        let Arrival { serial, seen } = &mut zone.arrival;
+        if !serial.is_newer_than(oldest) {
+            seen.get_or_insert(at);
+        }
+        true
     }
 
     /// Drops one of the operator's own zones.
@@ -492,6 +538,16 @@ pub(super) fn ancestors(name: &Name) -> impl Iterator<Item = Apex> + use<> {
     above.filter_map(|name| Apex::new(name).ok())
 }
 
+impl Arrival {
+    /// Begins with a version that nobody was seen to serve.
+    pub(super) const fn of(served: &Served) -> Self {
+        Self {
+            serial: served.serial,
+            seen: None,
+        }
+    }
+}
+
 impl SharedTemplate {
     /// Wraps a template.
     pub(super) fn new(template: Template) -> Arc<Self> {
@@ -547,6 +603,14 @@ impl Rare {
     /// Returns the box that is kept: none for nothing.
     pub(super) fn boxed(self) -> Option<Box<Self>> {
         (self != Self::default()).then(|| Box::new(self))
+    }
+}
+
+impl PoolFacts {
+    /// Returns the settings that the operator wished for last.
+    pub(super) fn wished(&self) -> &Arc<PoolSettings> {
+        let wish = self.wish.as_ref().map(|wish| &wish.settings);
+        wish.unwrap_or(&self.recipe.settings)
     }
 }
 

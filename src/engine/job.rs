@@ -213,9 +213,10 @@ fn reserved(op: &Op) -> Vec<Claim> {
         | Op::Unhold { name, .. }
         | Op::Observe { name, .. }
         | Op::Act { name, .. } => Claim::Name(name.clone()),
-        Op::Rotate { pool, .. } | Op::RotateAged { pool } | Op::AdoptAnew { pool } => {
-            Claim::Pool(pool.clone())
-        }
+        Op::Rotate { pool, .. }
+        | Op::RotateAged { pool }
+        | Op::StagePool { pool }
+        | Op::AdoptAnew { pool } => Claim::Pool(pool.clone()),
         Op::HostApplied { host, .. } | Op::HostDeferrals { host, .. } => Claim::Host(host.clone()),
         Op::AddDomain(add) => Claim::Name(add.name.clone()),
         Op::PutPool { name, .. } | Op::DeletePool { name, .. } => Claim::Pool(name.clone()),

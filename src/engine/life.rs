@@ -238,7 +238,7 @@ impl Facts {
     /// Returns what the mail hosts may accept for a domain.
     pub(super) fn route(&self, domain: &DomainFacts) -> Route {
         let pool = self.pools.get(&domain.pool);
-        let subdomains = pool.is_some_and(|pool| pool.recipe.settings.subdomains());
+        let subdomains = pool.is_some_and(PoolFacts::knows_below);
         route_of(domain.state, domain.life.as_deref(), subdomains)
     }
 
@@ -265,6 +265,12 @@ pub(super) fn route_of(state: LifecycleState, life: Option<&Life>, subdomains: b
 }
 
 impl PoolFacts {
+    /// Returns whether mail hosts know names below the pool's domains.
+    pub(super) fn knows_below(&self) -> bool {
+        let kept = self.wish.as_ref().is_some_and(|wish| wish.names_below);
+        kept || self.recipe.settings.subdomains()
+    }
+
     /// Returns the pool's terms for a step that began at a moment: what was shortened later does not
     /// bind it.
     fn terms_since(&self, since: Timestamp) -> Terms {
@@ -285,8 +291,12 @@ impl PoolFacts {
 }
 
 /// Returns a pool's history after it was replaced at `now`, without what nobody can hold any more and
-/// no step began under.
-pub(super) fn history_after(old: &PoolFacts, now: Timestamp) -> Vec<Lapse<Arc<PoolVersion>>> {
+/// no step began under, unless all of it is to be kept.
+pub(super) fn history_after(
+    old: &PoolFacts,
+    now: Timestamp,
+    keep: bool,
+) -> Vec<Lapse<Arc<PoolVersion>>> {
     let mut earlier = old.earlier.clone();
     earlier.push(Lapse {
         what: Arc::new(PoolVersion {
@@ -300,7 +310,7 @@ pub(super) fn history_after(old: &PoolFacts, now: Timestamp) -> Vec<Lapse<Arc<Po
     earlier.retain(|lapse| {
         let longest = longest_horizon(&lapse.what.settings).max(longest_step(&lapse.what.settings));
         let off = lapse.off.unwrap_or(now);
-        off.saturating_add(longest.as_duration()) > now
+        keep || off.saturating_add(longest.as_duration()) > now
     });
     earlier
 }
@@ -444,7 +454,7 @@ pub(super) fn wanted_policy(
 }
 
 /// Returns the id of the policy text that a domain's policy hosts are to serve.
-fn wanted_id(
+pub(super) fn wanted_id(
     phase: Phase,
     shown: &ShownPolicy,
     settings: &PoolSettings,

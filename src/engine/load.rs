@@ -8,8 +8,8 @@ use std::thread;
 use super::act::Acts;
 use super::census::Counting;
 use super::facts::{
-    Adoption, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
-    SharedTemplate, ZoneFacts, renew_at,
+    Adoption, Arrival, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
+    SharedTemplate, Wish, ZoneFacts, renew_at,
 };
 use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
 use super::idempotency::RememberedKeys;
@@ -25,8 +25,9 @@ use crate::history::Lapse;
 use crate::mail::{PoolSettings, RoutingPublisher};
 use crate::metrics::Metrics;
 use crate::store::record::{
-    self, ChangeRecord, DomainRecord, Fate, HostRecord, IdempotencyRecord, OperatorZoneRecord,
-    PolicyAdoption, PoolRecord, Record, SignedZoneRecord, TemplateRecord, TokenRecord, ZoneFact,
+    self, ChangeRecord, CountRecord, DomainRecord, Fate, HostRecord, IdempotencyRecord,
+    OperatorZoneRecord, PolicyAdoption, PoolRecord, Record, SignedZoneRecord, TemplateRecord,
+    TokenRecord, ZoneFact,
 };
 use crate::store::{Batch, Direction, Space, Store, StoreError, meta};
 use crate::wire::{Apex, Name, Rtype};
@@ -139,7 +140,16 @@ pub(super) fn start(
         }
         swept => swept?,
     }
-    publisher.publish(std::mem::take(&mut loaded.images));
+    let facts = &mut loaded.facts;
+    for (apex, domain) in &facts.domains {
+        facts.counters.follow(apex, domain);
+    }
+    each::<CountRecord>(&*store, |key, record| {
+        loaded.facts.counters.remember(&apex(key)?, record);
+        Ok(())
+    })?;
+    let images = std::mem::take(&mut loaded.images).into_iter();
+    publisher.publish(images.map(|image| loaded.facts.counters.counted(image)));
     let domains = loaded.facts.domains.iter();
     routes.publish(domains.map(|(apex, domain)| (apex.clone(), Some(loaded.facts.route(domain)))));
     metrics.stored(loaded.facts.revision);
@@ -378,7 +388,15 @@ fn pool_facts(
             off: lapse.off,
         })
     });
+    let wish = record.wish.map(|wish| {
+        Ok::<_, String>(Arc::new(Wish {
+            settings: Arc::new(stored_settings(&wish.settings)?),
+            staged: wish.staged,
+            names_below: wish.names_below,
+        }))
+    });
     Ok(PoolFacts {
+        wish: wish.transpose()?,
         since: record.since,
         earlier: earlier.collect::<Result<_, String>>()?,
         revision: record.revision,
@@ -584,11 +602,13 @@ fn assemble(
         let Some(found) = composed.remove(&apex) else {
             return Err(missing(&apex, record.zone.version));
         };
+        let served = served(record.zone, found.template);
         let zone = ZoneFacts {
             revision: record.revision,
             records: Arc::new(record.records),
             content: Arc::new(found.content),
-            served: served(record.zone, found.template),
+            arrival: Arrival::of(&served),
+            served,
         };
         facts.put_zone(apex, zone);
     }

@@ -20,6 +20,7 @@ mod caches;
 mod census;
 mod change;
 mod commit;
+mod counts;
 mod describe;
 mod facts;
 mod figures;
@@ -37,6 +38,7 @@ mod references;
 mod resign;
 mod restored;
 mod scheduled;
+mod staging;
 mod step_form;
 #[cfg(test)]
 mod tests;
@@ -52,6 +54,7 @@ pub use change::{
     Actor, AddDomain, Change, ChangeId, Effect, IfMatch, Milestone, NotReady, Op, OpError, Outcome,
     Plan, Refusal, Rotation, Word,
 };
+pub use counts::QueriesPerDay;
 pub use handle::{Engine, EngineConfig, EngineThreads, ReadError};
 pub use load::StartError;
 pub use scheduled::{ChangeState, ChangeView, StepView, Undo};

@@ -1,8 +1,9 @@
 //! What the outside is asked about our domains.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::facts::{DomainFacts, PoolFacts};
+use super::facts::{DomainFacts, Facts, PoolFacts, ZoneFacts};
 use super::handle::{Engine, ReadError};
 use super::life::{Phase, policy_form, route_of, wanted_policy};
 use crate::lifecycle::{
@@ -18,7 +19,8 @@ const PAGE: usize = 256;
 
 impl Engine {
     /// Returns the questions about a subject for some of the domains behind `after`, in the order of
-    /// their names, and the last of those domains if others follow.
+    /// their names, and the last of those domains if others follow. Zones that hold mail hosts come
+    /// with the first of them.
     ///
     /// Reads the store once for each domain where the parent is asked.
     ///
@@ -35,6 +37,9 @@ impl Engine {
         let more = {
             let view = self.view();
             let facts = view.facts();
+            if subject == Subject::Published && after.is_none() {
+                questions.extend(host_zones(facts));
+            }
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             let mut domains = facts.domains.range((from, Bound::Unbounded));
             for (name, domain) in domains.by_ref().take(PAGE) {
@@ -151,6 +156,35 @@ fn published(name: &Apex, domain: &DomainFacts, pool: &PoolFacts) -> (Urgency, A
         serial: domain.served.serial,
     });
     (urgency(!is_seen || !answers), about)
+}
+
+/// Asks for the serials of the operator's zones that hold mail hosts, until all servers have what
+/// these say now: what pools wish for may wait for that (M4, N1).
+fn host_zones(facts: &Facts) -> Vec<Question> {
+    let pools = facts.pools.values();
+    let hosts = pools.flat_map(|pool| pool.wished().mail_hosts());
+    let names = hosts.filter_map(|host| host.name.as_shared());
+    let zones: BTreeMap<&Apex, &ZoneFacts> = names
+        .filter_map(|name| facts.operator_zone_of(name))
+        .collect();
+    let unseen = zones.into_iter();
+    let unseen = unseen.filter(|(_, zone)| zone.arrival.seen.is_none());
+    let questions = unseen.map(|(apex, zone)| {
+        let mut records = zone.records.iter();
+        let servers = records.find(|rrset| rrset.rtype == Rtype::NS && rrset.owner.is_apex());
+        let datas = servers.iter().flat_map(|rrset| &rrset.rdatas);
+        let datas = datas.filter_map(|data| data.under(Rtype::NS, apex).ok());
+        let names = datas.flat_map(|data| data.names(Rtype::NS));
+        Question {
+            name: apex.clone(),
+            urgency: Urgency::Waiting,
+            about: About::Published(PublishedQuestion {
+                name_servers: names.collect(),
+                serial: zone.served.serial,
+            }),
+        }
+    });
+    questions.collect()
 }
 
 /// Asks whether the mail hosts are ready.

@@ -8,7 +8,8 @@ use super::act::{Learnt, learnt};
 use super::commit::Publication;
 use super::describe;
 use super::facts::{
-    Adoption, DomainFacts, Facts, PoolFacts, PoolVersion, Served, ZoneFacts, ancestors, newest,
+    Adoption, Arrival, DomainFacts, Facts, PoolFacts, PoolVersion, Served, ZoneFacts, ancestors,
+    newest,
 };
 use super::idempotency::RememberedKeys;
 use super::job::Job;
@@ -21,7 +22,7 @@ use crate::lifecycle::LifecycleState;
 use crate::mail::PoolSettings;
 use crate::store::record::{
     self, AuditChange, AuditRecord, DomainRecord, DsFact, Event, EventsRecord, OperatorZoneRecord,
-    PolicyAdoption, PoolRecord, PoolVersionRecord, TemplateRecord, ZoneFact,
+    PolicyAdoption, PoolRecord, PoolVersionRecord, TemplateRecord, WishRecord, ZoneFact,
 };
 use crate::store::{Batch, Space, meta};
 use crate::wire::{Apex, Serial};
@@ -114,7 +115,10 @@ impl Job {
                         batch.put_record(apex.as_wire(), &domain_record(&domain));
                     }
                 }
-                None => remove(batch, Space::Domain, apex, facts),
+                None => {
+                    batch.delete(Space::Count, apex.as_wire());
+                    remove(batch, Space::Domain, apex, facts);
+                }
             }
         }
         for prepared in self.made.0.values() {
@@ -197,13 +201,19 @@ impl Job {
         let revision = facts.revision;
         let mut made = std::mem::take(&mut self.made.0);
         let mut gone = Vec::new();
+        let mut rerouted = Vec::new();
         for (name, draft) in std::mem::take(&mut self.planned.pools) {
             let Some(draft) = draft else {
                 gone.push(name);
                 continue;
             };
             if let Some(pool) = draft.into_facts(revision, now) {
+                let knows = |pool: Option<&PoolFacts>| pool.is_some_and(PoolFacts::knows_below);
+                let knew = knows(facts.pools.get(&name));
                 facts.put_pool(&name, pool);
+                if knew != knows(facts.pools.get(&name)) {
+                    rerouted.push(name);
+                }
             }
         }
         for (apex, draft) in std::mem::take(&mut self.planned.zones) {
@@ -224,6 +234,7 @@ impl Job {
                 facts.note_gone(&apex);
                 facts.remove_domain(&apex);
                 publication.routes.push((apex.clone(), None));
+                facts.counters.forget(&apex);
                 facts.deleted.insert(apex.clone(), revision);
                 publication.withdrawn.push(apex);
                 continue;
@@ -247,6 +258,12 @@ impl Job {
                 facts.put_domain(apex.clone(), domain);
                 facts.look_again(&apex, now);
             }
+        }
+        for pool in rerouted {
+            let states = LifecycleState::ALL.into_iter();
+            let members = states.flat_map(|state| facts.members(&pool, state));
+            let routes = members.map(|(apex, domain)| (apex.clone(), Some(facts.route(domain))));
+            publication.routes.extend(routes);
         }
         // After their domains: when those were due follows from how their pool is signed.
         for name in gone {
@@ -303,9 +320,19 @@ impl PoolDraft {
     /// Returns since when the pool is as it will be, and what it was before.
     fn history(&self, now: Timestamp) -> (Timestamp, Vec<Lapse<Arc<PoolVersion>>>) {
         match &self.old {
-            Some(old) => (now.max(old.since), history_after(old, now)),
+            // A wish alone changes nothing that anybody could hold.
+            Some(old) if self.is_in_effect(old) => (old.since, old.earlier.clone()),
+            Some(old) => {
+                let keep = self.wish.is_some() || old.wish.is_some();
+                (now.max(old.since), history_after(old, now, keep))
+            }
             None => (now, Vec::new()),
         }
+    }
+
+    /// Returns whether what is in effect stays as it is.
+    fn is_in_effect(&self, old: &PoolFacts) -> bool {
+        *self.settings == *old.recipe.settings && self.policy == old.policy
     }
 
     /// Returns what is stored of the pool.
@@ -330,6 +357,11 @@ impl PoolDraft {
                     off: lapse.off,
                 })
                 .collect(),
+            wish: self.wish.as_ref().map(|wish| WishRecord {
+                settings: wish.settings.to_document().to_string(),
+                staged: wish.staged.clone(),
+                names_below: wish.names_below,
+            }),
         }
     }
 
@@ -342,6 +374,7 @@ impl PoolDraft {
             revision,
             recipe: self.recipe?,
             policy: self.policy,
+            wish: self.wish,
             counts: [0; LifecycleState::ALL.len()],
         })
     }
@@ -386,6 +419,7 @@ impl ZoneDraft {
             revision: self.revision.unwrap_or(revision),
             records: self.records,
             content,
+            arrival: Arrival::of(&served),
             served,
         })
     }

@@ -288,7 +288,7 @@ impl Renewals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::facts::{Served, SharedTemplate, ZoneFacts};
+    use crate::engine::facts::{Arrival, Served, SharedTemplate, ZoneFacts};
     use crate::wire::Serial;
     use crate::zone::Template;
 
@@ -301,6 +301,10 @@ mod tests {
             revision: 1,
             records: Arc::default(),
             content: Arc::default(),
+            arrival: Arrival {
+                serial: Serial::new(1),
+                seen: None,
+            },
             served: Served {
                 version: 1,
                 serial: Serial::new(1),

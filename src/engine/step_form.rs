@@ -138,6 +138,7 @@ pub(super) fn step_record(op: &Op) -> Option<StepRecord> {
         | Op::HostDeferrals { .. }
         | Op::RotateAged { .. }
         | Op::AdoptAnew { .. }
+        | Op::StagePool { .. }
         | Op::Act { .. }
         | Op::Schedule { .. }
         | Op::Scheduled { .. }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, RwLockReadGuard};
 
+use super::counts::QueriesPerDay;
 use super::facts::{DomainFacts, Facts, PoolFacts, Served, ZoneFacts};
 use super::life::policy_form;
 use crate::clock::Timestamp;
@@ -11,7 +12,7 @@ use crate::dnssec::Ds;
 use crate::lifecycle::{
     self, Condition, DsSeen, HandedOut, LifecycleState, Next, Observed, Suspension, WaitingFor,
 };
-use crate::mail::{PolicyForm, PoolSettings, Route};
+use crate::mail::{PolicyForm, PoolSettings, Route, StageWait};
 use crate::store::record::{Hold, ShownPolicy};
 use crate::wire::{Apex, Serial};
 use crate::zone::{RelativeRrset, ZoneData};
@@ -35,8 +36,12 @@ pub struct Pool {
     pub name: Arc<str>,
     /// The revision of the last change of intent that touched it.
     pub revision: u64,
-    /// Its settings.
+    /// The settings that are in effect.
     pub settings: Arc<PoolSettings>,
+    /// The settings that were wished for last.
+    pub wished: Arc<PoolSettings>,
+    /// What the rest of the wish waits for; nothing when all of it is in effect.
+    pub waits: Vec<StageWait>,
     /// The id of the MTA-STS policy that its domains announce, if it has one.
     pub policy_id: Option<String>,
     /// How many domains it has in each state, in the order of [`LifecycleState::ALL`].
@@ -167,13 +172,20 @@ impl<'e> View<'e> {
     /// Returns a pool.
     pub fn pool(&self, name: &str) -> Option<Pool> {
         let (name, pool) = self.facts.pools.get_key_value(name)?;
-        Some(show_pool(name, pool))
+        Some(show_pool(&self.facts, name, pool, self.now))
+    }
+
+    /// Returns how often every domain with a null MX is asked for here (X5).
+    pub fn counts(&self) -> Vec<QueriesPerDay> {
+        self.facts.counts(self.now)
     }
 
     /// Returns every pool, by name.
     pub fn pools(&self) -> Vec<Pool> {
         let pools = self.facts.pools.iter();
-        pools.map(|(name, pool)| show_pool(name, pool)).collect()
+        pools
+            .map(|(name, pool)| show_pool(&self.facts, name, pool, self.now))
+            .collect()
     }
 
     /// Returns what comes next in a domain's life, and what is known of it.
@@ -336,8 +348,14 @@ impl OperatorZone {
 }
 
 /// Returns what the API shows of a pool.
-fn show_pool(name: &Arc<str>, pool: &PoolFacts) -> Pool {
+fn show_pool(facts: &Facts, name: &Arc<str>, pool: &PoolFacts, now: Timestamp) -> Pool {
+    let waits = pool.wish.as_ref().map(|wish| {
+        let staging = facts.staging(name, pool, &wish.settings, &wish.staged, now);
+        staging.waits
+    });
     Pool {
+        wished: Arc::clone(pool.wished()),
+        waits: waits.unwrap_or_default(),
         name: Arc::clone(name),
         revision: pool.revision,
         settings: Arc::clone(&pool.recipe.settings),

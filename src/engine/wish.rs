@@ -85,6 +85,7 @@ fn wish(op: &Op) -> String {
         | Op::HostApplied { .. }
         | Op::HostDeferrals { .. }
         | Op::AdoptAnew { .. }
+        | Op::StagePool { .. }
         | Op::Schedule { .. }
         | Op::Scheduled { .. }
         | Op::FailScheduled { .. }

@@ -159,6 +159,7 @@ impl Writer {
                 break;
             }
             self.take_counts();
+            self.count_days();
             self.renew_due();
             self.act_on_due();
             self.commit_round();

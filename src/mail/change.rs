@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use super::extra;
 use super::render::placeholder;
 use super::settings::{Drain, MailHost, Outbound, PoolSettings, Retire, Secured};
+use super::{MtaSts, MtaStsMode, Target, extra};
 use crate::clock::Span;
 use crate::wire::{RelativeName, Rtype};
 
@@ -28,6 +28,14 @@ pub struct SettingChange {
 pub enum Effect {
     /// At once.
     AtOnce,
+    /// Step by step, each at its earliest safe time, while the pool has domains: see
+    /// [`stage`](super::stage()).
+    Staged {
+        /// The rule's name.
+        rule: &'static str,
+        /// What there is to wait for.
+        reason: &'static str,
+    },
     /// After waits that this release cannot walk: refused while the pool has domains.
     Waits {
         /// The rule's name.
@@ -38,8 +46,17 @@ pub enum Effect {
 }
 
 /// Says how each setting that differs takes effect; nothing for equal settings.
-pub fn classify_change(old: &PoolSettings, new: &PoolSettings) -> Vec<SettingChange> {
-    let mut changes = Changes(Vec::new());
+///
+/// `old` is what is in effect; `earlier` what was, as far as anybody may still hold it.
+pub fn classify_change(
+    old: &PoolSettings,
+    new: &PoolSettings,
+    earlier: &[&PoolSettings],
+) -> Vec<SettingChange> {
+    let mut changes = Changes {
+        found: Vec::new(),
+        earlier,
+    };
     changes.names(old, new);
     changes.spans(old, new);
     changes.life(old, new);
@@ -47,16 +64,21 @@ pub fn classify_change(old: &PoolSettings, new: &PoolSettings) -> Vec<SettingCha
     changes.hosts(old, new);
     changes.policy(old, new);
     changes.outbound(old.outbound.as_ref(), new.outbound.as_ref());
-    changes.0
+    changes.found
 }
 
 /// The changes found so far.
-struct Changes(Vec<SettingChange>);
+struct Changes<'s> {
+    /// What changes.
+    found: Vec<SettingChange>,
+    /// What was in effect before.
+    earlier: &'s [&'s PoolSettings],
+}
 
-impl Changes {
+impl Changes<'_> {
     /// Notes a change.
     fn note(&mut self, pointer: &str, what: String, effect: Effect) {
-        self.0.push(SettingChange {
+        self.found.push(SettingChange {
             pointer: pointer.to_owned(),
             what,
             effect,
@@ -69,6 +91,17 @@ impl Changes {
         self.note(pointer, what.into(), Effect::AtOnce);
     }
 
+    /// Notes a change that takes effect step by step.
+    fn staged(
+        &mut self,
+        pointer: &str,
+        what: impl Into<String>,
+        rule: &'static str,
+        reason: &'static str,
+    ) {
+        self.note(pointer, what.into(), Effect::Staged { rule, reason });
+    }
+
     /// Notes a change that waits for what is not built.
     fn waits(&mut self, pointer: &str, what: impl Into<String>, rule: &'static str, reason: &str) {
         let reason = format!("{reason}; this release cannot walk that wait yet");
@@ -77,7 +110,7 @@ impl Changes {
 
     /// Notes that the change found last asks for the caller's word.
     fn ask(&mut self) {
-        if let Some(change) = self.0.last_mut() {
+        if let Some(change) = self.found.last_mut() {
             change.asks = true;
         }
     }
@@ -223,11 +256,12 @@ impl Changes {
         }
         match (old.subdomains, new.subdomains) {
             (false, true) => self.at_once("/subdomains", "\"*\" gets the MX"),
-            (true, false) => self.waits(
+            (true, false) => self.staged(
                 "/subdomains",
                 "\"*\" loses its MX",
                 "T3",
-                "mail to names below the domains ends like that of a retired domain",
+                "mail to names below the domains ends like that of a retired domain: when addresses \
+                 there are promised no more, and senders hold nothing that we deferred",
             ),
             _ => {}
         }
@@ -275,26 +309,36 @@ impl Changes {
                 None if host.spare => {
                     self.at_once(&pointer, format!("the host {} joins as a spare", host.name));
                 }
-                None => self.waits(
+                None => self.staged(
                     &pointer,
                     format!("the host {} joins", host.name),
                     "M4",
-                    "its MX comes when no cache denies its address and no sender holds a policy \
-                     without it; add it with spare = true first: address, TLSA and policy line are \
-                     published at once",
+                    JOINS,
                 ),
             }
         }
         for host in &old.mail_hosts {
-            if find(new, host).is_none() {
+            if find(new, host).is_some() {
+                continue;
+            }
+            let what = format!("the host {} is withdrawn", host.name);
+            if host.spare && !self.was_exchange(&host.name) {
+                self.at_once("/mail_host", what);
+            } else {
                 self.waits(
                     "/mail_host",
-                    format!("the host {} is withdrawn", host.name),
+                    what,
                     "plan M",
                     "caches and policies of senders still name it, so it goes by M5 to M9",
                 );
             }
         }
+    }
+
+    /// Returns whether an MX that somebody may still hold leads to a host.
+    fn was_exchange(&self, name: &Target) -> bool {
+        let mut hosts = self.earlier.iter().flat_map(|it| &it.mail_hosts);
+        hosts.any(|host| host.name == *name && !host.spare)
     }
 
     /// Compares one host.
@@ -307,12 +351,11 @@ impl Changes {
                 "plan M",
                 "caches and policies of senders still lead to it, so it leaves by M5 and M6",
             ),
-            (true, false) => self.waits(
+            (true, false) => self.staged(
                 pointer,
                 format!("the host {name} joins the MX"),
                 "M4",
-                "its MX comes when no cache denies its address and no sender holds a policy without \
-                 it",
+                JOINS,
             ),
             _ => {}
         }
@@ -321,7 +364,7 @@ impl Changes {
                 "the preference of {name} {} becomes {}",
                 old.preference, new.preference
             );
-            if old.spare && new.spare {
+            if old.spare {
                 self.at_once(pointer, what);
             } else {
                 let reason = "hosts change their order one step at a time: some senders try no more \
@@ -330,15 +373,37 @@ impl Changes {
             }
         }
         if old.addresses != new.addresses {
-            self.waits(
-                &format!("{pointer}/addresses"),
+            self.addresses(&format!("{pointer}/addresses"), old, new);
+        }
+        self.tlsa(pointer, old, new);
+    }
+
+    /// Compares the addresses of a host: one may join, but goes only when nothing leads there.
+    fn addresses(&mut self, pointer: &str, old: &MailHost, new: &MailHost) {
+        let name = &new.name;
+        let kept = old.addresses.iter().all(|it| new.addresses.contains(it));
+        let has_tlsa = !(old.tlsa_records().is_empty() && new.tlsa_records().is_empty());
+        match kept {
+            true if old.spare || !has_tlsa => {
+                self.at_once(pointer, format!("{name} gets more addresses"));
+            }
+            true => self.staged(
+                pointer,
+                format!("{name} gets more addresses"),
+                "N1",
+                "the key of the box behind a new address stands in TLSA for two TTLs first",
+            ),
+            false if old.spare && !self.was_exchange(name) => {
+                self.at_once(pointer, format!("{name} has other addresses"));
+            }
+            false => self.waits(
+                pointer,
                 format!("{name} has other addresses"),
                 "plan N",
                 "the new box's key stands in TLSA for two TTLs first, then both addresses, then the \
-                 new one",
-            );
+                 new one; addresses may join",
+            ),
         }
-        self.tlsa(pointer, old, new);
     }
 
     /// Compares the TLSA of a host: a record may come at once, but goes only when no cache needs
@@ -371,28 +436,34 @@ impl Changes {
 
     /// Compares the MTA-STS policy; lines of hosts come and go with the hosts.
     fn policy(&mut self, old: &PoolSettings, new: &PoolSettings) {
+        const FOLLOWS: &str = "each domain's id follows where the text is served (S9)";
+        let enforces = |policy: &MtaSts| policy.mode == MtaStsMode::Enforce;
         let (what, rule, reason) = match (&old.mta_sts, &new.mta_sts) {
-            (None, Some(_)) => (
-                "MTA-STS begins",
+            (before, Some(after)) if enforces(after) && !before.as_ref().is_some_and(enforces) => (
+                "MTA-STS is enforced",
                 "S8",
-                "a policy begins as testing and is relied on after a week of reports (RFC 8461, \
-                 section 5)",
+                "a policy is tried as testing for a week of reports (RFC 8461, section 5)",
             ),
-            (Some(_), None) => (
+            (None, Some(_)) => {
+                return self.at_once("/mta_sts", format!("MTA-STS begins; {FOLLOWS}"));
+            }
+            (Some(before), None) if before.acts() => (
                 "MTA-STS ends",
                 "S10",
                 "senders hold a policy for its max_age, so it goes by mode none first (RFC 8461, \
                  section 8.3)",
             ),
-            (Some(before), Some(after)) if before != after => (
-                "the MTA-STS policy changes",
-                "S9, M2, M3",
-                "it changes on every policy host first, then its id, and is relied on after the TTL \
-                 of that (RFC 8461, section 8.1)",
+            (Some(_), None) => (
+                "MTA-STS ends",
+                "S10",
+                "senders may hold a policy from before (RFC 8461, section 8.3)",
             ),
+            (Some(before), Some(after)) if before != after => {
+                return self.at_once("/mta_sts", format!("the MTA-STS policy changes; {FOLLOWS}"));
+            }
             _ => return,
         };
-        self.waits("/mta_sts", what, rule, reason);
+        self.staged("/mta_sts", what, rule, reason);
     }
 
     /// Compares how the domains send.
@@ -401,13 +472,13 @@ impl Changes {
             "messages that were sent can come back for days, and their signatures are checked";
         match (old, new) {
             (None, Some(_)) => self.at_once("/outbound", "the domains send"),
-            (Some(_), None) => self.waits("/outbound", "the domains send no more", "R4", back),
+            (Some(_), None) => self.staged("/outbound", "the domains send no more", "R4", back),
             (Some(old), Some(new)) if old != new => {
                 let lost = old.dkim.keys().find(|key| !new.dkim.contains_key(*key));
                 match lost {
                     Some(selector) => {
                         let what = format!("the DKIM selector {selector} is withdrawn");
-                        self.waits("/outbound/dkim", what, "R4", back);
+                        self.staged("/outbound/dkim", what, "R4", back);
                     }
                     None => self.at_once("/outbound", "other records of sending"),
                 }
@@ -416,6 +487,10 @@ impl Changes {
         }
     }
 }
+
+/// What a host that joins the MX waits for.
+const JOINS: &str = "address, TLSA and policy line come at once, its MX when no cache denies them and \
+                     no sender goes by a policy without it";
 
 /// Joins names with commas.
 fn list(names: &[impl ToString]) -> String {
@@ -434,7 +509,7 @@ mod tests {
     fn change(document: Value, pointer: &str, value: Value) -> Vec<SettingChange> {
         let old = sample::settings(&document);
         let new = sample::settings(&sample::with(document, pointer, value));
-        classify_change(&old, &new)
+        classify_change(&old, &new, &[])
     }
 
     /// Asserts that exactly one setting changes, at once, and returns whether it asks for a word.
@@ -456,11 +531,24 @@ mod tests {
         assert!(hit, "{changes:?}");
     }
 
+    /// Asserts that the change comes step by step under a rule.
+    #[track_caller]
+    fn staged(document: Value, pointer: &str, value: Value, by: &str) {
+        let changes = change(document, pointer, value);
+        let hit = changes
+            .iter()
+            .any(|change| matches!(&change.effect, Effect::Staged { rule, .. } if *rule == by));
+        let refused = changes
+            .iter()
+            .any(|change| matches!(change.effect, Effect::Waits { .. }));
+        assert!(hit && !refused, "{changes:?}");
+    }
+
     #[test]
     fn equal_settings_change_nothing() {
         let settings = sample::settings(&sample::document());
 
-        assert_eq!(classify_change(&settings, &settings), []);
+        assert_eq!(classify_change(&settings, &settings, &[]), []);
     }
 
     #[test]
@@ -477,6 +565,9 @@ mod tests {
             ("/mail_host/1/tlsa", json!([sample::TLSA[0]])),
             ("/outbound", json!({ "spf": "v=spf1 mx -all" })),
             ("/active", json!(7)),
+            // Texts come at once; what senders rely on follows.
+            ("/mta_sts/mode", json!("testing")),
+            ("/mta_sts/max_age", json!("1d")),
         ] {
             let asks = at_once(sample::document(), pointer, value);
             assert!(!asks, "{pointer}");
@@ -508,10 +599,8 @@ mod tests {
         let document = sample::document;
         let one = json!([document()["mail_host"][0]]);
         let moved = json!(["192.0.2.26", "2001:db8::25"]);
-        let more = json!(["192.0.2.25", "192.0.2.26", "2001:db8::25"]);
         refused(document(), "/mail_host", one, "plan M");
         refused(document(), "/mail_host/0/addresses", moved, "plan N");
-        refused(document(), "/mail_host/0/addresses", more, "plan N");
         refused(document(), "/mail_host/0/preference", json!(20), "M5");
         refused(document(), "/mail_host/1/spare", json!(true), "plan M");
         refused(
@@ -520,26 +609,52 @@ mod tests {
             json!([sample::TLSA[0]]),
             "RFC 7671",
         );
-        refused(
-            document(),
-            "/mail_host/2",
-            json!({ "name": "mx3.test." }),
-            "spare = true",
-        );
         refused(document(), "/nameservers", json!(["ns3.test."]), "plan S");
-        refused(document(), "/mta_sts", Value::Null, "S10");
-        refused(document(), "/mta_sts/mode", json!("testing"), "M3");
         refused(
             document(),
             "/dnssec",
             json!({ "algorithm": "ed25519" }),
             "RFC 6781",
         );
+    }
+
+    #[test]
+    fn what_can_wait_for_its_time_comes_step_by_step() {
+        let document = sample::document;
+        let more = json!(["192.0.2.25", "192.0.2.26", "2001:db8::25"]);
+        staged(document(), "/mail_host/0/addresses", more, "N1");
+        staged(
+            document(),
+            "/mail_host/2",
+            json!({ "name": "mx3.test." }),
+            "M4",
+        );
+        staged(document(), "/mta_sts", Value::Null, "S10");
         let sends = sample::in_domain;
-        refused(sends(), "/subdomains", json!(false), "T3");
-        refused(sends(), "/mail_host/1/spare", json!(false), "M4");
-        refused(sends(), "/outbound", Value::Null, "R4");
-        refused(sends(), "/outbound/dkim", json!({}), "R4");
+        staged(sends(), "/mta_sts/mode", json!("enforce"), "S8");
+        staged(sends(), "/subdomains", json!(false), "T3");
+        staged(sends(), "/mail_host/1/spare", json!(false), "M4");
+        staged(sends(), "/outbound", Value::Null, "R4");
+        staged(sends(), "/outbound/dkim", json!({}), "R4");
+    }
+
+    #[test]
+    fn a_host_that_no_mx_ever_led_to_may_be_taken_back() {
+        let with = sample::settings(&sample::in_domain());
+        let one = json!([sample::in_domain()["mail_host"][0]]);
+        let without = sample::settings(&sample::with(sample::in_domain(), "/mail_host", one));
+        let used = sample::with(sample::in_domain(), "/mail_host/1/spare", json!(false));
+        let used = sample::settings(&used);
+        let refused = |earlier: &[&PoolSettings]| {
+            let changes = classify_change(&with, &without, earlier);
+            changes
+                .iter()
+                .any(|change| matches!(change.effect, Effect::Waits { .. }))
+        };
+
+        assert!(!refused(&[]));
+        assert!(!refused(&[&with]));
+        assert!(refused(&[&used, &with]));
     }
 
     #[test]

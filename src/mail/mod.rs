@@ -31,6 +31,7 @@ mod routing;
 mod sample;
 mod settings;
 mod signing;
+mod stage;
 mod target;
 mod tlsa;
 mod warnings;
@@ -46,8 +47,8 @@ pub use name::{PoolNameError, check_pool_name};
 pub use operator_zone::{
     OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets, zone_delegation,
 };
-pub use pools::{PoolFault, check_exchanges, check_pools, moved_hosts};
-pub use render::render;
+pub use pools::{PoolFault, changed_hosts, check_exchanges, check_pools, moved_hosts};
+pub use render::{gives_way, render};
 pub use report_uris::{ReportUriError, ReportUris};
 pub use routing::{
     Route, RoutingAnswer, RoutingAnswerError, RoutingPublisher, RoutingReader, routing_set,
@@ -56,5 +57,6 @@ pub use settings::{
     ApexAddress, Drain, LifeSettings, MailHost, Outbound, PoolSettings, ReadinessSettings, Reports,
     Retire, Secured, SigningSettings, TimingSettings,
 };
+pub use stage::{HostZone, Served, StageFacts, StageWait, Staged, Staging, stage};
 pub use target::{Target, TargetError};
 pub use tlsa::{TlsaError, TlsaRecord};

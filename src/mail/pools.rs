@@ -1,7 +1,9 @@
 //! What pools, zones and domains forbid each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use super::TlsaRecord;
 use super::hosted::{Holder, Hosted};
 use super::operator_zone::{HostInZone, OperatorZone, closest};
 use super::settings::{MailHost, PoolSettings};
@@ -93,7 +95,7 @@ fn lies_in_domain(name: &Name, hosted: &dyn Hosted) -> bool {
     false
 }
 
-/// Finds shared hosts whose addresses change or that lose a TLSA record in what all pools together
+/// Finds shared hosts that lose an address or a TLSA record in what all pools together
 /// say of them, with what that is in words.
 ///
 /// A pool that only names a host relies on what another says of it; so does each domain of either.
@@ -104,22 +106,41 @@ pub fn moved_hosts<'s>(
     let (before, after) = (owned_hosts(before), owned_hosts(after));
     let moved = before.into_iter().filter_map(|(name, old)| {
         let new = after.get(name).map_or(&[][..], Vec::as_slice);
-        let addresses = |owned: &[Owned<'_>]| {
-            let hosts = owned.iter().flat_map(|owned| &owned.host.addresses);
-            hosts.copied().collect::<BTreeSet<_>>()
-        };
-        let tlsa = |owned: &[Owned<'_>]| {
-            let hosts = owned.iter().flat_map(|owned| owned.host.tlsa_records());
-            hosts.collect::<BTreeSet<_>>()
-        };
-        let known = addresses(&old);
-        if !known.is_empty() && known != addresses(new) {
-            return Some((name, "has other addresses (plan N)"));
+        if !addresses_of(&old).is_subset(&addresses_of(new)) {
+            return Some((name, "loses an address (plan N)"));
         }
-        let kept = tlsa(&old).is_subset(&tlsa(new));
+        let kept = tlsa_of(&old).is_subset(&tlsa_of(new));
         (!kept).then_some((name, "loses a TLSA record (D12)"))
     });
     moved.collect()
+}
+
+/// Finds shared hosts of which all pools together say something else: whom they serve is touched,
+/// whichever pool says it.
+pub fn changed_hosts<'s>(
+    before: &[(&'s str, &'s PoolSettings)],
+    after: &[(&'s str, &'s PoolSettings)],
+) -> BTreeSet<&'s Name> {
+    let (before, after) = (owned_hosts(before), owned_hosts(after));
+    let names: BTreeSet<&Name> = before.keys().chain(after.keys()).copied().collect();
+    let changed = names.into_iter().filter(|name| {
+        let old = before.get(name).map_or(&[][..], Vec::as_slice);
+        let new = after.get(name).map_or(&[][..], Vec::as_slice);
+        addresses_of(old) != addresses_of(new) || tlsa_of(old) != tlsa_of(new)
+    });
+    changed.collect()
+}
+
+/// Returns the addresses that pools together give a host.
+fn addresses_of(owned: &[Owned<'_>]) -> BTreeSet<IpAddr> {
+    let hosts = owned.iter().flat_map(|owned| &owned.host.addresses);
+    hosts.copied().collect()
+}
+
+/// Returns the TLSA records that pools together give a host.
+fn tlsa_of(owned: &[Owned<'_>]) -> BTreeSet<TlsaRecord> {
+    let hosts = owned.iter().flat_map(|owned| owned.host.tlsa_records());
+    hosts.collect()
 }
 
 /// A shared host or name server that a pool names.
@@ -435,12 +456,21 @@ mod tests {
                 .join(",")
         };
 
-        assert!(moved(&[("a", &full), ("b", &names)], &[("b", &names)]).contains("addresses"));
-        assert!(moved(&[("a", &full)], &[("a", &names)]).contains("addresses"));
+        assert!(moved(&[("a", &full), ("b", &names)], &[("b", &names)]).contains("address"));
+        assert!(moved(&[("a", &full)], &[("a", &names)]).contains("address"));
         assert!(moved(&[("a", &full)], &[("a", &one)]).contains("TLSA"));
         assert_eq!(moved(&[("a", &full), ("b", &full)], &[("b", &full)]), "");
         assert_eq!(moved(&[("a", &names)], &[("a", &full)]), "");
         assert_eq!(moved(&[("a", &one)], &[("a", &full)]), "");
+        let more = json!(["192.0.2.25", "192.0.2.26", "2001:db8::25"]);
+        let more = sample::with(sample::document(), "/mail_host/0/addresses", more);
+        let more = sample::settings(&more);
+        assert_eq!(moved(&[("a", &full)], &[("a", &more)]), "");
+        // Who is served by it is touched, though.
+        let host = Name::parse("mx1.infra-a.example.").unwrap();
+        let changed = changed_hosts(&[("a", &full), ("b", &names)], &[("a", &more)]);
+        assert_eq!(changed.into_iter().collect::<Vec<_>>(), [&host]);
+        assert!(changed_hosts(&[("a", &full)], &[("a", &full), ("b", &names)]).is_empty());
     }
 
     #[test]

@@ -35,8 +35,10 @@ pub fn render(
     let mut extra = extra::parse(settings)?;
     if form.hosts == HostsForm::Gone {
         // Addresses of hosts may be among the extra records; the hosts are gone.
-        let hosts = settings.mail_hosts.iter();
-        let hosts = hosts.filter_map(|host| host.name.as_in_domain().cloned());
+        let hosts = settings.mail_hosts.iter().map(|host| &host.name);
+        // One that is a name server, too, answers for as long as the zone is served.
+        let hosts = hosts.filter(|host| !settings.nameservers.contains(host));
+        let hosts = hosts.filter_map(|host| host.as_in_domain().cloned());
         let mut gone: Vec<RelativeName> = hosts.collect();
         if policy_id.is_none() && settings.mta_sts.is_some() {
             gone.extend(RelativeName::parse("mta-sts"));
@@ -45,6 +47,10 @@ pub fn render(
             let owner = record.owner.relative_to(&placeholder());
             owner.is_none_or(|owner| !gone.contains(&owner))
         });
+    }
+    if asks_for_no_certificate(form, policy_id) {
+        // Beside a CA that may issue, one that says that none may is ignored (RFC 8659, section 4.2).
+        extra.retain(|record| record.rtype != Rtype::CAA || record.owner != placeholder());
     }
     let rrsets = rrsets(settings, form, policy_id, &extra)?;
     Template::new(rrsets).map_err(|error| vec![Fault::new("", error.to_string())])
@@ -84,6 +90,22 @@ impl PoolSettings {
             .max()
             .unwrap_or(self.ttl())
     }
+}
+
+/// Returns whether an RRset of a domain's own gives way to one that the pool makes in a form: who is
+/// responsible for a domain without mail, and that nobody needs a certificate for it.
+pub fn gives_way(form: Form, owner: &RelativeName, rtype: Rtype) -> bool {
+    let made = match rtype {
+        Rtype::RP => form.mail == MailForm::Null,
+        Rtype::CAA => form.hosts == HostsForm::Gone,
+        _ => false,
+    };
+    made && owner.is_apex()
+}
+
+/// Returns whether nobody needs a certificate below the domain: its hosts and its policy are gone.
+fn asks_for_no_certificate(form: Form, policy_id: Option<&str>) -> bool {
+    form.hosts == HostsForm::Gone && policy_id.is_none()
 }
 
 /// Returns the name that stands for a domain while its records are rendered.
@@ -156,9 +178,7 @@ impl Records {
             let name = full(server, &format!("/nameservers/{index}"))?;
             self.add(&apex, Rtype::NS, settings.ns_ttl(), Rdata::name(&name));
         }
-        // Nobody needs a certificate below the domain when its hosts and its policy are gone
-        // (RFC 8659, section 4.2).
-        if form.hosts == HostsForm::Gone && policy_id.is_none() {
+        if asks_for_no_certificate(form, policy_id) {
             self.add(&apex, Rtype::CAA, settings.ttl(), Rdata::caa_none());
         } else {
             for rdata in &settings.caa {
@@ -270,14 +290,14 @@ impl Records {
     pub(super) fn add_extra(&mut self, record: &ExtraRecord) -> Result<(), String> {
         let key = (record.owner.clone(), record.rtype);
         let joins = record.owner == placeholder()
-            && (record.rtype == Rtype::CAA || record.rtype == Rtype::TXT);
+            && matches!(record.rtype, Rtype::CAA | Rtype::RP | Rtype::TXT);
         match self.rrsets.get_mut(&key) {
             None => {
                 self.extra.push(key.clone());
                 self.rrsets
                     .insert(key, (record.ttl, vec![record.rdata.clone()]));
             }
-            // Texts of others (proofs of ownership) and CAA stand beside the pool's, with its TTL.
+            // Texts of others (proofs of ownership), CAA and further contacts stand beside the pool's, with its TTL.
             Some((_, rdatas)) if joins => rdatas.push(record.rdata.clone()),
             Some((ttl, rdatas)) if self.extra.contains(&key) => {
                 if *ttl != record.ttl {
@@ -499,5 +519,106 @@ mod tests {
             assert!(has(&null, start) && !has(&bare, start), "{start}: {bare:?}");
         }
         assert!(has(&bare, "@ CAA 0 issue \";\""), "{bare:?}");
+    }
+
+    /// Returns the lines of a form's template, owner, type and data.
+    fn shared(settings: &PoolSettings, form: Form, id: Option<&str>) -> Vec<String> {
+        let template = render(settings, form, id).unwrap();
+        let apex = Apex::parse("burner.example").unwrap();
+        let rrsets = template.rrsets().iter();
+        let lines = rrsets.flat_map(|rrset| {
+            let rdatas = rrset.rdatas.iter();
+            let rdatas = rdatas.map(|rdata| rdata.under(rrset.rtype, &apex).unwrap());
+            rdatas
+                .map(|rdata| {
+                    let data = rdata.to_text(rrset.rtype);
+                    format!("{} {} {data}", rrset.owner, rrset.rtype)
+                })
+                .collect::<Vec<_>>()
+        });
+        lines.collect()
+    }
+
+    /// The golden zone of a retired domain, and of one that nothing leads to any more.
+    #[test]
+    fn i1_l3_the_golden_zone_of_a_retired_domain() {
+        let settings = sample::settings(&sample::document());
+        let dmarc = "_dmarc TXT \"v=DMARC1; p=reject; sp=reject; np=reject; adkim=s; aspf=s; rua=mailto:dmarc@infra-a.example\"";
+        let common = [
+            "@ NS ns1.infra-a.example.",
+            "@ NS ns2.infra-b.example.",
+            "@ MX 0 .",
+            "@ TXT \"v=spf1 -all\"",
+            "@ RP hostmaster.infra-a.example. .",
+            dmarc,
+            "_smtp._tls TXT \"v=TLSRPTv1; rua=mailto:tlsrpt@infra-a.example\"",
+            "*._domainkey TXT \"v=DKIM1; p=\"",
+        ];
+        let null = [
+            "@ CAA 0 issue \"ca.example; validationmethods=dns-01\"",
+            "@ CAA 0 issuewild \";\"",
+            "_mta-sts TXT \"v=STSv1; id=7x00;\"",
+            "mta-sts A 192.0.2.80",
+            "mta-sts AAAA 2001:db8::80",
+        ];
+        let sorted = |lines: &[&str]| {
+            let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            lines.sort_unstable();
+            lines
+        };
+        let look = |form, id| {
+            let mut lines = shared(&settings, form, id);
+            lines.sort_unstable();
+            lines
+        };
+
+        assert_eq!(
+            look(Form::NULL, Some("7x00")),
+            sorted(&[&common[..], &null].concat())
+        );
+        assert_eq!(
+            look(Form::BARE, None),
+            sorted(&[&common[..], &["@ CAA 0 issue \";\""]].concat())
+        );
+    }
+
+    /// What a pool adds never keeps its domains from retiring.
+    #[test]
+    fn i1_extra_records_stand_beside_a_null_mx_and_give_way_where_they_make_no_sense() {
+        let extra = "@ RP other.infra.example. .\n@ CAA 0 issue \"ca.example\"\nmx3 A 192.0.2.7\n\
+            mx1 A 192.0.2.25\nwww A 192.0.2.1\n* TXT \"any\"\n";
+        let mut document = sample::in_domain();
+        document["extra"]["records"] = serde_json::json!(extra);
+        document["mail_host"][0] = serde_json::json!({ "name": "mx1", "tlsa": sample::TLSA });
+        document["mail_host"][1] = serde_json::json!({ "name": "mx3", "preference": 20 });
+        document["nameservers"][0] = serde_json::json!("mx1");
+        let settings = sample::settings(&document);
+
+        let null = shared(&settings, Form::NULL, None);
+        let bare = shared(&settings, Form::BARE, None);
+
+        for lines in [&null, &bare] {
+            assert!(lines.contains(&"@ RP other.infra.example. .".to_owned()));
+            assert!(lines.contains(&"@ RP host\\.master.infra.example. .".to_owned()));
+            assert!(lines.contains(&"www A 192.0.2.1".to_owned()));
+            // A name server in the domain answers for as long as the zone is served.
+            assert!(lines.contains(&"mx1 A 192.0.2.25".to_owned()), "{lines:?}");
+        }
+        assert!(null.contains(&"mx3 A 192.0.2.7".to_owned()));
+        assert!(!bare.iter().any(|line| line.starts_with("mx3 ")));
+        assert!(!bare.iter().any(|line| line.contains("TLSA")));
+        let caa: Vec<_> = bare.iter().filter(|line| line.contains(" CAA ")).collect();
+        assert_eq!(caa, ["@ CAA 0 issue \";\""]);
+    }
+
+    #[test]
+    fn rrsets_of_a_domains_own_give_way_at_the_apex_alone() {
+        let name = |text| RelativeName::parse(text).unwrap();
+
+        assert!(gives_way(Form::NULL, &name("@"), Rtype::RP));
+        assert!(!gives_way(Form::LIVE, &name("@"), Rtype::RP));
+        assert!(!gives_way(Form::NULL, &name("@"), Rtype::CAA));
+        assert!(gives_way(Form::BARE, &name("@"), Rtype::CAA));
+        assert!(!gives_way(Form::BARE, &name("www"), Rtype::CAA));
     }
 }

@@ -31,11 +31,13 @@ pub enum Space {
     Host,
     /// What is known of changes beside the audit log, by the revision that accepted them.
     Change,
+    /// How often domains are asked for, by apex.
+    Count,
 }
 
 impl Space {
     /// Every space.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Pool,
         Self::Domain,
@@ -49,6 +51,7 @@ impl Space {
         Self::Token,
         Self::Host,
         Self::Change,
+        Self::Count,
     ];
 
     /// Returns the name under which the space is stored; it never changes.
@@ -67,6 +70,7 @@ impl Space {
             Self::Token => "token",
             Self::Host => "host",
             Self::Change => "change",
+            Self::Count => "count",
         }
     }
 

@@ -17,5 +17,6 @@ mod process;
 mod refusals;
 mod resolver;
 mod routing;
+mod staging;
 mod stories;
 mod world;

@@ -193,6 +193,26 @@ pub(super) struct PolicyVersion {
     max_age: u64,
 }
 
+/// MX queries a day of domains that take no mail.
+#[derive(ToSchema)]
+pub(super) struct Counts {
+    /// The domains with a null MX.
+    items: Vec<Count>,
+    /// Always null: the list is whole.
+    next: Option<String>,
+}
+
+/// How often a domain is still asked for its MX, here.
+#[derive(ToSchema)]
+pub(super) struct Count {
+    /// The domain.
+    name: String,
+    /// Queries in the last whole day; null until one is over.
+    queries_per_day: Option<u64>,
+    /// When that day ended.
+    until: Option<String>,
+}
+
 /// The registrars' work list.
 #[derive(ToSchema)]
 pub(super) struct Work {

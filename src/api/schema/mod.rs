@@ -69,6 +69,8 @@ pub(super) enum Shape {
     Deferrals,
     /// What somebody may still hold.
     Caches,
+    /// MX queries a day of domains that take no mail.
+    Counts,
     /// The registrars' work list.
     Work,
     /// An RRset.
@@ -131,6 +133,7 @@ impl Shape {
             Self::Applied => "Applied",
             Self::Deferrals => "Deferrals",
             Self::Caches => "Caches",
+            Self::Counts => "Counts",
             Self::Work => "Work",
             Self::Rrset => "Rrset",
             Self::Changes => "Changes",
@@ -148,6 +151,8 @@ impl Shape {
 pub(super) fn components() -> ComponentsBuilder {
     ComponentsBuilder::new()
         .schema_from::<change::Problem>()
+        .schema_from::<pool::PoolPlan>()
+        .schema_from::<pool::PoolStep>()
         .schema_from::<change::Fault>()
         .schema_from::<change::Health>()
         .schema_from::<zone::Zone>()
@@ -195,6 +200,8 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<life::Caches>()
         .schema_from::<life::Version>()
         .schema_from::<life::PolicyVersion>()
+        .schema_from::<life::Counts>()
+        .schema_from::<life::Count>()
         .schema_from::<life::Work>()
         .schema_from::<life::Task>()
         .schema_from::<life::Wanted>()

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use utoipa::ToSchema;
+
+use super::domain::WaitingFor;
 
 /// A pool: the keys of a manifest's `[pool.<name>]`, and what a `GET` alone shows.
 #[derive(ToSchema)]
@@ -26,9 +27,9 @@ pub(super) struct Pool {
     /// The id of the MTA-STS policy; ignored in a `PUT`.
     #[schema(read_only)]
     mta_sts_id: Option<String>,
-    /// What its domains are on the way to; ignored in a `PUT`.
+    /// The settings that wait for their time; null when all are in effect; ignored in a `PUT`.
     #[schema(read_only)]
-    plan: Value,
+    plan: Option<PoolPlan>,
     /// What is doubtful about it; ignored in a `PUT`.
     #[schema(read_only)]
     warnings: Option<Vec<String>>,
@@ -83,6 +84,32 @@ pub(super) struct Pool {
     timing: Option<Timing>,
     /// Records every domain of the pool also gets.
     extra: Option<Extra>,
+}
+
+/// What a pool's domains are on the way to.
+#[derive(ToSchema)]
+pub(super) struct PoolPlan {
+    /// `settings`.
+    kind: String,
+    /// What is still to come.
+    steps: Vec<PoolStep>,
+}
+
+/// A setting that waits for its time.
+#[derive(ToSchema)]
+pub(super) struct PoolStep {
+    /// The first rule that it waits for.
+    step: String,
+    /// Where in the settings, as a JSON pointer.
+    setting: String,
+    /// What is to come.
+    what: String,
+    /// What is so until then.
+    meanwhile: String,
+    /// When at the earliest, if that is known.
+    not_before: Option<String>,
+    /// What it waits for.
+    waiting_for: Vec<WaitingFor>,
 }
 
 /// A mail host.

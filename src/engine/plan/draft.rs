@@ -7,14 +7,14 @@ use std::sync::Arc;
 use super::Planned;
 use crate::clock::Timestamp;
 use crate::engine::facts::{
-    Adoption, DomainFacts, Facts, PoolFacts, Rare, Recipe, Served, ZoneFacts, ancestors,
+    Adoption, DomainFacts, Facts, PoolFacts, Rare, Recipe, Served, Wish, ZoneFacts, ancestors,
 };
 use crate::engine::life::Life;
 use crate::engine::prepare::ZoneInputs;
 use crate::engine::scheduled::Notes;
 use crate::engine::{Change, Effect, IfMatch, OpError, Plan, Refusal, Rotation};
 use crate::lifecycle::LifecycleState;
-use crate::mail::{Holder, Hosted, PoolSettings};
+use crate::mail::{self, Holder, Hosted, PoolSettings};
 use crate::store::record::HostRecord;
 use crate::wire::{Apex, Name};
 use crate::zone::RelativeRrset;
@@ -61,6 +61,8 @@ pub(in crate::engine) struct PoolDraft {
     pub(in crate::engine) recipe: Option<Arc<Recipe>>,
     /// When its MTA-STS policy was adopted, if it has one.
     pub(in crate::engine) policy: Option<Adoption>,
+    /// What it is to be, if not all of that is in effect.
+    pub(in crate::engine) wish: Option<Arc<Wish>>,
     /// The pool as it is.
     pub(in crate::engine) old: Option<PoolFacts>,
 }
@@ -183,6 +185,7 @@ impl<'f> Draft<'f> {
         self.touched = touched;
         self.plan.created_domains = created;
         let bound = self.touched.max(self.bound_by_settings());
+        let bound = bound.max(self.served_by_changed_hosts());
         self.plan.existing_domains = bound;
 
         // max(100, 5 %) is what one call may touch by mistake without much harm.
@@ -218,6 +221,28 @@ impl<'f> Draft<'f> {
         counts.flat_map(|pool| pool.counts).sum()
     }
 
+    /// Returns how many domains the shared hosts take mail for that change: their zones may stay as
+    /// they are, their mail follows.
+    fn served_by_changed_hosts(&self) -> u64 {
+        if self.pools.is_empty() {
+            return 0;
+        }
+        let before = self.facts.pools.iter();
+        let before = before.map(|(name, pool)| (&**name, &*pool.recipe.settings));
+        let before: Vec<(&str, &PoolSettings)> = before.collect();
+        let changed = mail::changed_hosts(&before, &self.all_settings());
+        if changed.is_empty() {
+            return 0;
+        }
+        let names = |settings: &PoolSettings| {
+            let mut hosts = settings.mail_hosts().iter();
+            hosts.any(|host| host.name.as_shared().is_some_and(|it| changed.contains(it)))
+        };
+        let pools = self.facts.pools.values();
+        let served = pools.filter(|pool| names(&pool.recipe.settings));
+        served.flat_map(|pool| pool.counts).sum()
+    }
+
     /// Returns the plan, or every refusal.
     pub(super) fn finish(self) -> Result<Planned, Vec<OpError>> {
         if !self.refusals.is_empty() {
@@ -246,6 +271,18 @@ impl<'f> Draft<'f> {
                 pool.map(|pool| &pool.recipe.settings)
             }
         }
+    }
+
+    /// Returns the settings that were wished for, of the pools of which something else is in effect.
+    pub(super) fn wishes(&self) -> Vec<(&str, &PoolSettings)> {
+        let drafted = self.pools.iter();
+        let drafted =
+            drafted.filter_map(|(name, draft)| Some((&**name, draft.as_ref()?.wish.as_ref()?)));
+        let kept = self.facts.pools.iter();
+        let kept = kept.filter(|(name, _)| !self.pools.contains_key(*name));
+        let kept = kept.filter_map(|(name, pool)| Some((&**name, pool.wish.as_ref()?)));
+        let wishes = drafted.chain(kept);
+        wishes.map(|(name, wish)| (name, &*wish.settings)).collect()
     }
 
     /// Returns what zones of a pool will be made from; known when all steps are taken.
@@ -415,6 +452,12 @@ impl ZoneDraft {
 }
 
 impl PoolDraft {
+    /// Returns the settings that were wished for last.
+    pub(in crate::engine) fn wished(&self) -> &Arc<PoolSettings> {
+        let wish = self.wish.as_ref().map(|wish| &wish.settings);
+        wish.unwrap_or(&self.settings)
+    }
+
     /// Returns a pool with new settings; its policy stays until it is seen whether it changes.
     pub(super) fn new(op: usize, settings: Arc<PoolSettings>, old: Option<&PoolFacts>) -> Self {
         Self {
@@ -422,6 +465,7 @@ impl PoolDraft {
             settings,
             recipe: None,
             policy: old.and_then(|old| old.policy.clone()),
+            wish: old.and_then(|old| old.wish.clone()),
             old: old.cloned(),
         }
     }

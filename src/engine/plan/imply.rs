@@ -133,6 +133,7 @@ impl Draft<'_> {
         if changed.is_empty() {
             return;
         }
+        let announced = self.announced();
         for (name, domain) in &facts.domains {
             let Some((at, recipe, same)) = changed.get(&domain.pool) else {
                 continue;
@@ -145,7 +146,29 @@ impl Draft<'_> {
                 let draft = DomainDraft::of(domain, *at);
                 self.domains.insert(name.clone(), Some(draft));
             }
+            let announced = announced.get(&domain.pool);
+            if let (Some(old), Some(Some(draft))) = (announced, self.domains.get_mut(name)) {
+                draft.announce_still(old);
+            }
         }
+    }
+
+    /// Returns what domains announce of the pools whose policy says something else now.
+    fn announced(&self) -> BTreeMap<Arc<str>, ShownPolicy> {
+        let drafts = self.pools.iter();
+        let drafts = drafts.filter_map(|(name, draft)| Some((name, draft.as_ref()?)));
+        let changed = drafts.filter_map(|(name, draft)| {
+            let old = draft.old.as_ref()?;
+            let (before, after) = (old.policy.as_ref()?, draft.policy.as_ref()?);
+            let policy = old.recipe.settings.mta_sts()?;
+            let shown = ShownPolicy::Own {
+                id: before.id(),
+                acts: policy.acts(),
+                max_age: policy.max_age,
+            };
+            (before.text != after.text).then(|| (Arc::clone(name), shown))
+        });
+        changed.collect()
     }
 
     /// Says what each domain that changes is made from.
@@ -167,16 +190,17 @@ impl Draft<'_> {
                         return None;
                     }
                 };
-                if let Some(clash) = clash(&recipe, draft.extra()) {
+                let form = draft.life.as_ref().map_or(Form::LIVE, |life| life.form);
+                let extra = draft.extra().iter();
+                let extra = extra.filter(|own| !mail::gives_way(form, &own.owner, own.rtype));
+                let extra: Vec<RelativeRrset> = extra.cloned().collect();
+                if let Some(clash) = clash(&recipe, &extra) {
                     let why = format!("{} has {clash}", name.to_api_text());
                     clashes.push((draft.op, Refusal::Conflict(why)));
                 }
                 Some(ZoneInputs {
                     base: draft.served.as_ref().map(|served| served.version),
-                    material: Material::Domain {
-                        recipe,
-                        extra: draft.extra().to_vec(),
-                    },
+                    material: Material::Domain { recipe, extra },
                 })
             })
             .collect();
@@ -252,7 +276,17 @@ impl Draft<'_> {
             .map(|(apex, rrsets)| OperatorZone { apex, rrsets })
             .collect();
         let mut refusals = self.moved_hosts();
-        for PoolFault { pool, fault } in mail::check_pools(&self.all_settings(), &zones, self) {
+        let mut faults = mail::check_pools(&self.all_settings(), &zones, self);
+        if faults.is_empty() {
+            // What was wished for must go together, too, or it could never come into effect.
+            let mut wished = self.all_settings();
+            for (pool, settings) in self.wishes() {
+                wished.retain(|(name, _)| *name != pool);
+                wished.push((pool, settings));
+            }
+            faults = mail::check_pools(&wished, &zones, self);
+        }
+        for PoolFault { pool, fault } in faults {
             let draft = self.pools.get(pool.as_str()).and_then(Option::as_ref);
             match draft {
                 Some(draft) => refusals.push((draft.op, Refusal::Invalid(vec![fault]))),
@@ -304,7 +338,12 @@ impl Draft<'_> {
         };
         let mut refusals = Vec::new();
         for (host, what) in mail::moved_hosts(&before, &self.all_settings()) {
-            let Some((user, _)) = in_use.iter().find(|(_, settings)| names(settings, host)) else {
+            // What is a spare alone was never in an MX: it may be taken back.
+            let takes_mail = |settings: &PoolSettings| {
+                let mut hosts = settings.mail_hosts().iter();
+                hosts.any(|other| other.name.as_shared() == Some(host) && !other.spare)
+            };
+            let Some((user, _)) = in_use.iter().find(|(_, settings)| takes_mail(settings)) else {
                 continue;
             };
             let drafts = self.pools.iter().filter(|(name, _)| {

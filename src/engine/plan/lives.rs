@@ -484,6 +484,15 @@ impl Draft<'_> {
 }
 
 impl DomainDraft {
+    /// Lets the domain go on announcing the policy of before until the new text is served (S9).
+    pub(super) fn announce_still(&mut self, old: &ShownPolicy) {
+        let mut life = self.life.take().unwrap_or_default();
+        if life.policy == ShownPolicy::Pool {
+            life.policy = old.clone();
+        }
+        self.life = boxed(*life);
+    }
+
     /// Returns where the domain will stand.
     pub(super) fn standing(&self) -> Standing<'_> {
         Standing {

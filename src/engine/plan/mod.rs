@@ -226,6 +226,7 @@ impl Draft<'_> {
             Op::Scheduled { id } => self.make_scheduled(at, op, *id),
             Op::FailScheduled { id, why } => self.fail_scheduled(at, op, *id, why),
             Op::Undo { id, done, note } => self.undo(at, *id, done.as_deref(), note),
+            Op::StagePool { pool } => self.stage_pool(at, pool),
             Op::Act { name, action } => self.act(at, name, *action),
         }
     }

@@ -10,4 +10,5 @@ mod own_zones;
 mod restart;
 mod rotate;
 mod scheduled;
+mod staging;
 mod time;

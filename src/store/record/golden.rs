@@ -23,7 +23,7 @@ use crate::history::{Lapse, Timeline};
 use crate::lifecycle::{
     DsSeen, Fact, HandedOut, LifecycleState, NsSeen, Observed, ParentTimes, ServersSeen, Suspension,
 };
-use crate::mail::{Form, RoutingAnswer};
+use crate::mail::{Form, RoutingAnswer, Staged};
 use crate::store::{Batch, Memory, Store, meta, restore_into};
 use crate::wire::{Apex, Name, Rdata, RelativeName, RelativeRdata, Rtype, Serial, Ttl};
 use crate::zone::{RelativeRrset, SignedZone, SigningKeyTag, Template, TemplateId, Validity};
@@ -70,6 +70,7 @@ golden! {
     pool_form_2_is_read "pool-2.bin" pool();
     host_form_1_is_read "host-1.bin" host();
     change_form_1_is_read "change-1.bin" change();
+    count_form_1_is_read "count-1.bin" count();
     operator_zone_form_1_is_read "operator-zone-1.bin" operator_zone();
     keys_form_1_is_read "keys-1.bin" keys();
     signed_zone_form_1_is_read "signed-zone-1.bin" signed_zone();
@@ -326,6 +327,13 @@ fn host() -> HostRecord {
     }
 }
 
+fn count() -> CountRecord {
+    CountRecord {
+        queries: 12,
+        until: AT,
+    }
+}
+
 #[test]
 fn domain_form_1_is_read() {
     let octets = read("domain-1.bin");
@@ -338,6 +346,7 @@ fn pool_form_1_is_read() {
     let expected = PoolRecord {
         since: Timestamp::from_secs(0),
         earlier: Vec::new(),
+        wish: None,
         ..pool()
     };
     assert_eq!(decode::<PoolRecord>(&octets), Ok(expected));
@@ -362,6 +371,15 @@ fn pool() -> PoolRecord {
             on: Timestamp::from_secs(1),
             off: Some(AT),
         }],
+        wish: Some(WishRecord {
+            settings: r#"{"mx":["mx1","mx2"]}"#.to_owned(),
+            staged: vec![Staged {
+                part: "/subdomains".to_owned(),
+                began: AT,
+                bound: Span::from_secs(86_400),
+            }],
+            names_below: true,
+        }),
     }
 }
 

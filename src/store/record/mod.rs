@@ -7,6 +7,7 @@
 
 mod change;
 mod change_log;
+mod count;
 mod domain;
 #[cfg(test)]
 mod golden;
@@ -24,10 +25,11 @@ pub use change_log::{
     AuditChange, AuditRecord, Event, EventsRecord, IdempotencyRecord, growing_key,
     split_growing_key,
 };
+pub use count::CountRecord;
 pub use domain::{DomainRecord, DsFact, Hold, LifeRecord, PolicyTurn, ShownPolicy, Turn, ZoneFact};
 pub use host::HostRecord;
 pub use operator_zone::OperatorZoneRecord;
-pub use pool::{PolicyAdoption, PoolRecord, PoolVersionRecord};
+pub use pool::{PolicyAdoption, PoolRecord, PoolVersionRecord, WishRecord};
 pub use secret::{KeysRecord, TokenRecord};
 pub use signed_zone::{SignedZoneRecord, TemplateRecord, signed_zone_key, split_signed_zone_key};
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Record, RecordError, decode_form};
 use crate::clock::Timestamp;
 use crate::history::Lapse;
+use crate::mail::Staged;
 use crate::store::Space;
 use crate::zone::TemplateId;
 
@@ -23,6 +24,19 @@ pub struct PoolRecord {
     pub since: Timestamp,
     /// What it was before, as far as anybody may hold it, oldest first.
     pub earlier: Vec<Lapse<PoolVersionRecord>>,
+    /// What it is to be, if not all of that is in effect.
+    pub wish: Option<WishRecord>,
+}
+
+/// What a pool is to be, while some of it waits for its time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WishRecord {
+    /// The settings that are wished for, as a JSON document.
+    pub settings: String,
+    /// Since when each part is on its way.
+    pub staged: Vec<Staged>,
+    /// Whether mail hosts go on knowing names below the domains that have no MX any more (L8).
+    pub names_below: bool,
 }
 
 /// What a pool said of its domains once.
@@ -73,6 +87,7 @@ impl Record for PoolRecord {
                 // Nobody noted it; every domain joined later.
                 since: Timestamp::from_secs(0),
                 earlier: Vec::new(),
+                wish: None,
             })
         })
     }

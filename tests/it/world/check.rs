@@ -548,7 +548,7 @@ impl World {
         }
         for (name, book) in &self.books {
             let stage = book.now.as_ref().map(|domain| domain.stage);
-            if !stage.is_some_and(|stage| stage < Stage::Draining) {
+            if stage.is_none_or(|stage| stage >= Stage::Draining) {
                 continue;
             }
             let tried = product
