@@ -5,6 +5,8 @@
 
 #![allow(dead_code, clippy::missing_docs_in_private_items, clippy::print_stdout)]
 
+#[path = "shared/measure.rs"]
+mod measure;
 #[path = "../tests/it/process.rs"]
 mod process;
 #[path = "shared/size.rs"]
@@ -17,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use measure::query;
 use process::{Mxpool, settings};
 
 fn main() {
@@ -154,13 +157,7 @@ fn ask_on(server: SocketAddr, stop: &AtomicBool, asked: &AtomicU64, lost: &Atomi
     while !stop.load(Ordering::Relaxed) {
         for id in 0..WINDOW {
             n = (n + 7919) % 10_000;
-            let mut query = id.to_be_bytes().to_vec();
-            query.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
-            for label in format!("c{n}.example").split('.') {
-                query.push(label.len() as u8);
-                query.extend(label.as_bytes());
-            }
-            query.extend([0, 0, 15, 0, 1]);
+            let query = query(id, &format!("c{n}.example"), 15);
             socket.send_to(&query, server).expect("loopback takes it");
         }
         asked.fetch_add(u64::from(WINDOW), Ordering::Relaxed);

@@ -5,13 +5,15 @@
 
 #![allow(dead_code, clippy::missing_docs_in_private_items, clippy::print_stdout)]
 
+#[path = "shared/measure.rs"]
+mod measure;
 #[path = "../tests/it/process.rs"]
 mod process;
 #[path = "shared/size.rs"]
 mod size;
 
 use std::fmt::Write as _;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 use mxpool::wire::{Algorithm, KeyPair};
 use serde_json::json;
 
+use measure::{asks, resident, settled};
 use process::{Mxpool, Program, free_port, http, settings};
 
 fn main() {
@@ -157,25 +160,6 @@ fn answers(server: SocketAddr, domain: &str) -> bool {
     asks(server, domain, 15)
 }
 
-/// Returns whether a domain has records of a type.
-fn asks(server: SocketAddr, domain: &str, qtype: u8) -> bool {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
-    socket
-        .set_read_timeout(Some(Duration::from_secs(1)))
-        .expect("a timeout can be set");
-    let mut query = vec![0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in domain.split('.') {
-        query.push(label.len() as u8);
-        query.extend(label.as_bytes());
-    }
-    query.extend([0, 0, qtype, 0, 1]);
-    socket
-        .send_to(&query, server)
-        .expect("loopback takes a datagram");
-    let mut reply = [0; 1500];
-    matches!(socket.recv(&mut reply), Ok(length) if length > 12 && reply[7] > 0)
-}
-
 /// Measures how many signatures all cores make in a second.
 fn signatures_per_second(cores: usize) -> f64 {
     let span = Duration::from_secs(2);
@@ -249,25 +233,11 @@ fn singles(server: &Mxpool, what: &str, batch: Option<&[String]>) {
     );
 }
 
-/// Returns a figure of a process's memory in kB.
-fn resident(id: u32, what: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(what));
-    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
-        .unwrap_or_default()
-}
-
 /// Prints what the server's memory comes to for each domain.
 fn memory(server: &mut Mxpool, when: &str, empty: u64, size: usize) {
     let id = server.program().id();
-    // What a burst took is given back when the server has had nothing to do for a second or two.
-    let mut last = u64::MAX;
-    while resident(id, "VmRSS") < last {
-        last = resident(id, "VmRSS");
-        std::thread::park_timeout(Duration::from_secs(3));
-    }
     let (all, own, mapped) = (
-        resident(id, "VmRSS"),
+        settled(id),
         resident(id, "RssAnon"),
         resident(id, "RssFile"),
     );
