@@ -99,8 +99,10 @@ fn longer_ttls(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
 /// a restore (K28).
 pub(super) fn withdrawal(it: &Situation<'_>, now: Timestamp, book: &Rulebook, bounds: &mut Bounds) {
     if it.held {
-        let what = "the domain is held; let it go on with `mxpool domain unhold NAME`".to_owned();
-        bounds.add(Rule::I4, Bound::Unknown(what));
+        let what = "the domain is held, and force does not end a hold: let it go on with `mxpool \
+                    domain unhold NAME`"
+            .to_owned();
+        bounds.add(Rule::I4, Bound::Unsafe(None, what));
     }
     if book.holds(Rule::I5) && it.watched && it.spread == Spread::Unknown {
         let what = "a listed name server was not seen to serve the zone as it is now".to_owned();

@@ -627,7 +627,7 @@ fn k28_nothing_is_withdrawn_while_the_store_recovers() {
 }
 
 #[test]
-fn i4_a_hold_stops_what_withdraws_and_force_is_logged_with_what_it_skipped() {
+fn i4_a_hold_stops_what_withdraws_and_force_does_not_end_it() {
     let mut case = Case::good(Draining);
     case.held = true;
     assert_eq!(case.waits(Retired, NOW)[0].rule, "I4");
@@ -635,10 +635,24 @@ fn i4_a_hold_stops_what_withdraws_and_force_is_logged_with_what_it_skipped() {
 
     let forced = case.with(|it| step(it, Retired, Force::Yes, at(NOW), &book));
 
+    let Err(Refused::TooEarly(waiting)) = forced else {
+        panic!("{forced:?}");
+    };
+    assert!(waiting[0].firm && waiting[0].what.contains("unhold"));
+}
+
+#[test]
+fn i4_force_is_logged_with_what_it_skipped() {
+    let mut case = Case::good(Draining);
+    case.recovering_until = Some(NOW + 10);
+    let book = Rulebook::standard();
+
+    let forced = case.with(|it| step(it, Retired, Force::Yes, at(NOW), &book));
+
     let Ok(Step::Now { skipped, .. }) = forced else {
         panic!("{forced:?}");
     };
-    assert_eq!(skipped[0].rule, "I4");
+    assert_eq!(skipped[0].rule, "K28");
 }
 
 #[test]
