@@ -146,15 +146,18 @@ fn change_under_load(server: &Mxpool) {
     );
 }
 
-/// Asks one query after the other, a window of 32 in flight, until it is told to stop.
+/// Asks 10 000 queries a second, 32 at a time, until it is told to stop: a load, not a flood, which
+/// on two cores would measure how the two share them.
 fn ask_on(server: SocketAddr, stop: &AtomicBool, asked: &AtomicU64, lost: &AtomicU64) {
     const WINDOW: u16 = 32;
+    const PAUSE: Duration = Duration::from_micros(3_200);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
     let patience = Some(Duration::from_secs(2));
     socket.set_read_timeout(patience).expect("it can be set");
     let mut reply = [0; 1500];
     let mut n = 0_u32;
     while !stop.load(Ordering::Relaxed) {
+        let next = Instant::now() + PAUSE;
         for id in 0..WINDOW {
             n = (n + 7919) % 10_000;
             let query = query(id, &format!("c{n}.example"), 15);
@@ -169,5 +172,6 @@ fn ask_on(server: SocketAddr, stop: &AtomicBool, asked: &AtomicU64, lost: &Atomi
                 }
             }
         }
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }
