@@ -242,10 +242,65 @@ const MUTANTS: &[(Mutant, About)] = &[
     (Mutant::With(Fault::GoneEarly), whole_life),
 ];
 
+/// A host gets an address while a name server lags.
+fn moving_host(story: &mut Story) {
+    story.setting.watching = true;
+    story.setting.in_domain = false;
+    story.setting.ttls.0 = 5 * MINUTE;
+    story.setting.guards.0 = 0;
+    let end = vec![
+        (6 * DAY, Event::ServerLags(1, 2 * DAY)),
+        (MINUTE, Event::Pool(Turn::AddressAdded)),
+        (3 * DAY, Event::Quiet),
+    ];
+    story.events = begin().into_iter().chain(end).collect();
+}
+
+/// A host joins while a name server lags.
+fn joining_host(story: &mut Story) {
+    moving_host(story);
+    story.setting.hosts = 1;
+    story.events[6].1 = Event::Pool(Turn::HostAdded);
+}
+
+/// A policy is enforced, and then given up.
+fn forsaken_policy(story: &mut Story) {
+    story.setting.sts = Some(("enforce", 7 * DAY));
+    story.setting.copies = 9 * DAY;
+    story.setting.guards = (0, 0);
+    let end = vec![
+        (12 * DAY, Event::Pool(Turn::Sts(None))),
+        (20 * DAY, Event::Quiet),
+    ];
+    story.events = begin().into_iter().chain(end).collect();
+}
+
+/// A pool sends, and then no more.
+fn silenced(story: &mut Story) {
+    story.setting.sends = true;
+    let end = vec![
+        (6 * DAY, Event::Pool(Turn::Sends(false))),
+        (9 * DAY, Event::Quiet),
+    ];
+    story.events = begin().into_iter().chain(end).collect();
+}
+
+/// What goes wrong where a pool in use changes: the engine alone takes such changes step by step.
+const STAGED: &[(Mutant, About)] = &[
+    // N1.
+    (Mutant::With(Fault::LagUntold), moving_host),
+    // M4.
+    (Mutant::With(Fault::LagUntold), joining_host),
+    // S9.
+    (Mutant::With(Fault::FilesInvented), forsaken_policy),
+    // R4.
+    (Mutant::With(Fault::QueuesForgotten), silenced),
+];
+
 /// Tries every mutant of a product.
-fn catch_all(base: Base, most: u64) {
+fn catch_all(base: Base, mutants: &[(Mutant, About)], most: u64) {
     let mut escaped = Vec::new();
-    for (mutant, about) in MUTANTS {
+    for (mutant, about) in mutants {
         let tell = |seed| {
             let mut story = Story::of(seed, DAYS);
             about(&mut story);
@@ -268,12 +323,17 @@ fn catch_all(base: Base, most: u64) {
 #[test]
 fn every_mutant_of_the_rules_is_caught_a1_to_a8_r1_to_r4_x2_to_x5_l6_l8_l15_s9_s10_i1_to_i8_t2_t5_n1()
  {
-    catch_all(Base::Rules, if is_full() { 1_000 } else { 150 });
+    catch_all(Base::Rules, MUTANTS, if is_full() { 1_000 } else { 150 });
 }
 
 #[test]
 fn every_mutant_of_the_engine_is_caught() {
     if is_full() {
-        catch_all(Base::Engine, 300);
+        catch_all(Base::Engine, MUTANTS, 300);
     }
+}
+
+#[test]
+fn every_mutant_of_changes_step_by_step_is_caught_n1_m4_s9_r4() {
+    catch_all(Base::Engine, STAGED, if is_full() { 300 } else { 20 });
 }

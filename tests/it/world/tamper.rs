@@ -62,6 +62,10 @@ pub(crate) enum Fault {
     FilesInvented,
     /// A delegation counts as gone when the domain is released.
     GoneEarly,
+    /// Servers that lag are told to keep up.
+    LagUntold,
+    /// Queues of senders count as empty at once.
+    QueuesForgotten,
 }
 
 /// How far serials are spread, so that others fit between them. Those of a date, as the engine has
@@ -104,6 +108,17 @@ impl Tampered {
             self.since.insert(name.to_owned(), (stage, now, moved));
         }
         Some(stage)
+    }
+
+    /// Makes of servers that lag some that keep up.
+    fn kept_up(&mut self, sight: Sight) -> Sight {
+        match sight {
+            Sight::Servers(zone, serials) if self.fault == Fault::LagUntold => {
+                let newest = self.inner.serial(&zone);
+                Sight::Servers(zone, vec![newest; serials.len()])
+            }
+            sight => sight,
+        }
     }
 
     /// Changes the RRset at a place.
@@ -254,6 +269,11 @@ impl Product for Tampered {
     }
 
     fn order(&mut self, order: &Order) -> Reaction {
+        if let (Fault::QueuesForgotten, Order::PutPool(document)) = (self.fault, order) {
+            let mut document = document.clone();
+            document["timing"]["queue_max"] = "1h".into();
+            return self.inner.order(&Order::PutPool(document));
+        }
         self.inner.order(order)
     }
 
@@ -275,7 +295,10 @@ impl Product for Tampered {
     fn tell(&mut self, sights: &[Sight]) {
         let heard: Vec<Sight> = sights
             .iter()
-            .filter_map(|sight| self.heard(sight))
+            .filter_map(|sight| {
+                let heard = self.heard(sight)?;
+                Some(self.kept_up(heard))
+            })
             .collect();
         self.inner.tell(&heard);
         if self.fault == Fault::AppliedEarly {
