@@ -8,7 +8,7 @@ use mxpool::clock::{Clock, ManualClock, Timestamp};
 use mxpool::dnssec::SealingKey;
 use mxpool::engine::{
     Actor, AddDomain, Change, DomainFilter, Engine, EngineConfig, EngineThreads, Observation, Op,
-    OpError, Outcome, Refusal, Word,
+    OpError, Outcome, Refusal, Undo, Word,
 };
 use mxpool::lifecycle::{Fact, Rulebook};
 use mxpool::mail::{PoolSettings, RoutingAnswer, RoutingReader, mta_sts_file, routing_set};
@@ -161,6 +161,23 @@ impl Real {
             made = self.change(ops, Some(*touched));
         }
         match made {
+            Ok(outcome) => Reaction::Done(outcome.revision),
+            Err(errors) => reaction(&errors),
+        }
+    }
+
+    /// Takes a change back.
+    fn undo(&self, id: u64) -> Reaction {
+        let undo = Undo {
+            id,
+            actor: Actor("story".to_owned()),
+            reason: Some("it is told so".to_owned()),
+            key: None,
+            dry_run: false,
+            expect_domains: None,
+        };
+        let undone = self.runtime.block_on(self.running.engine.undo(undo));
+        match undone {
             Ok(outcome) => Reaction::Done(outcome.revision),
             Err(errors) => reaction(&errors),
         }
@@ -388,6 +405,9 @@ impl Product for Real {
     }
 
     fn order(&mut self, order: &Order) -> Reaction {
+        if let Order::Undo(revision) = order {
+            return self.undo(*revision);
+        }
         let Some(mut ops) = Self::ops(order) else {
             return Reaction::Refused("there is no such order".to_owned());
         };

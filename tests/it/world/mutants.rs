@@ -163,6 +163,17 @@ fn suspended(story: &mut Story) {
     story.events = begin().into_iter().chain(end).collect();
 }
 
+/// A suspension and a draining are taken back.
+fn taken_back(story: &mut Story) {
+    let end = vec![
+        (DAY, Event::Suspend(0, super::product::Reply::Later)),
+        (HOUR, Event::Undo),
+        (DAY, Event::Step(0, Stage::Draining)),
+        (HOUR, Event::Undo),
+    ];
+    story.events = begin().into_iter().chain(end).collect();
+}
+
 /// Hosts apply what they fetch hours later.
 fn late_hosts(story: &mut Story) {
     story.setting.late = 8 * HOUR;
@@ -232,6 +243,8 @@ const MUTANTS: &[(Mutant, About)] = &[
     // T2.
     (Mutant::With(Fault::HandedOutDraining), whole_life),
     (Mutant::With(Fault::HandedOutSuspended), suspended),
+    // An undo leaves what was before.
+    (Mutant::With(Fault::UndoneInWords), taken_back),
     (Mutant::With(Fault::DkimWithdrawn), whole_life),
     (Mutant::With(Fault::AppliedEarly), late_hosts),
     (Mutant::With(Fault::OutagesUntold), anything),

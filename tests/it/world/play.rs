@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::Violation;
 use super::parent::{Delegation, SERVERS, Secure};
-use super::product::{Order, Product, Reaction, Sight, Stage};
+use super::product::{DomainNow, Order, Product, Reaction, Sight, Stage};
 use super::story::{DAY, Event, HOUR, PoolWish, Story, Turn, domain_name, span};
 use super::trail::STALE;
 use super::world::{Task, World};
@@ -21,6 +21,9 @@ pub(crate) struct Telling {
     pub(crate) lasted: u64,
 }
 
+/// How domains stand, by name.
+type Standing = BTreeMap<String, DomainNow>;
+
 /// A story while it is told.
 pub(crate) struct Play<'p> {
     /// The product.
@@ -31,8 +34,8 @@ pub(crate) struct Play<'p> {
     world: World,
     /// What the operator still wants, by domain: the stage, and since when.
     wishes: BTreeMap<String, (Stage, u64, String)>,
-    /// The revision of the last change, to undo.
-    last_change: Option<u64>,
+    /// The revision of the last change, to undo, and the domains that it moved as they were before.
+    last_change: Option<(u64, Standing)>,
     /// What the pool was to be when the last backup was made.
     kept: Option<PoolWish>,
     /// Whether the story's events are over, and nothing new happens.
@@ -272,8 +275,10 @@ impl Play<'_> {
                 self.order("unhold", &Order::Unhold(domain_name(*domain)));
             }
             Event::Undo => {
-                if let Some(revision) = self.last_change.take() {
-                    self.order("undo", &Order::Undo(revision));
+                if let Some((revision, before)) = self.last_change.take()
+                    && self.order("undo", &Order::Undo(revision))
+                {
+                    return self.check_undone(&before);
                 }
             }
             Event::Pool(turn) => self.turn(*turn),
@@ -395,11 +400,12 @@ impl Play<'_> {
             force,
         };
         let since = self.wishes.remove(name).map_or(now, |(_, since, _)| since);
+        let before = self.standing();
         let reaction = self.product.order(&order);
         self.count(if force { "force" } else { "step" }, &reaction);
         match reaction {
             Reaction::Done(revision) => {
-                self.last_change = Some(revision);
+                self.last_change = Some((revision, self.moved(before)));
                 if force {
                     self.world.book(name).forced = true;
                 }
@@ -489,15 +495,55 @@ impl Play<'_> {
 
     /// Gives an order; returns whether it is done.
     fn order(&mut self, kind: &'static str, order: &Order) -> bool {
+        let before = self.standing();
         let reaction = self.product.order(order);
         self.count(kind, &reaction);
         if let Reaction::Done(revision) = reaction {
-            if kind != "undo" {
-                self.last_change = Some(revision);
-            }
+            // The registrar and the mail hosts have followed an addition or new settings already: the
+            // operator who takes those back has to undo their work, too, and this one does not.
+            let can_be_undone = !matches!(kind, "undo" | "add" | "pool");
+            let moved = self.moved(before);
+            self.last_change = can_be_undone.then_some((revision, moved));
             return true;
         }
         false
+    }
+
+    /// Returns how every domain stands.
+    fn standing(&mut self) -> Standing {
+        let names: Vec<String> = self.world.books.keys().cloned().collect();
+        let standing = names.into_iter().filter_map(|name| {
+            let now = self.product.domain(&name)?;
+            Some((name, now))
+        });
+        standing.collect()
+    }
+
+    /// Keeps those domains that stand otherwise now.
+    fn moved(&mut self, mut before: Standing) -> Standing {
+        let now = self.standing();
+        before.retain(|name, old| now.get(name) != Some(old));
+        before
+    }
+
+    /// Checks that an undo left the domains as they were before what it took back.
+    fn check_undone(&mut self, before: &Standing) -> Result<(), Violation> {
+        let now = self.standing();
+        match before
+            .iter()
+            .find(|(name, old)| now.get(*name) != Some(old))
+        {
+            None => Ok(()),
+            Some((name, old)) => Err(Violation {
+                rule: "undo",
+                what: format!(
+                    "{name} was {old:?} and is {:?} after the undo",
+                    now.get(name)
+                ),
+                at: self.world.now,
+                log: Vec::new(),
+            }),
+        }
     }
 
     /// Counts what came of an order.

@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     HandedOutDraining,
     /// Addresses are handed out in suspended domains.
     HandedOutSuspended,
+    /// An undo is said to be done, and nothing is.
+    UndoneInWords,
     /// The key of what was sent is withdrawn when the domain drains.
     DkimWithdrawn,
     /// What hosts fetched counts as applied.
@@ -274,7 +276,12 @@ impl Product for Tampered {
             document["timing"]["queue_max"] = "1h".into();
             return self.inner.order(&Order::PutPool(document));
         }
-        self.inner.order(order)
+        match order {
+            Order::Undo(revision) if self.fault == Fault::UndoneInWords => {
+                Reaction::Done(revision + 1)
+            }
+            _ => self.inner.order(order),
+        }
     }
 
     fn hand_out(&mut self) -> Option<String> {
