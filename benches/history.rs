@@ -162,7 +162,7 @@ fn live(folder: &Path, domains: usize) {
         clock.advance(day);
         engine.tick();
         let start = Instant::now();
-        change(vec![pool(3_600 + day_of)], Some(domains));
+        change(vec![pool(3_601 + day_of)], Some(domains));
         took += start.elapsed();
         let rotate = Op::Rotate {
             pool: "main".to_owned(),
