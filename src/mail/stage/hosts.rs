@@ -73,11 +73,12 @@ impl Stager<'_> {
         current: &PoolSettings,
     ) -> bool {
         let name = &host.name;
-        let acts = current.mta_sts.as_ref().is_some_and(|it| it.acts());
-        if !acts || self.always_covered(name) {
+        if self.always_covered(name) {
             return true;
         }
-        let covered = old.is_some() && covers(current, name);
+        // One that does not act allows every host, once senders see its id.
+        let acts = current.mta_sts.as_ref().is_some_and(|it| it.acts());
+        let covered = !acts || old.is_some() && covers(current, name);
         let shown = self.facts.policy_shown.filter(|_| covered);
         let ttl = self.longest_ttl();
         let guard = self.longest(|it| it.timing.guard);
