@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::counts::Counters;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
+use super::references::Referrer;
 use crate::clock::Timestamp;
 use crate::dnssec::{Ds, SigningPolicy};
 use crate::history::Lapse;
 use crate::lifecycle::{LifecycleState, Rulebook};
 use crate::mail::{self, PoolSettings};
-use crate::store::meta::Restored;
+use crate::store::meta::{LeftReference, Restored};
 use crate::store::record::{HostRecord, ScheduledChange};
 use crate::wire::{Apex, Name, Serial};
 use crate::zone::{RelativeRrset, Template, TemplateId};
@@ -52,7 +53,9 @@ pub(super) struct Facts {
     /// When each of them is to be looked at.
     pub(super) wakes: BTreeMap<Apex, Timestamp>,
     /// The names of hosts that pools and zones refer to, and who does (L14).
-    pub(super) referenced: BTreeMap<Name, String>,
+    pub(super) referenced: BTreeMap<Name, Referrer>,
+    /// Who did so and may still be followed.
+    pub(super) left_references: Vec<LeftReference>,
     /// How it is judged what is safe.
     pub(super) judgement: Judgement,
     /// The changes that wait for their moment, by id.
@@ -87,6 +90,7 @@ impl Default for Facts {
             counters: Counters::default(),
             wakes: BTreeMap::new(),
             referenced: BTreeMap::new(),
+            left_references: Vec::new(),
             judgement: Judgement {
                 book: Rulebook::standard(),
                 watched: false,

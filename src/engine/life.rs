@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use super::facts::{Adoption, DomainFacts, Facts, PoolFacts, PoolVersion};
+use super::references::{Reference, find_reference};
 use crate::clock::{Span, Timestamp};
 use crate::history::{Lapse, PolicyStay, Stay, Timeline};
 use crate::lifecycle::{self, LifecycleState, PolicyProgress, Rulebook, Situation, Spread, Terms};
 use crate::mail::{self, Form, HostsForm, MailForm, PolicyForm, PoolSettings, Route, Target};
 use crate::store::record::{LifeRecord, PolicyTurn, ShownPolicy, Turn};
-use crate::wire::{Apex, Name, Serial};
+use crate::wire::{Apex, Serial};
 
 /// What is known of a domain's life that a plain one does not have.
 pub(super) type Life = LifeRecord;
@@ -65,9 +66,11 @@ pub(super) struct Circumstances<'a> {
     /// When one of its mail hosts last made senders defer, as the operator said.
     deferred: Option<Timestamp>,
     /// Who names a host in it.
-    reference: Option<String>,
+    reference: Option<Reference>,
     /// Whether the outside is watched.
     watched: bool,
+    /// When the store was restored from a backup.
+    forgotten: Option<Timestamp>,
     /// Until when nothing is withdrawn after a restore.
     recovering_until: Option<Timestamp>,
 }
@@ -78,7 +81,7 @@ impl<'a> Circumstances<'a> {
         facts: &Facts,
         pool: &PoolFacts,
         standing: Standing<'a>,
-        reference: Option<String>,
+        reference: Option<Reference>,
     ) -> Self {
         let life = standing.life.map_or_else(
             || std::borrow::Cow::Owned(Life::default()),
@@ -102,6 +105,7 @@ impl<'a> Circumstances<'a> {
             deferred,
             reference: reference.filter(|_| names_hosts),
             watched: facts.judgement.watched,
+            forgotten: facts.recovering.as_ref().map(|restored| restored.at),
             recovering_until: facts.recovering_until(),
             standing,
             life,
@@ -143,8 +147,9 @@ impl<'a> Circumstances<'a> {
             answers: !life.unanswered,
             hosts_kept: life.form.hosts == HostsForm::Kept,
             dropped: life.dropped.is_some(),
-            reference: self.reference.as_deref(),
+            reference: self.reference.as_ref().map(Reference::borrowed),
             expires_at: standing.expires_at,
+            forgotten: self.forgotten,
             recovering_until: self.recovering_until,
         }
     }
@@ -202,9 +207,10 @@ impl Facts {
         lifecycle::wake_at(&circumstances.situation(), now, &self.judgement.book)
     }
 
-    /// Returns who of our zones and pools names a host at or below a domain, if anybody does (L14).
-    pub(super) fn reference_to(&self, name: &Apex) -> Option<String> {
-        find_reference(&self.referenced, name)
+    /// Returns who of our zones and pools names a host at or below a domain, if anybody does, or did
+    /// (L14).
+    pub(super) fn reference_to(&self, name: &Apex) -> Option<Reference> {
+        find_reference(&self.referenced, &self.left_references, name)
     }
 
     /// Returns the mail hosts that use the routing and have not applied that of a domain, and when
@@ -248,7 +254,11 @@ impl Facts {
         let since = self.recovering.as_ref()?.at;
         let pools = self.pools.values();
         let longest = pools
-            .map(|pool| longest_horizon(&pool.recipe.settings))
+            .map(|pool| {
+                let settings = &*pool.recipe.settings;
+                // What was deferred in the lost days is tried again for so long (R2).
+                longest_horizon(settings).max(settings.timing().queue_max)
+            })
             .max();
         let day = std::time::Duration::from_secs(86_400);
         let longest = longest.map_or(day, |longest| longest.as_duration() + day);
@@ -316,7 +326,7 @@ pub(super) fn history_after(
 }
 
 /// Returns how long after it went off somebody may hold anything of a version, at most.
-fn longest_horizon(settings: &PoolSettings) -> Span {
+pub(super) fn longest_horizon(settings: &PoolSettings) -> Span {
     let ttl = settings
         .ttl()
         .max(settings.ns_ttl())
@@ -542,14 +552,4 @@ pub(super) fn host_key(host: &Target, pool: &str) -> String {
         Target::Shared(name) => name.to_api_text(),
         Target::InDomain(labels) => format!("{labels}@{pool}"),
     }
-}
-
-/// Finds a referenced name at or below a domain.
-pub(super) fn find_reference(
-    referenced: &std::collections::BTreeMap<Name, String>,
-    name: &Apex,
-) -> Option<String> {
-    let (host, who) = referenced.range::<Name, _>(&**name..).next()?;
-    let host_text = host.to_api_text();
-    (host.is_at_or_below(name)).then(|| format!("{who} ({host_text})"))
 }

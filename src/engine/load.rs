@@ -251,6 +251,7 @@ fn load(
     loaded.facts.recovering = meta::RECOVERING.get(store)?;
     loaded.facts.revision = meta::REVISION.get(store)?.unwrap_or(0);
     loaded.facts.gone_serial = meta::GONE_SERIAL.get(store)?;
+    loaded.facts.left_references = meta::LEFT_REFERENCES.get(store)?.unwrap_or_default();
     loaded.facts.gone_zones = meta::gone_zones(store)?;
     each::<TemplateRecord>(store, |key, record| {
         let shared = SharedTemplate::new(record.0);

@@ -129,6 +129,9 @@ impl Job {
         }
         let notes = &self.planned.notes;
         notes.put(batch, &facts.scheduled, revision, now);
+        if let Some(left) = &self.planned.left_references {
+            meta::LEFT_REFERENCES.put(batch, left);
+        }
         let changes_intent = self.changes_intent();
         if let Some(id) = &self.change.id {
             RememberedKeys::store(batch, id, now, (revision, changes_intent));
@@ -282,6 +285,9 @@ impl Job {
         // Who may be handed out is chosen anew.
         facts.handed_on += 1;
         facts.hosts.append(&mut self.planned.hosts);
+        if let Some(left) = self.planned.left_references.take() {
+            facts.left_references = left;
+        }
         if self.planned.structural {
             facts.find_references();
             facts.look_again_at_all(now);

@@ -3,9 +3,45 @@
 use std::collections::BTreeMap;
 
 use super::facts::Facts;
+use super::life::longest_horizon;
+use crate::clock::{Span, Timestamp};
+use crate::dnssec::SigningPolicy;
+use crate::lifecycle;
 use crate::mail::{PoolSettings, Target};
+use crate::store::meta::LeftReference;
 use crate::wire::{Apex, Name, Rtype};
 use crate::zone::RelativeRrset;
+
+/// Who refers to a host, and for how long after he ceases somebody may go there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Referrer {
+    /// Who.
+    who: String,
+    /// How long it is kept by caches, or can be replayed.
+    held: Span,
+}
+
+/// Who refers to a host in a domain, or did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reference {
+    /// Who, and which host.
+    who: String,
+    /// Until when he is followed, if he refers to it no more.
+    until: Option<Timestamp>,
+}
+
+impl Reference {
+    /// Returns it as the rules of a life take it.
+    pub(super) fn borrowed(&self) -> lifecycle::Reference<'_> {
+        lifecycle::Reference {
+            who: &self.who,
+            until: self.until,
+        }
+    }
+}
+
+/// A day: the operator's own zones have no guard of their own.
+const DAY: u32 = 86_400;
 
 impl Facts {
     /// Finds out anew who refers to which host.
@@ -25,27 +61,72 @@ impl Facts {
 pub(super) fn referenced<'a>(
     pools: impl IntoIterator<Item = (&'a str, &'a PoolSettings)>,
     zones: impl IntoIterator<Item = (&'a Apex, &'a [RelativeRrset])>,
-) -> BTreeMap<Name, String> {
-    let mut found = BTreeMap::new();
+) -> BTreeMap<Name, Referrer> {
+    let mut found: BTreeMap<Name, Referrer> = BTreeMap::new();
+    let mut add = |name: Name, held: Span, who: &dyn Fn() -> String| {
+        let known = found
+            .entry(name)
+            .or_insert_with(|| Referrer { who: who(), held });
+        known.held = known.held.max(held);
+    };
     for (pool, settings) in pools {
+        let held = longest_horizon(settings);
         let hosts = settings.mail_hosts().iter().map(|host| &host.name);
         let names = hosts.chain(settings.nameservers());
         for name in names.filter_map(Target::as_shared) {
-            found
-                .entry(name.clone())
-                .or_insert_with(|| format!("the pool {pool}"));
+            add(name.clone(), held, &|| format!("the pool {pool}"));
         }
     }
+    let lifetime = SigningPolicy::default().lifetime().as_secs();
     for (apex, rrsets) in zones {
         for rrset in rrsets {
+            let held = lifetime.max(rrset.ttl.as_secs()).saturating_add(DAY);
             for name in names_in(apex, rrset) {
-                found
-                    .entry(name)
-                    .or_insert_with(|| format!("the zone {}", apex.to_api_text()));
+                let who = || format!("the zone {}", apex.to_api_text());
+                add(name, Span::from_secs(held), &who);
             }
         }
     }
     found
+}
+
+/// Returns who was followed until now, and who ceases now to refer to a host.
+pub(super) fn left(
+    known: &[LeftReference],
+    before: &BTreeMap<Name, Referrer>,
+    after: &BTreeMap<Name, Referrer>,
+    now: Timestamp,
+) -> Vec<LeftReference> {
+    let kept = known.iter().filter(|it| it.until > now).cloned();
+    let gone = before.iter().filter(|(host, _)| !after.contains_key(*host));
+    let gone = gone.map(|(host, referrer)| LeftReference {
+        host: host.clone(),
+        who: referrer.who.clone(),
+        until: now.saturating_add(referrer.held.as_duration()),
+    });
+    kept.chain(gone).collect()
+}
+
+/// Finds who refers to a host at or below a domain; else who did and is followed for the longest.
+pub(super) fn find_reference(
+    referenced: &BTreeMap<Name, Referrer>,
+    left: &[LeftReference],
+    name: &Apex,
+) -> Option<Reference> {
+    let told = |who: &str, host: &Name| format!("{who} ({})", host.to_api_text());
+    let first = referenced.range::<Name, _>(&**name..).next();
+    if let Some((host, referrer)) = first.filter(|(host, _)| host.is_at_or_below(name)) {
+        return Some(Reference {
+            who: told(&referrer.who, host),
+            until: None,
+        });
+    }
+    let left = left.iter().filter(|it| it.host.is_at_or_below(name));
+    let last = left.max_by_key(|it| it.until)?;
+    Some(Reference {
+        who: told(&last.who, &last.host),
+        until: Some(last.until),
+    })
 }
 
 /// Returns the names that an RRset refers to.

@@ -105,6 +105,6 @@ pub use question::{
 };
 pub use routed::{Suspension, route};
 pub use rule::{Rule, Rulebook};
-pub use situation::{HandedOut, PolicyProgress, Situation, Spread, Terms};
+pub use situation::{HandedOut, PolicyProgress, Reference, Situation, Spread, Terms};
 pub use state::{LifecycleState, LifecycleStateError};
 pub use step::{Force, Next, Refused, Step, deletion, next, step};

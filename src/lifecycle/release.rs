@@ -21,12 +21,7 @@ pub(super) fn release(
         bounds.ask(book, Rule::X2, || policies(it, now));
     }
     bounds.ask(book, Rule::X3, || replay(it, now));
-    if book.holds(Rule::X4)
-        && let Some(reference) = it.reference
-    {
-        let what = format!("{reference} names a host in the domain (L14)");
-        bounds.add(Rule::X4, Bound::Unsafe(None, what));
-    }
+    bounds.ask(book, Rule::X4, || Some(it.reference?.bound(now)));
     if was_in_use && book.holds(Rule::X5) {
         quarantine(it, now, &mut bounds);
     }
@@ -176,12 +171,7 @@ pub(super) fn hosts_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> 
     let mut bounds = Bounds::default();
     bounds.ask(book, Rule::X1, || unreachable(it, now));
     bounds.ask(book, Rule::X3, || replay(it, now));
-    if book.holds(Rule::L14)
-        && let Some(reference) = it.reference
-    {
-        let what = format!("{reference} names a host in the domain");
-        bounds.add(Rule::L14, Bound::Unsafe(None, what));
-    }
+    bounds.ask(book, Rule::L14, || Some(it.reference?.bound(now)));
     withdrawal(it, now, book, &mut bounds);
     bounds
 }

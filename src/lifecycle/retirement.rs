@@ -13,6 +13,8 @@ pub(super) fn retirement(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
     if book.holds(Rule::R1) {
         let last = it.handed_out.map_or(it.since, |given| given.last);
         let last = last.max(it.since);
+        let forgotten = it.forgotten.filter(|_| book.holds(Rule::K28));
+        let last = forgotten.map_or(last, |restored| last.max(restored));
         match it.terms.drain {
             Drain::For(span) => {
                 let at = last.saturating_add(span.as_duration());

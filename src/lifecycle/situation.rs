@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LifecycleState, NsSeen, Observed, Suspension};
+use super::{Bound, LifecycleState, NsSeen, Observed, Suspension};
 use crate::clock::{Span, Timestamp};
 use crate::history::Stay;
 use crate::mail::{Drain, PoolSettings, Retire, RoutingAnswer, Secured};
@@ -49,10 +49,13 @@ pub struct Situation<'a> {
     pub hosts_kept: bool,
     /// Whether its zone is served no more.
     pub dropped: bool,
-    /// Who in our zones still names a host in it (L14).
-    pub reference: Option<&'a str>,
+    /// Who in our zones names a host in it, or did (L14).
+    pub reference: Option<Reference<'a>>,
     /// When its registration ends.
     pub expires_at: Option<Timestamp>,
+    /// When the store was restored from a backup: what was handed out or deferred since that was
+    /// taken is forgotten (K28).
+    pub forgotten: Option<Timestamp>,
     /// Until when nothing is withdrawn after a restore (K28).
     pub recovering_until: Option<Timestamp>,
 }
@@ -86,6 +89,16 @@ pub struct PolicyProgress<'a> {
     pub shown: Option<&'a str>,
     /// Whether the shown one says `none`.
     pub shown_is_none: bool,
+}
+
+/// Somebody who names a host in a domain, or did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference<'a> {
+    /// Who, and which host.
+    pub who: &'a str,
+    /// Until when caches may follow what is named no more, or it can be replayed; `None` while it is
+    /// named.
+    pub until: Option<Timestamp>,
 }
 
 /// What a pool says of its domains' lives.
@@ -123,6 +136,22 @@ pub struct Terms {
     pub negative_ttl: Ttl,
     /// The TTL of the zones' own NS.
     pub ns_ttl: Ttl,
+}
+
+impl Reference<'_> {
+    /// Returns what the reference says of a step that takes the host away: one that stands is seen to
+    /// be unsafe.
+    pub(super) fn bound(&self, now: Timestamp) -> Bound {
+        let who = self.who;
+        match self.until {
+            None => Bound::Unsafe(None, format!("{who} names a host in the domain")),
+            Some(until) if now < until => {
+                let what = format!("{who} named a host in the domain; who knows it may go there");
+                Bound::Until(until, what)
+            }
+            Some(until) => Bound::Passed(format!("nobody can follow {who} since {until}")),
+        }
+    }
 }
 
 impl Terms {

@@ -5,7 +5,9 @@ use super::bound::Bounds;
 use super::due::candidates;
 use super::release::release;
 use super::retirement::retirement;
-use super::{Action, LifecycleState, NsSeen, Rulebook, Satisfied, Situation, WaitingFor};
+use super::{
+    Action, Bound, LifecycleState, NsSeen, Rule, Rulebook, Satisfied, Situation, WaitingFor,
+};
 use crate::clock::Timestamp;
 
 /// Whether a step is taken although it is not known to be safe yet.
@@ -67,7 +69,7 @@ pub fn step(
     let bounds = match (it.state, to) {
         (from, to) if from == to => return Ok(Step::None),
         (Standby, Active) => activation(it, now, book),
-        (Active, Standby) if it.handed_out.is_none() => Bounds::default(),
+        (Active, Standby) if it.handed_out.is_none() => standing_by(it, book),
         (Active, Standby) => {
             return Err(Refused::Impossible(
                 "addresses in the domain were handed out, so it cannot stand by again: its mail \
@@ -112,6 +114,22 @@ pub fn step(
     })
 }
 
+/// T2: a domain of which no address is known to be handed out stands by again; what a restored store
+/// has forgotten is not known (K28).
+fn standing_by(it: &Situation<'_>, book: &Rulebook) -> Bounds {
+    let mut bounds = Bounds::default();
+    if book.holds(Rule::K28)
+        && let Some(restored) = it.forgotten.filter(|restored| it.since <= *restored)
+    {
+        let what = format!(
+            "the store was restored from a backup at {restored}: addresses in the domain may have \
+             been handed out since that was taken; drain it (T2)"
+        );
+        bounds.add(Rule::K28, Bound::Unknown(what));
+    }
+    bounds
+}
+
 /// Says which steps lead out of a state.
 const fn way(from: LifecycleState) -> &'static str {
     match from {
@@ -151,17 +169,23 @@ pub fn next(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Option<Next>
 /// # Errors
 ///
 /// The rule that forbids it; force deletes what is only unknown.
-pub fn deletion(it: &Situation<'_>, force: Force, book: &Rulebook) -> Result<(), WaitingFor> {
-    use super::Rule;
+pub fn deletion(
+    it: &Situation<'_>,
+    force: Force,
+    now: Timestamp,
+    book: &Rulebook,
+) -> Result<(), WaitingFor> {
     let wait = |rule: Rule, what: String, firm| WaitingFor {
         rule: rule.id(),
         what,
         not_before: None,
         firm,
     };
-    if let Some(reference) = it.reference.filter(|_| book.holds(Rule::L14)) {
-        let what = format!("{reference} names a host in the domain");
-        return Err(wait(Rule::L14, what, true));
+    let mut references = Bounds::default();
+    references.ask(book, Rule::L14, || Some(it.reference?.bound(now)));
+    let mut named = references.waiting().into_iter();
+    if let Some(named) = named.find(|it| it.firm || force == Force::No) {
+        return Err(named);
     }
     if it.dropped || !book.holds(Rule::I8) {
         return Ok(());

@@ -84,8 +84,9 @@ struct Case {
     watched: bool,
     deferred: Option<u64>,
     lags: Option<&'static str>,
-    reference: Option<&'static str>,
+    reference: Option<Reference<'static>>,
     expires_at: Option<u64>,
+    forgotten: Option<u64>,
     recovering_until: Option<u64>,
 }
 
@@ -127,6 +128,7 @@ impl Case {
             lags: None,
             reference: None,
             expires_at: None,
+            forgotten: None,
             recovering_until: None,
         }
     }
@@ -159,6 +161,7 @@ impl Case {
             dropped: false,
             reference: self.reference,
             expires_at: self.expires_at.map(at),
+            forgotten: self.forgotten.map(at),
             recovering_until: self.recovering_until.map(at),
         })
     }
@@ -626,6 +629,26 @@ fn k28_nothing_is_withdrawn_while_the_store_recovers() {
     case.waits_until(Retired, Rule::K28, NOW);
 }
 
+/// K28: what was handed out after the backup was taken is forgotten, so the promise of addresses is
+/// counted from the restore, and a domain in use is taken for one that was handed out.
+#[test]
+fn k28_what_a_restored_store_has_forgotten_counts_as_handed_out() {
+    let mut case = Case::good(Draining);
+    case.forgotten = Some(NOW - DAY);
+    let Drain::For(drain) = case.terms.drain else {
+        panic!("the case's drain has an end");
+    };
+    case.waits_until(Retired, Rule::R1, NOW - DAY + u64::from(drain.as_secs()));
+
+    let mut case = Case::good(Active);
+    let book = Rulebook::standard();
+    assert!(case.steps(Standby, NOW, &book).is_ok());
+    case.forgotten = Some(NOW);
+    assert_eq!(case.waits(Standby, NOW)[0].rule, "K28");
+    case.since = NOW + 1;
+    assert!(case.steps(Standby, NOW + 1, &book).is_ok());
+}
+
 #[test]
 fn i4_a_hold_stops_what_withdraws_and_force_does_not_end_it() {
     let mut case = Case::good(Draining);
@@ -753,13 +776,26 @@ fn x3_no_signed_old_answer_can_be_replayed() {
 #[test]
 fn x4_l14_a_host_that_is_named_keeps_its_domain_by_force_too() {
     let mut case = Case::good(Retired);
-    case.reference = Some("the pool other");
+    let mut reference = Reference {
+        who: "the pool other",
+        until: None,
+    };
+    case.reference = Some(reference);
     case.waits_for(Released, Rule::X4);
     let book = Rulebook::standard();
     let forced = case.with(|it| step(it, Released, Force::Yes, at(NOW), &book));
     assert!(matches!(forced, Err(Refused::TooEarly(_))));
-    let deleted = case.with(|it| deletion(it, Force::Yes, &book));
+    let deleted = case.with(|it| deletion(it, Force::Yes, at(NOW), &book));
     assert_eq!(deleted.unwrap_err().rule, "L14");
+
+    // Who named it once is still followed for a while; that is known, so force goes on.
+    reference.until = Some(at(NOW));
+    case.reference = Some(reference);
+    case.waits_until(Released, Rule::X4, NOW);
+    case.observed.ns = None;
+    let deleted = |force| case.with(|it| deletion(it, force, at(NOW - 1), &book));
+    assert_eq!(deleted(Force::No).unwrap_err().rule, "L14");
+    assert_eq!(deleted(Force::Yes), Ok(()));
 }
 
 #[test]
@@ -821,7 +857,9 @@ fn i8_t0_the_zone_is_served_until_the_delegation_is_out_of_caches() {
 fn i8_a_delegated_domain_is_deleted_by_no_force() {
     let case = Case::good(Standby);
     let book = Rulebook::standard();
-    let refused = case.with(|it| deletion(it, Force::Yes, &book)).unwrap_err();
+    let refused = case
+        .with(|it| deletion(it, Force::Yes, at(NOW), &book))
+        .unwrap_err();
     assert_eq!(refused.rule, "I8");
     assert!(refused.firm);
 }

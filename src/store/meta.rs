@@ -29,6 +29,9 @@ pub const LAST_SIGNING: MetaKey<Timestamp> = MetaKey::new("last_signing");
 /// serial never stands for two contents (RFC 1035, section 3.3.13).
 pub const GONE_SERIAL: MetaKey<Serial> = MetaKey::new("gone_serial");
 
+/// Who referred to hosts in domains and may still be followed by caches, or be replayed (L14).
+pub const LEFT_REFERENCES: MetaKey<Vec<LeftReference>> = MetaKey::new("left_references");
+
 /// Says that a backup filled the store and that serials have not been raised since.
 ///
 /// Whoever raises them removes it in the same batch.
@@ -93,6 +96,17 @@ fn gone_zone(wire: &[u8], value: &[u8]) -> Result<(Apex, Serial), RecordError> {
     let apex = Apex::new(name).map_err(|error| damaged(error.to_string()))?;
     let serial = record::decode_form(Space::Meta, MetaKey::<Serial>::VERSION, value)?;
     Ok((apex, serial))
+}
+
+/// A name of a host that one of our zones or pools holds no more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftReference {
+    /// The host.
+    pub host: Name,
+    /// Who named it, in words.
+    pub who: String,
+    /// Until when somebody may go there.
+    pub until: Timestamp,
 }
 
 /// Where a store came from that a backup filled.

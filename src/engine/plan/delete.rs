@@ -23,9 +23,10 @@ impl Draft<'_> {
         let force = if force { Force::Yes } else { Force::No };
         let circumstances = self.circumstances(name, &draft)?;
         let book = &self.facts.judgement.book;
-        if let Err(wait) = lifecycle::deletion(&circumstances.situation(), force, book) {
+        let situation = circumstances.situation();
+        if let Err(wait) = lifecycle::deletion(&situation, force, self.now, book) {
             return Err(Refusal::TooEarly {
-                not_before: None,
+                not_before: wait.not_before,
                 waiting_for: vec![wait],
             });
         }

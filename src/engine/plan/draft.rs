@@ -250,8 +250,11 @@ impl<'f> Draft<'f> {
             refusals.sort_by_key(|refusal| refusal.op);
             return Err(refusals);
         }
+        let structural = !self.pools.is_empty() || !self.zones.is_empty();
+        let left = structural.then(|| self.left_references(&self.referenced()));
         Ok(Planned {
-            structural: !self.pools.is_empty() || !self.zones.is_empty(),
+            structural,
+            left_references: left.filter(|left| *left != self.facts.left_references),
             plan: self.plan,
             pools: self.pools,
             zones: self.zones,

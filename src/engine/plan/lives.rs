@@ -1,18 +1,21 @@
 //! Steps of domains' lives: asked for, or due by themselves.
 
+use std::collections::BTreeMap;
+
 use super::draft::{DomainDraft, Draft};
 use crate::document::Fault;
 use crate::engine::facts::{Adoption, DomainFacts, PoolFacts};
-use crate::engine::life::{Circumstances, Life, Standing, find_reference, note_published};
+use crate::engine::life::{Circumstances, Life, Standing, note_published};
 use crate::engine::life::{Phase, route_of, shown_id, wanted_policy};
-use crate::engine::references::referenced;
+use crate::engine::references::{Reference, Referrer, find_reference, left, referenced};
 use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
     self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
 };
 use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
+use crate::store::meta::LeftReference;
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
-use crate::wire::Apex;
+use crate::wire::{Apex, Name};
 
 impl Draft<'_> {
     /// Moves a domain to another state of its life.
@@ -81,12 +84,24 @@ impl Draft<'_> {
     }
 
     /// Returns who of our zones and pools will name a host in a domain.
-    pub(super) fn reference_to(&self, name: &Apex) -> Option<String> {
+    pub(super) fn reference_to(&self, name: &Apex) -> Option<Reference> {
         if self.pools.is_empty() && self.zones.is_empty() {
             return self.facts.reference_to(name);
         }
-        let found = referenced(self.all_settings(), self.all_records());
-        find_reference(&found, name)
+        let found = self.referenced();
+        let left = self.left_references(&found);
+        find_reference(&found, &left, name)
+    }
+
+    /// Returns who will refer to which host.
+    pub(super) fn referenced(&self) -> BTreeMap<Name, Referrer> {
+        referenced(self.all_settings(), self.all_records())
+    }
+
+    /// Returns who will have ceased to, and may still be followed.
+    pub(super) fn left_references(&self, found: &BTreeMap<Name, Referrer>) -> Vec<LeftReference> {
+        let facts = self.facts;
+        left(&facts.left_references, &facts.referenced, found, self.now)
     }
 
     /// Puts a domain into a state.
@@ -404,8 +419,9 @@ impl Draft<'_> {
 
     /// Notes that a mail host has applied the routing up to a revision.
     ///
-    /// Until now it answered "later" for domains that had been resumed: what it deferred is tried again
-    /// from now on (R2). Looks at every domain once where the host has applied something new.
+    /// Until now it answered "later" for domains that had been resumed, or suspended otherwise: what it
+    /// deferred is tried again from now on (R2). Looks at every domain once where the host has applied
+    /// something new.
     pub(super) fn host_applied(
         &mut self,
         at: usize,
@@ -434,8 +450,7 @@ impl Draft<'_> {
         self.put_host(at, host, applied, ("host_applied", what))?;
         let domains = self.facts.domains.iter();
         let resumed = domains.filter(|(_, domain)| {
-            let life = domain.life.as_ref();
-            let deferred = life.is_some_and(|it| it.deferred.is_some() && it.suspension.is_none());
+            let deferred = domain.life.as_ref().is_some_and(|it| it.deferred.is_some());
             let in_use = [LifecycleState::Active, LifecycleState::Draining].contains(&domain.state);
             deferred && in_use && domain.routed > before && domain.routed <= revision
         });

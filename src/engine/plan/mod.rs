@@ -32,6 +32,7 @@ use super::{Change, Op, OpError, Plan, Refusal};
 use crate::clock::Timestamp;
 use crate::lifecycle::Suspension;
 use crate::mail::Form;
+use crate::store::meta::LeftReference;
 use crate::store::record::{Hold, HostRecord};
 use crate::wire::Apex;
 
@@ -75,6 +76,8 @@ pub(super) struct Planned {
     pub(super) notes: Notes,
     /// Whether derived records could not be made yet, because keys of new domains are missing.
     pub(super) waits_for_keys: bool,
+    /// Who has ceased to refer to hosts and may still be followed; `None`: as before.
+    pub(super) left_references: Option<Vec<LeftReference>>,
     /// Whether pools or zones are concerned, so that no other change may be committed with it.
     pub(super) structural: bool,
 }

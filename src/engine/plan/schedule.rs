@@ -66,6 +66,7 @@ pub(super) fn schedule(
         hosts: BTreeMap::new(),
         notes,
         waits_for_keys: false,
+        left_references: None,
         structural: false,
     })
 }

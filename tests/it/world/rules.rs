@@ -174,6 +174,7 @@ impl Rules {
             dropped: member.dropped,
             reference: None,
             expires_at: None,
+            forgotten: None,
             recovering_until: None,
         };
         Some(says(&situation, Timestamp::from_secs(self.now)))
