@@ -181,6 +181,12 @@ pub fn deletion(
         not_before: None,
         firm,
     };
+    if it.held {
+        let what = "the domain is held, and force does not end a hold: let it go on with `mxpool \
+                    domain unhold NAME`"
+            .to_owned();
+        return Err(wait(Rule::I4, what, true));
+    }
     let mut references = Bounds::default();
     references.ask(book, Rule::L14, || Some(it.reference?.bound(now)));
     let mut named = references.waiting().into_iter();
@@ -202,8 +208,13 @@ pub fn deletion(
     if never || force == Force::Yes {
         return Ok(());
     }
-    let what = "it is not known that no parent server delegates the name to us; force deletes it \
-                all the same"
-        .to_owned();
+    let what = if gone {
+        "no parent server delegates the name to us any more, but caches may: the zone is dropped \
+         when none can, and the domain can be deleted then; force deletes it all the same"
+    } else {
+        "it is not known that no parent server delegates the name to us; force deletes it all the \
+         same"
+    };
+    let what = what.to_owned();
     Err(wait(Rule::I8, what, false))
 }

@@ -665,6 +665,18 @@ fn i4_a_hold_stops_what_withdraws_and_force_does_not_end_it() {
 }
 
 #[test]
+fn i4_a_held_domain_is_deleted_by_no_force() {
+    let mut case = Case::good(Standby);
+    case.held = true;
+    let book = Rulebook::standard();
+
+    let deleted = case.with(|it| deletion(it, Force::Yes, at(NOW), &book));
+
+    let wait = deleted.unwrap_err();
+    assert!(wait.rule == "I4" && wait.firm, "{wait}");
+}
+
+#[test]
 fn i4_force_is_logged_with_what_it_skipped() {
     let mut case = Case::good(Draining);
     case.recovering_until = Some(NOW + 10);
