@@ -158,11 +158,7 @@ impl<'a> Circumstances<'a> {
 impl<'a> Standing<'a> {
     /// Returns what decides which policy the domain is to have.
     pub(super) fn phase(&self, life: &Life) -> Phase {
-        Phase {
-            state: self.state,
-            since: self.since,
-            restored: life.restored,
-        }
+        Phase::new(self.state, self.since, Some(life))
     }
 
     /// Returns where a domain stands.
@@ -426,14 +422,23 @@ pub(super) const fn policy_form(state: LifecycleState) -> PolicyForm {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Phase {
     /// Where it stands.
-    pub(super) state: LifecycleState,
+    state: LifecycleState,
     /// Since when.
-    pub(super) since: Timestamp,
+    since: Timestamp,
     /// When it last came back from retirement.
-    pub(super) restored: Option<Timestamp>,
+    restored: Option<Timestamp>,
 }
 
 impl Phase {
+    /// Returns the phase of a domain in a state, with what it has lived through.
+    pub(super) fn new(state: LifecycleState, since: Timestamp, life: Option<&Life>) -> Self {
+        Self {
+            state,
+            since,
+            restored: life.and_then(|life| life.restored),
+        }
+    }
+
     /// Returns what tells this turn of a form from an earlier one.
     ///
     /// A domain that comes back to use lets the pool's text be fetched for a moment under the id of the

@@ -222,11 +222,7 @@ fn policy(name: &Apex, domain: &DomainFacts, pool: &PoolFacts) -> Option<(Urgenc
         return None;
     }
     let settings = &pool.recipe.settings;
-    let phase = Phase {
-        state: domain.state,
-        since: domain.since,
-        restored: life.and_then(|life| life.restored),
-    };
+    let phase = Phase::new(domain.state, domain.since, life);
     let (id, policy) = wanted_policy(phase, settings, pool.policy.as_ref())?;
     let text = mail::mta_sts_file(settings, name, policy_form(domain.state))?;
     let seen = life.and_then(|life| life.observed.policy.as_ref());

@@ -97,15 +97,20 @@ fn longer_ttls(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
     }
 }
 
-/// Adds what every step that withdraws something waits for: a hold, a lagging server (I5), an outage,
-/// a restore (K28).
-pub(super) fn withdrawal(it: &Situation<'_>, now: Timestamp, book: &Rulebook, bounds: &mut Bounds) {
+/// Adds the hold that a domain is on: no force ends it.
+pub(super) fn hold(it: &Situation<'_>, bounds: &mut Bounds) {
     if it.held {
         let what = "the domain is held, and force does not end a hold: let it go on with `mxpool \
                     domain unhold NAME`"
             .to_owned();
         bounds.add(Rule::I4, Bound::Unsafe(None, what));
     }
+}
+
+/// Adds what every step that withdraws something waits for: a hold, a lagging server (I5), an outage,
+/// a restore (K28).
+pub(super) fn withdrawal(it: &Situation<'_>, now: Timestamp, book: &Rulebook, bounds: &mut Bounds) {
+    hold(it, bounds);
     if book.holds(Rule::I5) && it.watched && it.spread == Spread::Unknown {
         let what = "a listed name server was not seen to serve the zone as it is now".to_owned();
         bounds.add(Rule::I5, Bound::Unknown(what));

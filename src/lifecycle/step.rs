@@ -4,7 +4,7 @@ use super::activation::activation;
 use super::bound::Bounds;
 use super::due::candidates;
 use super::release::release;
-use super::retirement::retirement;
+use super::retirement::{hold, retirement};
 use super::{
     Action, Bound, LifecycleState, NsSeen, Rule, Rulebook, Satisfied, Situation, WaitingFor,
 };
@@ -181,17 +181,12 @@ pub fn deletion(
         not_before: None,
         firm,
     };
-    if it.held {
-        let what = "the domain is held, and force does not end a hold: let it go on with `mxpool \
-                    domain unhold NAME`"
-            .to_owned();
-        return Err(wait(Rule::I4, what, true));
-    }
-    let mut references = Bounds::default();
-    references.ask(book, Rule::L14, || Some(it.reference?.bound(now)));
-    let mut named = references.waiting().into_iter();
-    if let Some(named) = named.find(|it| it.firm || force == Force::No) {
-        return Err(named);
+    let mut bounds = Bounds::default();
+    hold(it, &mut bounds);
+    bounds.ask(book, Rule::L14, || Some(it.reference?.bound(now)));
+    let mut waiting = bounds.waiting().into_iter();
+    if let Some(first) = waiting.find(|it| it.firm || force == Force::No) {
+        return Err(first);
     }
     if it.dropped || !book.holds(Rule::I8) {
         return Ok(());

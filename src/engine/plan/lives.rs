@@ -118,16 +118,8 @@ impl Draft<'_> {
         let now = self.now;
         let mut life = draft.life.take().unwrap_or_default();
         let route = route_of(from, Some(&life), false);
-        let before = Phase {
-            state: from,
-            since: draft.since,
-            restored: life.restored,
-        };
-        let after = Phase {
-            state: to,
-            since: now,
-            ..before
-        };
+        let before = Phase::new(from, draft.since, Some(&life));
+        let after = Phase::new(to, now, Some(&life));
         if let Some(settings) = &settings {
             // What the TXT shows stays until the new text was seen served (S9).
             if life.policy == ShownPolicy::Pool
@@ -211,11 +203,7 @@ impl Draft<'_> {
                 "takes mail again: the suspension ends"
             }
             Action::ShowPolicy => {
-                let phase = Phase {
-                    state: draft.state,
-                    since: draft.since,
-                    restored: life.restored,
-                };
+                let phase = Phase::new(draft.state, draft.since, Some(&life));
                 let wanted = settings
                     .as_ref()
                     .and_then(|settings| wanted_policy(phase, settings, adoption.as_ref()));
