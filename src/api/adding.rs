@@ -33,6 +33,7 @@ pub(super) const ADD_KEYS: [&str; 7] = [
 /// Adds one domain, or a batch of them.
 pub(super) async fn add(mut call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
+    call.refuse_if_match()?;
     let (document, octets) = call.json().await?;
     let faults = Faults::new();
     let mut steps = Steps::default();

@@ -146,7 +146,7 @@ impl Call {
     ///
     /// # Errors
     ///
-    /// 400 for several tags.
+    /// 400 for several tags, and for what is no tag: a number without its quotes would never match.
     pub(super) fn if_match(&self) -> Result<Option<IfMatch>, Problem> {
         let Some(tag) = self.parts.headers.get(header::IF_MATCH) else {
             return Ok(None);
@@ -158,14 +158,23 @@ impl Call {
                 "If-Match: expected one entity tag, found several",
             ));
         }
-        Ok(Some(match tag {
-            "*" => IfMatch::Any,
-            tag => {
-                let number = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
-                let revision = number.and_then(|number| number.parse().ok());
-                revision.map_or(IfMatch::Never, IfMatch::Revision)
-            }
-        }))
+        if tag == "*" {
+            return Ok(Some(IfMatch::Any));
+        }
+        // A weak tag is one, but never equal to ours (RFC 9110, section 8.8.3.2).
+        let quoted = tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"');
+        if quoted.is_none_or(|quoted| !quoted.ends_with('"')) {
+            return Err(Problem::new(
+                Kind::Malformed,
+                format!(
+                    "If-Match: expected the ETag of an answer with its quotes, like \"12\", or *, \
+                     found {tag}"
+                ),
+            ));
+        }
+        let number = tag.strip_prefix('"').and_then(|t| t.strip_suffix('"'));
+        let revision = number.and_then(|number| number.parse().ok());
+        Ok(Some(revision.map_or(IfMatch::Never, IfMatch::Revision)))
     }
 
     /// Returns the idempotency key with a digest of what is asked under it.
@@ -268,7 +277,7 @@ impl Call {
             None => Ok(()),
             Some(_) => Err(Problem::new(
                 Kind::Malformed,
-                "If-Match: a change of any number of resources has no tag of its own, found one",
+                "If-Match: expected none, for what is changed here has no ETag of its own; found one",
             )),
         }
     }

@@ -225,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_seen_of_an_old_version_is_refused() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        let tag = server.call("POST", "/v1/domains", Some(&body)).tag.unwrap();
+        let observed = |tag: &str, said: Value| {
+            let headers = [("content-type", "application/json"), ("if-match", tag)];
+            let path = "/v1/domains/a.example/observed";
+            server.send("POST", path, &headers, &said.to_string())
+        };
+
+        let first = observed(&tag, json!({"ns": true}));
+        let second = observed(&tag, json!({"ns": false}));
+
+        assert_eq!(first.status, 200, "{first:?}");
+        assert_eq!(second.status, 412, "{second:?}");
+        let shown = server.call("GET", "/v1/domains/a.example", None).json;
+        assert_eq!(shown["conditions"][1]["status"], "true", "{shown}");
+    }
+
+    #[test]
     fn null_forgets_and_absence_keeps() {
         let server = Server::with_pool();
         let body = json!({

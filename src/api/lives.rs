@@ -102,7 +102,14 @@ impl Verb {
             Self::Resume => Some(Op::Resume { name, if_match }),
             Self::Hold => Some(Op::Hold { name, if_match }),
             Self::Unhold => Some(Op::Unhold { name, if_match }),
-            Self::Observed => read_word(fields).map(|word| Op::Observe { name, word }),
+            Self::Observed => {
+                let word = read_word(fields)?;
+                Some(Op::Observe {
+                    name,
+                    word,
+                    if_match,
+                })
+            }
         }
     }
 }

@@ -470,6 +470,53 @@ mod tests {
     }
 
     #[test]
+    fn no_post_ignores_a_tag() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+        let posts = routes::all().into_iter();
+        let posts = posts.filter(|route| route.about.method == HttpVerb::Post);
+        for route in posts {
+            let path = route.path.replace("{name}", "a.example");
+            let path = path.replace("{pool}", "main").replace("{host}", "mx1@main");
+            let path = path.replace("{id}", "1");
+            let body = match route.about.request {
+                None => Value::Null,
+                Some(Shape::AddDomains) => json!({"pool": "main", "name": "b.example"}),
+                Some(Shape::Transition) => json!({"to": "active"}),
+                Some(Shape::Suspend) => json!({"answer": "later"}),
+                Some(Shape::Observed) => json!({"ns": true}),
+                Some(Shape::Applied) => json!({"revision": 1}),
+                Some(Shape::Deferrals) => json!({"to": "2026-01-01T00:00:00Z"}),
+                Some(Shape::Changes) => json!({"changes": [{"op": "hold", "name": "a.example"}]}),
+                Some(_) => json!({}),
+            };
+            let body = if body.is_null() {
+                String::new()
+            } else {
+                body.to_string()
+            };
+            let send = |tag: &str| {
+                let headers = [("content-type", "application/json"), ("if-match", tag)];
+                server.send("POST", &path, &headers, &body)
+            };
+
+            let stale = send("\"4711\"");
+            let malformed = send("4711");
+
+            let is_described = request_headers(&route).contains(&"If-Match");
+            let wanted = if is_described { 412 } else { 400 };
+            assert_eq!(stale.status, wanted, "{path}: {stale:?}");
+            assert_eq!(malformed.status, 400, "{path}: {malformed:?}");
+        }
+        let domains = server.call("GET", "/v1/domains", None).json;
+        assert_eq!(domains["items"].as_array().unwrap().len(), 1);
+        let domain = server.call("GET", "/v1/domains/a.example", None).json;
+        assert_eq!(domain["hold"], Value::Null);
+        assert_eq!(domain["revision"], 2, "nothing was noted of it");
+    }
+
+    #[test]
     fn parameters_and_header_fields_are_described_as_they_are() {
         let document: Value = serde_json::from_str(&openapi()).unwrap();
         let paths = &document["paths"];

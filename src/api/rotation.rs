@@ -106,6 +106,7 @@ fn story(outcome: &Outcome, dry_run: bool) -> Value {
 /// Returns the domain that the next new address comes from.
 pub(super) async fn hand_out(call: Call) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
+    call.refuse_if_match()?;
     let handed = call.api.engine.hand_out(call.segment("pool")).await;
     let name = handed.map_err(|why| refusal::of_path(OpError::whole(why)))?;
     let document = json!({"domain": name.to_api_text()});

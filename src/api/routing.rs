@@ -141,6 +141,7 @@ async fn host_step(
     read: impl FnOnce(&Fields<'_, '_>, String) -> Option<Op>,
 ) -> Result<Response, Problem> {
     call.params(&[]).finish()?;
+    call.refuse_if_match()?;
     let host = call.segment("host").trim_end_matches('.').to_lowercase();
     let (document, octets) = call.json().await?;
     let faults = Faults::new();

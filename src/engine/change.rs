@@ -170,6 +170,8 @@ pub enum Op {
         name: Apex,
         /// What is said.
         word: Word,
+        /// The revision the domain must have, if the caller said one.
+        if_match: Option<IfMatch>,
     },
     /// Drains domains of a pool and activates others in their place.
     Rotate {

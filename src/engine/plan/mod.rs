@@ -202,7 +202,14 @@ impl Draft<'_> {
                 self.check_domain_match(name, *if_match)?;
                 self.hold(at, name, None)
             }
-            Op::Observe { name, word } => self.observe(at, name, word),
+            Op::Observe {
+                name,
+                word,
+                if_match,
+            } => {
+                self.check_domain_match(name, *if_match)?;
+                self.observe(at, name, word)
+            }
             Op::Rotate {
                 pool,
                 burn,

@@ -69,6 +69,7 @@ impl House {
         self.done(Op::Observe {
             name: apex(ONE),
             word,
+            if_match: None,
         });
     }
 

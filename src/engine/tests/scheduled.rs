@@ -161,6 +161,7 @@ fn what_is_illegal_today_is_not_scheduled() {
     let seen = Op::Observe {
         name: apex(ONE),
         word: crate::engine::Word::default(),
+        if_match: None,
     };
     let seen = house.schedule(change(vec![seen]), house.after(HOUR));
     assert!(matches!(seen.unwrap_err()[0].refusal, Refusal::Conflict(_)));

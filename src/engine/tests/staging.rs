@@ -41,6 +41,7 @@ impl House {
         self.done(Op::Observe {
             name: apex(ONE),
             word,
+            if_match: None,
         });
         self.engine.tick();
     }

@@ -260,6 +260,7 @@ impl Real {
             vec![Op::Observe {
                 name: apex(name),
                 word: word.clone(),
+                if_match: None,
             }],
             None,
         );
