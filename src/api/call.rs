@@ -20,6 +20,7 @@ use super::scope::Scope;
 use super::steps::{Form, Steps};
 use super::wait::Touched;
 use crate::clock::Timestamp;
+use crate::document::Fields;
 use crate::engine::{Actor, Change, ChangeId, IfMatch, Op, Outcome, Undo};
 use crate::wire::Apex;
 
@@ -52,6 +53,15 @@ pub(super) struct Wish {
     pub(super) expect_domains: Option<u64>,
     /// When it is to be made, if not now.
     pub(super) at: Option<Timestamp>,
+}
+
+impl Wish {
+    /// Takes in what a document says of its change: why, and whether the plan alone is wanted.
+    pub(super) fn read(&mut self, fields: &Fields<'_, '_>) {
+        let reason = fields.optional("reason").and_then(|it| it.text());
+        self.reason = reason.map(str::to_owned);
+        self.dry_run |= fields.or("dry_run", false, |it| it.boolean());
+    }
 }
 
 /// The longest idempotency key.
@@ -108,6 +118,23 @@ impl Call {
     /// Returns the query's parameters, all of which are in `known`.
     pub(super) fn params(&self, known: &[&str]) -> Params<'_> {
         Params::new(&self.query, known)
+    }
+
+    /// Returns what the query says of a change: whether the plan alone is wanted, and how many
+    /// existing domains it is meant to touch.
+    ///
+    /// # Errors
+    ///
+    /// 422 for what is wrong with it, and for other parameters.
+    pub(super) fn wish(&self) -> Result<Wish, Problem> {
+        let params = self.params(&["dry_run", "expect_domains"]);
+        let wish = Wish {
+            dry_run: params.flag("dry_run"),
+            expect_domains: params.expect_domains(),
+            ..Wish::default()
+        };
+        params.finish()?;
+        Ok(wish)
     }
 
     /// Reads the body as JSON, and returns it with its octets.

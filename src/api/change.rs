@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::call::{Call, Wish, blocking, json as answer};
+use super::call::{Call, blocking, json as answer};
 use super::problem::{Kind, Problem};
 use super::show;
 use super::steps::whole;
@@ -26,28 +26,16 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
 
 /// Takes a change back, calls a scheduled one off, or shows what that would do.
 pub(super) async fn undo(mut call: Call) -> Result<Response, Problem> {
-    let params = call.params(&["dry_run", "expect_domains"]);
-    let (dry_run, expect_domains) = (params.flag("dry_run"), params.expect_domains());
-    params.finish()?;
+    let mut wish = call.wish()?;
     call.refuse_if_match()?;
     let id = id(&call)?;
     let (document, octets) = call.json().await?;
+    wish.id = call.idempotency(&octets)?;
     let faults = Faults::new();
     let fields = whole(&document, &faults).fields(&["dry_run", "reason"]);
-    let read = fields.map(|fields| {
-        let reason = fields.optional("reason").and_then(|it| it.text());
-        let dry_run = fields.or("dry_run", false, |it| it.boolean());
-        (reason.map(str::to_owned), dry_run)
-    });
-    let (reason, dry) = faults.finish(read).map_err(Problem::invalid)?;
-    let dry_run = dry_run || dry;
-    let wish = Wish {
-        reason,
-        id: call.idempotency(&octets)?,
-        dry_run,
-        expect_domains,
-        at: None,
-    };
+    let read = fields.map(|fields| wish.read(&fields));
+    faults.finish(read).map_err(Problem::invalid)?;
+    let dry_run = wish.dry_run;
     let outcome = call.undo(id, wish).await?;
     Ok(answer(StatusCode::OK, &show::plan(&outcome, dry_run, &[])))
 }

@@ -14,7 +14,6 @@ use super::rrsets::{read_owner, read_rrset};
 use super::show;
 use super::steps::{Form, Place, Steps, whole};
 use super::zones;
-use crate::clock::Timestamp;
 use crate::document::{Element, Fault, Faults, Fields, Pointer};
 use crate::engine::Op;
 use crate::mail::PoolSettings;
@@ -38,34 +37,27 @@ const OPS: [&str; 12] = [
 
 /// Makes any number of changes, all or none, now or at a moment, or shows what they would do.
 pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
-    let params = call.params(&["expect_domains", "dry_run"]);
-    let (expect_domains, dry_run) = (params.expect_domains(), params.flag("dry_run"));
-    params.finish()?;
+    let query = call.wish()?;
     call.refuse_if_match()?;
     let (document, octets) = call.json().await?;
+    let id = call.idempotency(&octets)?;
     // Large master files take their time.
     let read = blocking(move || {
         let faults = Faults::new();
-        let read = read(&whole(&document, &faults));
+        let read = read(&whole(&document, &faults), query);
         faults.finish(read)
     });
-    let mut read = read.await?.map_err(Problem::invalid)?;
-    read.dry_run |= dry_run;
-    let documents = read.steps.documents();
-    let wish = Wish {
-        reason: read.reason,
-        id: call.idempotency(&octets)?,
-        dry_run: read.dry_run,
-        expect_domains,
-        at: read.at,
-    };
-    let outcome = call.change(read.steps, wish).await?;
-    let mut document = show::plan(&outcome, read.dry_run, &documents);
-    let Some(at) = read.at else {
+    let (steps, mut wish) = read.await?.map_err(Problem::invalid)?;
+    wish.id = id;
+    let (dry_run, at) = (wish.dry_run, wish.at);
+    let documents = steps.documents();
+    let outcome = call.change(steps, wish).await?;
+    let mut document = show::plan(&outcome, dry_run, &documents);
+    let Some(at) = at else {
         return Ok(answer(StatusCode::OK, &document));
     };
     document["at"] = json!(at.to_string());
-    if read.dry_run {
+    if dry_run {
         return Ok(answer(StatusCode::OK, &document));
     }
     // The revision that accepted it is its id; it makes another one at its moment.
@@ -75,23 +67,10 @@ pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
     Ok((location, answer(StatusCode::ACCEPTED, &document)).into_response())
 }
 
-/// What the document asks for.
-struct Changes {
-    /// The steps.
-    steps: Steps,
-    /// Why.
-    reason: Option<String>,
-    /// Whether the plan alone is wanted.
-    dry_run: bool,
-    /// When they are made, if not now.
-    at: Option<Timestamp>,
-}
-
-/// Reads the document.
-fn read(document: &Element<'_, '_>) -> Option<Changes> {
+/// Reads the document: its steps, and what it says of the change beside the query.
+fn read(document: &Element<'_, '_>, mut wish: Wish) -> Option<(Steps, Wish)> {
     let fields = document.fields(&["at", "changes", "dry_run", "reason"])?;
-    let dry_run = fields.or("dry_run", false, |flag| flag.boolean());
-    let reason = fields.optional("reason").and_then(|reason| reason.text());
+    wish.read(&fields);
     let at = fields.optional("at").map(|at| at.parsed());
     let mut steps = Steps::default();
     let list = fields.required("changes")?;
@@ -108,15 +87,11 @@ fn read(document: &Element<'_, '_>) -> Option<Changes> {
         .collect();
     let read: Option<Vec<()>> = read.into_iter().collect();
     read?;
-    Some(Changes {
-        steps,
-        reason: reason.map(str::to_owned),
-        dry_run,
-        at: match at {
-            Some(at) => Some(at?),
-            None => None,
-        },
-    })
+    wish.at = match at {
+        Some(at) => Some(at?),
+        None => None,
+    };
+    Some((steps, wish))
 }
 
 /// Reads one step; it may stand for many of the engine's.

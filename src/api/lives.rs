@@ -179,19 +179,17 @@ async fn act(mut call: Call, verb: Verb) -> Result<Response, Problem> {
     let name = call.apex("name")?;
     let if_match = call.if_match()?;
     let (document, octets) = call.json().await?;
-    let faults = Faults::new();
-    let known: Vec<&str> = verb.keys().iter().copied().chain(["reason"]).collect();
-    let read = whole(&document, &faults).fields(&known).and_then(|fields| {
-        let reason = fields.optional("reason").and_then(|it| it.text());
-        let op = verb.read(&fields, name.clone(), if_match);
-        Some((op?, reason.map(str::to_owned)))
-    });
-    let (op, reason) = faults.finish(read).map_err(Problem::invalid)?;
-    let wish = Wish {
-        reason,
+    let mut wish = Wish {
         id: call.idempotency(&octets)?,
         ..Wish::default()
     };
+    let faults = Faults::new();
+    let known: Vec<&str> = verb.keys().iter().copied().chain(["reason"]).collect();
+    let op = whole(&document, &faults).fields(&known).and_then(|fields| {
+        wish.read(&fields);
+        verb.read(&fields, name.clone(), if_match)
+    });
+    let op = faults.finish(op).map_err(Problem::invalid)?;
     let outcome = call.change(Steps::one(op, Form::Plain), wish).await?;
     Ok(changed(&call, &name, outcome.revision))
 }

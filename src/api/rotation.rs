@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::call::{Call, Wish, json as answer};
+use super::call::{Call, json as answer};
 use super::domains::read_name;
 use super::problem::Problem;
 use super::refusal::{self, waiting};
@@ -20,32 +20,22 @@ pub(super) const ROTATE_KEYS: [&str; 2] = ["burn", "activate"];
 
 /// Drains domains of a pool and activates others in their place, or says what that would do.
 pub(super) async fn rotate(mut call: Call) -> Result<Response, Problem> {
-    let params = call.params(&["dry_run", "expect_domains"]);
-    let (dry_run, expect_domains) = (params.flag("dry_run"), params.expect_domains());
-    params.finish()?;
+    let mut wish = call.wish()?;
     let pool = call.segment("pool").to_owned();
     let if_match = call.if_match()?;
     let (document, octets) = call.json().await?;
+    wish.id = call.idempotency(&octets)?;
     let faults = Faults::new();
     let known: Vec<&str> = ROTATE_KEYS
         .into_iter()
         .chain(["reason", "dry_run"])
         .collect();
-    let read = whole(&document, &faults).fields(&known).and_then(|fields| {
-        let op = read(&fields, &pool, if_match);
-        let reason = fields.optional("reason").and_then(|it| it.text());
-        let dry_run = fields.or("dry_run", false, |it| it.boolean());
-        Some((op?, reason.map(str::to_owned), dry_run))
+    let op = whole(&document, &faults).fields(&known).and_then(|fields| {
+        wish.read(&fields);
+        read(&fields, &pool, if_match)
     });
-    let (op, reason, dry) = faults.finish(read).map_err(Problem::invalid)?;
-    let dry_run = dry_run || dry;
-    let wish = Wish {
-        reason,
-        id: call.idempotency(&octets)?,
-        dry_run,
-        expect_domains,
-        at: None,
-    };
+    let op = faults.finish(op).map_err(Problem::invalid)?;
+    let dry_run = wish.dry_run;
     let outcome = call.change(Steps::one(op, Form::Plain), wish).await?;
     Ok(answer(StatusCode::OK, &story(&outcome, dry_run)))
 }
