@@ -309,6 +309,11 @@ impl Call {
         }
     }
 
+    /// Returns whether the client wants to wait until the world has caught up (`?wait=`).
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.parts.extensions.get::<Arc<Touched>>().is_some()
+    }
+
     /// Notes what a change touched for the one who waits until the world has caught up with it.
     fn note_touched(&self, outcome: &Outcome) {
         if let Some(touched) = self.parts.extensions.get::<Arc<Touched>>() {

@@ -50,6 +50,12 @@ pub(super) async fn post(mut call: Call) -> Result<Response, Problem> {
     let (steps, mut wish) = read.await?.map_err(Problem::invalid)?;
     wish.id = id;
     let (dry_run, at) = (wish.dry_run, wish.at);
+    if at.is_some() && call.is_waited_for() {
+        // Nothing has changed yet: "reached" would be told at once, and be taken for the change's.
+        let detail = "expected no wait beside at: the change is made at its moment, not now; \
+                      GET /v1/changes/{id} shows what became of it";
+        return Err(Problem::invalid(vec![Fault::new("/wait", detail)]));
+    }
     let documents = steps.documents();
     let outcome = call.change(steps, wish).await?;
     let mut document = show::plan(&outcome, dry_run, &documents);

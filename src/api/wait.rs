@@ -49,9 +49,9 @@ pub(super) struct Wait {
     touched: Arc<Touched>,
 }
 
-/// The domains that a request's change touched.
+/// The domains that a request's change touched; `None` while it has made none.
 #[derive(Debug, Default)]
-pub(super) struct Touched(Mutex<Vec<Apex>>);
+pub(super) struct Touched(Mutex<Option<Vec<Apex>>>);
 
 impl Touched {
     /// Notes the domains that a change touched.
@@ -65,7 +65,7 @@ impl Touched {
             let name = effect.subject.split(' ').next().unwrap_or_default();
             names.extend(Apex::parse(name));
         }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
     }
 }
 
@@ -146,14 +146,18 @@ impl Wait {
         }))
     }
 
-    /// Waits, and says in the answer how that ended.
+    /// Waits, and says in the answer how that ended; a dry run changed nothing that could be waited
+    /// for.
     pub(super) async fn over(self, engine: &Engine, mut response: Response) -> Response {
         if !response.status().is_success() {
             return response;
         }
         let end = Instant::now() + self.timeout;
         let touched = self.touched.0.lock();
-        let mut left = std::mem::take(&mut *touched.unwrap_or_else(PoisonError::into_inner));
+        let touched = touched.unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut left) = touched else {
+            return response;
+        };
         let ended = loop {
             self.goal.strike_out(engine, &mut left);
             if left.is_empty() {
@@ -234,5 +238,27 @@ mod tests {
         assert_eq!(wrong.status, 422, "{wrong:?}");
         assert_eq!(wrong.pointers().len(), 2, "{wrong:?}");
         assert_eq!(put("").header("mxpool-wait"), None);
+    }
+
+    #[test]
+    fn what_is_not_made_now_is_not_told_to_be_everywhere() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+        let hold = |at: Option<&str>, query: &str| {
+            let steps = json!([{"op": "hold", "domain": "a.example"}]);
+            let body = json!({"at": at, "changes": steps});
+            let path = format!("/v1/changes?wait=live&timeout=1s{query}");
+            server.call("POST", &path, Some(&body))
+        };
+
+        let later = hold(Some("2030-01-01T00:00:00Z"), "");
+        let dry = hold(None, "&dry_run=true");
+        let now = hold(None, "");
+
+        assert_eq!(later.status, 422, "{later:?}");
+        assert_eq!(later.pointers(), ["/wait".to_owned()].into());
+        assert_eq!((dry.status, dry.header("mxpool-wait")), (200, None));
+        assert!(now.header("mxpool-wait").is_some(), "{now:?}");
     }
 }
