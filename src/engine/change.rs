@@ -539,42 +539,4 @@ impl Op {
             },
         }
     }
-
-    /// Returns what the step is done to.
-    pub fn subject(&self) -> String {
-        match self {
-            Self::PutZone { apex, .. } | Self::DeleteZone { apex, .. } => apex.to_api_text(),
-            Self::PutPool { name, .. } | Self::DeletePool { name, .. } => name.clone(),
-            Self::AddDomain(add) => add.name.to_api_text(),
-            Self::PatchDomain { name, .. }
-            | Self::DeleteDomain { name, .. }
-            | Self::Transition { name, .. }
-            | Self::Suspend { name, .. }
-            | Self::Resume { name, .. }
-            | Self::Hold { name, .. }
-            | Self::Unhold { name, .. }
-            | Self::Observe { name, .. }
-            | Self::Act { name, .. } => name.to_api_text(),
-            Self::Rotate { pool, .. }
-            | Self::RotateAged { pool }
-            | Self::StagePool { pool }
-            | Self::AdoptAnew { pool } => pool.clone(),
-            Self::HostApplied { host, .. } | Self::HostDeferrals { host, .. } => host.clone(),
-            Self::Schedule { at, .. } => at.to_string(),
-            Self::Scheduled { id } | Self::FailScheduled { id, .. } | Self::Undo { id, .. } => {
-                id.to_string()
-            }
-            Self::PutRrset { domain, rrset, .. } => {
-                format!("{} {} {}", domain.to_api_text(), rrset.owner, rrset.rtype)
-            }
-            Self::DeleteRrset {
-                domain,
-                owner,
-                rtype,
-                ..
-            } => {
-                format!("{} {owner} {rtype}", domain.to_api_text())
-            }
-        }
-    }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::facts::{Facts, Rare};
 use super::life::Life;
 use super::plan::Planned;
+use super::subject::Subject;
 use super::{Effect, Op};
 use crate::lifecycle::LifecycleState;
 use crate::mail::{PoolSettings, RoutingAnswer};
@@ -31,6 +32,7 @@ pub(super) fn before(facts: &Facts, op: &Op, effect: &Effect) -> Option<String> 
             return document.with_life(domain.life.as_deref()).to_text();
         }
         Subject::Host(host) => host_document(facts.hosts.get(host)?),
+        Subject::Change(_) | Subject::Moment(_) => return None,
     };
     Some(document.to_string())
 }
@@ -55,53 +57,22 @@ pub(super) fn after(planned: &Planned, op: &Op, effect: &Effect) -> Option<Strin
             return document.to_text();
         }
         Subject::Host(host) => host_document(planned.hosts.get(host)?),
+        Subject::Change(_) | Subject::Moment(_) => return None,
     };
     Some(document.to_string())
 }
 
-/// What a step is about.
-enum Subject<'o> {
-    /// A pool.
-    Pool(&'o str),
-    /// One of the operator's zones.
-    Zone(Cow<'o, Apex>),
-    /// A domain.
-    Domain(Cow<'o, Apex>),
-    /// A mail host.
-    Host(&'o str),
-}
-
-/// Returns what a step is about.
+/// Returns what one effect of a step is about; nothing where that is no more than a note.
 fn subject<'o>(op: &'o Op, effect: &'o Effect) -> Option<Subject<'o>> {
-    Some(match op {
-        Op::PutPool { name, .. }
-        | Op::DeletePool { name, .. }
-        | Op::StagePool { pool: name }
-        | Op::AdoptAnew { pool: name } => Subject::Pool(name),
-        Op::PutZone { apex, .. } | Op::DeleteZone { apex, .. } => {
-            Subject::Zone(Cow::Borrowed(apex))
-        }
-        Op::AddDomain(add) => Subject::Domain(Cow::Borrowed(&add.name)),
-        Op::PatchDomain { name, .. }
-        | Op::DeleteDomain { name, .. }
-        | Op::PutRrset { domain: name, .. }
-        | Op::DeleteRrset { domain: name, .. }
-        | Op::Transition { name, .. }
-        | Op::Suspend { name, .. }
-        | Op::Resume { name, .. }
-        | Op::Hold { name, .. }
-        | Op::Unhold { name, .. }
-        | Op::Observe { name, .. }
-        | Op::Act { name, .. } => Subject::Domain(Cow::Borrowed(name)),
+    match op {
         // A rotation picks its domains itself.
-        Op::Rotate { pool, .. } | Op::RotateAged { pool } => match Apex::parse(&effect.subject) {
-            Ok(name) => Subject::Domain(Cow::Owned(name)),
-            Err(_) => Subject::Pool(pool),
-        },
-        Op::HostApplied { host, .. } | Op::HostDeferrals { host, .. } => Subject::Host(host),
-        Op::Schedule { .. } | Op::Scheduled { .. } | Op::FailScheduled { .. } => return None,
-        Op::Undo { .. } => return undone(effect),
-    })
+        Op::Rotate { .. } | Op::RotateAged { .. } => {
+            let domain = Apex::parse(&effect.subject).map(|name| Subject::Domain(Cow::Owned(name)));
+            Some(domain.unwrap_or_else(|_| op.about()))
+        }
+        Op::Undo { .. } => undone(effect),
+        op => Some(op.about()),
+    }
 }
 
 /// Returns what a step back is about.

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::facts::{Facts, Served, SharedTemplate};
 use super::plan::{self, Context, Planned, Preparations, Touched};
 use super::prepare::{Material, Prepared, Work, ZoneInputs, ZoneTask, written_serial};
+use super::subject::Subject;
 use super::{Change, Op, OpError, Outcome};
 use crate::clock::Timestamp;
 use crate::wire::{Apex, Serial};
@@ -199,38 +200,20 @@ pub(super) fn claims(change: &Change) -> Vec<Claim> {
 
 /// Returns what a step reserves.
 fn reserved(op: &Op) -> Vec<Claim> {
-    let one = match op {
-        Op::PutZone { apex: name, .. }
-        | Op::DeleteZone { apex: name, .. }
-        | Op::PatchDomain { name, .. }
-        | Op::DeleteDomain { name, .. }
-        | Op::PutRrset { domain: name, .. }
-        | Op::DeleteRrset { domain: name, .. }
-        | Op::Transition { name, .. }
-        | Op::Suspend { name, .. }
-        | Op::Resume { name, .. }
-        | Op::Hold { name, .. }
-        | Op::Unhold { name, .. }
-        | Op::Observe { name, .. }
-        | Op::Act { name, .. } => Claim::Name(name.clone()),
-        Op::Rotate { pool, .. }
-        | Op::RotateAged { pool }
-        | Op::StagePool { pool }
-        | Op::AdoptAnew { pool } => Claim::Pool(pool.clone()),
-        Op::HostApplied { host, .. } | Op::HostDeferrals { host, .. } => Claim::Host(host.clone()),
-        Op::AddDomain(add) => Claim::Name(add.name.clone()),
-        Op::PutPool { name, .. } | Op::DeletePool { name, .. } => Claim::Pool(name.clone()),
+    if let Op::Undo { id, done, .. } = op {
+        let touched = done.iter().flat_map(|done| plan::touched(done));
+        let touched = touched.map(|touched| match touched {
+            Touched::Pool(pool) => Claim::Pool(pool),
+            Touched::Name(name) => Claim::Name(name),
+        });
+        return touched.chain([Claim::Scheduled(*id)]).collect();
+    }
+    vec![match op.about() {
+        Subject::Pool(pool) => Claim::Pool(pool.to_owned()),
+        Subject::Zone(name) | Subject::Domain(name) => Claim::Name(name.into_owned()),
+        Subject::Host(host) => Claim::Host(host.to_owned()),
+        Subject::Change(id) => Claim::Scheduled(id),
         // What is made later reserves its subjects then.
-        Op::Schedule { .. } => return Vec::new(),
-        Op::Scheduled { id } | Op::FailScheduled { id, .. } => Claim::Scheduled(*id),
-        Op::Undo { id, done, .. } => {
-            let touched = done.iter().flat_map(|done| plan::touched(done));
-            let touched = touched.map(|touched| match touched {
-                Touched::Pool(pool) => Claim::Pool(pool),
-                Touched::Name(name) => Claim::Name(name),
-            });
-            return touched.chain([Claim::Scheduled(*id)]).collect();
-        }
-    };
-    vec![one]
+        Subject::Moment(_) => return Vec::new(),
+    }]
 }

@@ -40,6 +40,7 @@ mod restored;
 mod scheduled;
 mod staging;
 mod step_form;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod view;
