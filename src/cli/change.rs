@@ -1,10 +1,9 @@
 //! `change`: one change, what it did or is to do, and the way back; and changes for a moment.
 
 use serde_json::{Value, json};
-use ureq::http::Method;
 
 use super::change_command::{ChangeCommand, UndoChange};
-use super::client::{Payload, path, with_query};
+use super::client::{path, with_query};
 use super::failure::Failure;
 use super::moment::told;
 use super::output::cell;
@@ -40,15 +39,7 @@ fn undo(desk: &Desk, arguments: &UndoChange) -> Result<(), Failure> {
     let path = path(&["v1", "changes", &id.to_string(), "undo"]);
     let confirm = arguments.confirm.map(|domains| domains.to_string());
     let path = with_query(path, &[("expect_domains", confirm)]);
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    if desk.output.is_json() {
-        return Ok(desk.output.octets(&answer)?);
-    }
-    let answer = desk.client.json(&answer)?;
-    let lines = undone(id, &answer, arguments.dry_run);
-    Ok(desk.output.text(&lines.join("\n"))?)
+    desk.ask(&path, &body, |answer| undone(id, answer, arguments.dry_run))
 }
 
 /// Tells what an undo did, or would do.
@@ -155,26 +146,19 @@ pub(super) fn schedule(
     if let Some(reason) = reason {
         body["reason"] = json!(reason);
     }
-    let answer = desk
-        .client
-        .send(Method::POST, "/v1/changes", Payload::Json(&body))
-        .map_err(of_the_step)?;
-    if desk.output.is_json() {
-        return Ok(desk.output.octets(&answer)?);
-    }
-    let answer = desk.client.json(&answer)?;
-    let mut lines = Vec::new();
-    if dry_run {
+    let tell = |answer: &Value| {
+        if !dry_run {
+            return accepted(answer).to_vec();
+        }
         let at = told(&cell(answer.get("at")));
-        lines.push(format!(
+        let mut lines = vec![format!(
             "at {at} this would be done, if all is then as it is now:"
-        ));
-        lines.extend(effects(&answer));
+        )];
+        lines.extend(effects(answer));
         lines.push("the same without --dry-run schedules it".to_owned());
-    } else {
-        lines.extend(accepted(&answer));
-    }
-    Ok(desk.output.text(&lines.join("\n"))?)
+        lines
+    };
+    desk.ask("/v1/changes", &body, tell).map_err(of_the_step)
 }
 
 /// Says that a change was accepted for its moment, and how to look at it and call it off.

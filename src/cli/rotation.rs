@@ -28,15 +28,9 @@ pub(super) fn rotate(desk: &Desk, arguments: &Rotate) -> Result<(), Failure> {
         body["reason"] = json!(reason);
     }
     let path = path(&["v1", "pools", &arguments.pool, "rotate"]);
-    let answer = desk
-        .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
-    if desk.output.is_json() {
-        return Ok(desk.output.octets(&answer)?);
-    }
-    let answer = desk.client.json(&answer)?;
-    let lines = story(&arguments.pool, &answer, arguments.dry_run);
-    Ok(desk.output.text(&lines.join("\n"))?)
+    desk.ask(&path, &body, |answer| {
+        story(&arguments.pool, answer, arguments.dry_run)
+    })
 }
 
 /// Tells what a rotation did, or would do, what comes after it and why not more.

@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::client::Client;
+use serde_json::Value;
+use ureq::http::Method;
+
+use super::client::{Client, Payload};
 use super::command::{Cli, ClientCommand, Connection};
 use super::failure::Failure;
 use super::output::Output;
@@ -15,6 +18,28 @@ pub(super) struct Desk {
     pub(super) client: Client,
     /// Shows answers.
     pub(super) output: Output,
+}
+
+impl Desk {
+    /// Asks for something to be done and shows what came of it: the API's own words, or the lines
+    /// that `tell` makes of them.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached or refuses, or standard output cannot be written.
+    pub(super) fn ask(
+        &self,
+        path: &str,
+        body: &Value,
+        tell: impl FnOnce(&Value) -> Vec<String>,
+    ) -> Result<(), Failure> {
+        let answer = self.client.send(Method::POST, path, Payload::Json(body))?;
+        if self.output.is_json() {
+            return Ok(self.output.octets(&answer)?);
+        }
+        let lines = tell(&self.client.json(&answer)?);
+        Ok(self.output.text(&lines.join("\n"))?)
+    }
 }
 
 /// Does a client command and returns what the program exits with.
