@@ -161,6 +161,16 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_finds_every_rule_in_the_readme() {
+        let text = include_str!("../../README.md");
+        for rule in Rule::ALL {
+            let (id, sentence, source) = (rule.id(), rule.sentence(), rule.source());
+            let row = format!("| {id} | {sentence} | {source} |");
+            assert!(text.lines().any(|line| line == row), "missing: {row}");
+        }
+    }
+
+    #[test]
     fn no_two_rules_share_a_name() {
         let mut names: Vec<_> = Rule::ALL.iter().map(|rule| rule.id()).collect();
         names.sort_unstable();
