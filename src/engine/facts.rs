@@ -520,19 +520,14 @@ impl Facts {
         self.due.remove(&(at, apex.clone()));
     }
 
-    /// Returns when the first signature of each pool's zones expires.
-    pub(super) fn earliest_expirations(&self) -> BTreeMap<Arc<str>, Timestamp> {
-        let mut earliest: BTreeMap<Arc<str>, Timestamp> = BTreeMap::new();
-        for domain in self.domains.values() {
-            let expiration = domain.served.earliest_expiration;
-            match earliest.get_mut(&domain.pool) {
-                Some(first) => *first = expiration.min(*first),
-                None => {
-                    earliest.insert(Arc::clone(&domain.pool), expiration);
-                }
-            }
-        }
-        earliest
+    /// Returns when the first signature of a pool's zones expires that are served; looks at all of
+    /// them.
+    pub(super) fn earliest_expiration(&self, pool: &str) -> Option<Timestamp> {
+        let states = LifecycleState::ALL.into_iter();
+        let members = states.flat_map(|state| self.members(pool, state));
+        let served = members.filter(|(_, domain)| !domain.is_dropped());
+        let expirations = served.map(|(_, domain)| domain.served.earliest_expiration);
+        expirations.min()
     }
 }
 

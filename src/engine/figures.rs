@@ -1,8 +1,9 @@
 //! What monitoring is shown of the facts.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
+use super::census::{Census, Censuses};
 use super::facts::{Facts, PoolFacts};
 use super::writer::Writer;
 use crate::clock::Timestamp;
@@ -10,21 +11,28 @@ use crate::lifecycle::LifecycleState;
 use crate::metrics::PoolGauges;
 
 impl Writer {
-    /// Shows how many domains each pool has, and what expires when.
+    /// Shows how many domains each pool has, and what expires when; returns what was counted.
     ///
-    /// Called after each commit and once a minute; walks the domains only when a pool has its
-    /// first ones, so that no pool is without its expiry until the next minute.
-    pub(super) fn show_figures(&mut self) {
+    /// Called after each commit and once a minute; walks the domains of a pool only when it has its
+    /// first ones, so that no pool is without its expiry until all domains are counted.
+    pub(super) fn show_figures(&mut self) -> Censuses {
         self.count_few();
-        let censuses = self.shared.censuses.lock();
-        let censuses = censuses.unwrap_or_else(PoisonError::into_inner).clone();
         let facts = Self::facts(&self.shared);
         let has_domains = |pool: &PoolFacts| pool.counts.iter().any(|count| *count > 0);
-        let earliest = &mut self.renewals.earliest;
-        let mut pools = facts.pools.iter();
-        if pools.any(|(name, pool)| has_domains(pool) && !earliest.contains_key(name)) {
-            *earliest = facts.earliest_expirations();
-        }
+        let censuses = {
+            let censuses = self.shared.censuses.lock();
+            let mut censuses = censuses.unwrap_or_else(PoisonError::into_inner);
+            for (name, _) in facts.pools.iter().filter(|(_, pool)| has_domains(pool)) {
+                if !censuses.contains_key(name) {
+                    let census = Census {
+                        earliest_expiry: facts.earliest_expiration(name),
+                        ..Census::default()
+                    };
+                    censuses.insert(Arc::clone(name), census);
+                }
+            }
+            censuses.clone()
+        };
         let gauges: Vec<(&str, PoolGauges)> = facts
             .pools
             .iter()
@@ -32,7 +40,6 @@ impl Writer {
                 let states = LifecycleState::ALL.into_iter();
                 let domains = states.map(|state| (state.as_str(), pool.counts[state.index()]));
                 let life = pool.recipe.settings.life();
-                let expiry = earliest.get(name).copied();
                 let census = censuses.get(name).copied().unwrap_or_default();
                 let gauges = PoolGauges {
                     domains: domains.collect(),
@@ -44,7 +51,7 @@ impl Writer {
                     ds_mismatch: census.ds_mismatch,
                     delegation_broken: census.delegation_broken,
                     registration_expiry: census.registration_expiry,
-                    earliest_expiry: expiry.filter(|_| has_domains(pool)),
+                    earliest_expiry: census.earliest_expiry.filter(|_| has_domains(pool)),
                 };
                 (&**name, gauges)
             })
@@ -54,6 +61,7 @@ impl Writer {
         let zones = facts.zones.values();
         metrics.set_own_zones(zones.map(|zone| zone.served.earliest_expiration).min());
         metrics.set_certificates(certificates(&facts));
+        censuses
     }
 }
 

@@ -461,7 +461,8 @@ pub(super) fn wanted_policy(
 ) -> Option<(String, mail::MtaSts)> {
     let form = policy_form(phase.state);
     let text = mail::policy_text(settings, form)?;
-    let same = mail::policy_text(settings, PolicyForm::Live).as_ref() == Some(&text);
+    let same = form == PolicyForm::Live
+        || mail::policy_text(settings, PolicyForm::Live).as_ref() == Some(&text);
     // Revisions and moments only grow, and so does their sum.
     let turn = if same { 0 } else { phase.turn() };
     let id = mail::policy_id(adoption?.revision.saturating_add(turn), &text);

@@ -1,10 +1,10 @@
 //! Signing again what is due, and what else the clock asks for.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::census::Censuses;
 use super::facts::Facts;
 use super::job::{Claim, JobId};
 use super::prepare::{PrepareError, Prepared, Work, ZoneTask};
@@ -48,14 +48,12 @@ pub(super) struct Renewals {
     resting: HashMap<Apex, Duration>,
     /// When late zones were complained about.
     complained: Option<Duration>,
-    /// When pools' figures were counted.
-    counted: Option<Duration>,
+    /// When pools' figures were shown.
+    shown: Option<Duration>,
     /// When old events were looked for.
     swept: Option<Duration>,
     /// Whether more old events are left than were found.
     more_events: bool,
-    /// When the first signature of each pool expires, as last counted.
-    pub(super) earliest: BTreeMap<Arc<str>, Timestamp>,
 }
 
 impl Renewals {
@@ -176,20 +174,18 @@ impl Writer {
         }
     }
 
-    /// Counts what is shown of pools once a minute, and complains about signatures that should
-    /// have been renewed long ago (K11).
+    /// Counts what is shown of pools, shows it once a minute, and complains about signatures that
+    /// should have been renewed long ago (K11).
     fn look_after_pools(&mut self, now: Timestamp, reading: Duration) {
-        self.count_slice();
-        let counted = self.renewals.counted;
-        if counted.is_some_and(|at| reading.saturating_sub(at) < Duration::from_secs(60)) {
+        self.count_on(reading);
+        let shown = self.renewals.shown;
+        if shown.is_some_and(|at| reading.saturating_sub(at) < Duration::from_secs(60)) {
             return;
         }
-        self.renewals.counted = Some(reading);
+        self.renewals.shown = Some(reading);
+        let censuses = self.show_figures();
         let facts = Self::facts(&self.shared);
-        self.renewals.earliest = facts.earliest_expirations();
-        self.renewals.complain(&facts, now, reading);
-        drop(facts);
-        self.show_figures();
+        self.renewals.complain(&facts, &censuses, now, reading);
     }
 }
 
@@ -254,14 +250,15 @@ impl Writer {
 
 impl Renewals {
     /// Says which pools' signatures are about to expire.
-    fn complain(&mut self, facts: &Facts, now: Timestamp, reading: Duration) {
+    fn complain(&mut self, facts: &Facts, censuses: &Censuses, now: Timestamp, reading: Duration) {
         let complained = self.complained;
         if complained.is_some_and(|at| reading.saturating_sub(at) < COMPLAINT) {
             return;
         }
-        let pools = self.earliest.iter().filter_map(|(name, expiration)| {
+        let pools = censuses.iter().filter_map(|(name, census)| {
             let signing = &facts.pools.get(name)?.recipe.signing;
-            Some((format!("pool {name}"), *expiration, signing.refresh()))
+            let expiration = census.earliest_expiry?;
+            Some((format!("pool {name}"), expiration, signing.refresh()))
         });
         let zones = facts.zones.iter().map(|(apex, zone)| {
             let expiration = zone.served.earliest_expiration;
@@ -287,6 +284,8 @@ impl Renewals {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::engine::facts::{Arrival, Served, SharedTemplate, ZoneFacts};
     use crate::wire::Serial;
@@ -315,14 +314,15 @@ mod tests {
         };
         facts.put_zone(Apex::parse("infra.test").unwrap(), zone);
         let mut renewals = Renewals::default();
+        let none = Censuses::default();
         let ahead = NOW.saturating_add(400 * Duration::from_secs(86_400));
-        renewals.complain(&facts, ahead, Duration::ZERO);
+        renewals.complain(&facts, &none, ahead, Duration::ZERO);
         assert_eq!(renewals.complained, Some(Duration::ZERO));
 
         let almost = COMPLAINT.saturating_sub(Duration::from_secs(1));
-        renewals.complain(&facts, NOW, almost);
+        renewals.complain(&facts, &none, NOW, almost);
         assert_eq!(renewals.complained, Some(Duration::ZERO));
-        renewals.complain(&facts, NOW, COMPLAINT);
+        renewals.complain(&facts, &none, NOW, COMPLAINT);
         assert_eq!(renewals.complained, Some(COMPLAINT));
     }
 }

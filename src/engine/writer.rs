@@ -125,15 +125,14 @@ impl Writer {
             // nothing can be stored, not over and over again.
             let rests = self.housework_rests(self.shared.clock.monotonic());
             let sweeps = !self.garbage.is_empty() && !self.commits_fail && !rests;
-            let patience = if self.ready.is_empty() && !sweeps {
-                TICK
-            } else {
-                Duration::ZERO
-            };
+            let is_idle = self.ready.is_empty() && !sweeps && !self.counting.is_on();
+            let patience = if is_idle { TICK } else { Duration::ZERO };
             let first = match self.messages.recv_timeout(patience) {
                 Ok(message) => Some(message),
                 Err(RecvTimeoutError::Timeout) => {
-                    self.release_pages();
+                    if is_idle {
+                        self.release_pages();
+                    }
                     None
                 }
                 Err(RecvTimeoutError::Disconnected) => break,

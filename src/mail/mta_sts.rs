@@ -139,11 +139,13 @@ pub fn policy_text(settings: &PoolSettings, form: PolicyForm) -> Option<String> 
 /// into the 32 characters that an id may have while the revision is below 10^15.
 pub fn policy_id(revision: u64, text: &str) -> String {
     let sha256 = digest(&SHA256, text.as_bytes());
-    let mut id = format!("{}x", revision % 1_000_000_000_000_000);
-    for octet in &sha256.as_ref()[..8] {
-        id.push_str(&format!("{octet:02x}"));
-    }
-    id
+    let revision = revision % 1_000_000_000_000_000;
+    // As one number: a rotation asks for the ids of all the domains that it looks at.
+    let (first, _) = sha256
+        .as_ref()
+        .split_first_chunk()
+        .expect("it has 32 octets");
+    format!("{revision}x{:016x}", u64::from_be_bytes(*first))
 }
 
 /// Returns the policy file of a domain, lines ended by CRLF (RFC 8461, section 3.2), or `None` for a
