@@ -65,11 +65,24 @@ impl Resolvers {
             let unchecked = dns::ask(server, &ask(Asked::ResolverUnchecked), self.patience).await;
             if let Ok(response) = unchecked
                 && sighting(&response, qname, qtype) != Sighting::Unknown
+                && self.validates(server).await
             {
                 return Sighting::Bogus;
             }
         }
         Sighting::Unknown
+    }
+
+    /// Returns whether a resolver finds anything valid: one with a wrong clock, or without the root's
+    /// key, says SERVFAIL to every question, and nothing of the zone that it is asked for.
+    async fn validates(&self, server: SocketAddr) -> bool {
+        let root = Ask {
+            qname: Name::root(),
+            qtype: Rtype::NS,
+            of: Asked::Resolver,
+        };
+        let response = dns::ask(server, &root, self.patience).await;
+        response.is_ok_and(|response| response.rcode != Rcode::SERVFAIL)
     }
 
     /// Returns a name's addresses, IPv4 first; `None` when nobody knows.

@@ -121,11 +121,22 @@ async fn a_resolver_that_fails_leaves_it_to_the_next_and_then_unknown() {
 #[tokio::test]
 async fn what_is_there_without_validation_alone_is_bogus() {
     let bogus = |qname: &Name, flags: u16| match flags & 0x0010 {
-        0 => Say::code(Rcode::SERVFAIL),
+        0 if *qname != Name::root() => Say::code(Rcode::SERVFAIL),
         _ => address_of(qname),
     };
 
     assert_eq!(looked_up(bogus, bogus).await, Sighting::Bogus);
+}
+
+/// A resolver whose clock was wrong had every domain's mail called deferred.
+#[tokio::test]
+async fn a_resolver_to_which_nothing_is_valid_says_nothing_of_a_zone() {
+    let broken = |qname: &Name, flags: u16| match flags & 0x0010 {
+        0 => Say::code(Rcode::SERVFAIL),
+        _ => address_of(qname),
+    };
+
+    assert_eq!(looked_up(broken, broken).await, Sighting::Unknown);
 }
 
 #[tokio::test]
