@@ -137,6 +137,7 @@ impl Observed {
             Fact::Ns(seen, ttl) => {
                 if *seen == NsSeen::Others {
                     let ttl = ttl.unwrap_or(Ttl::from_secs(UNMEASURED_DELEGATION));
+                    let ttl = ttl.min(Ttl::from_secs(LONGEST_KEPT));
                     let longest = self.other_ns.map_or(ttl, |(_, known)| known.max(ttl));
                     self.other_ns = Some((at, longest));
                 }
@@ -205,6 +206,11 @@ impl Observed {
 /// The TTL of a delegation that nobody measured: what com and net give theirs.
 pub(super) const UNMEASURED_DELEGATION: u32 = 172_800;
 
+/// How long anything is kept at most, whatever its TTL says: resolvers are to cut it to seven days (RFC
+/// 8767, section 4). The largest TTL seen counts for good, so that one server with a wrong number, or a
+/// former owner with a wish to harm, would hold a domain back for 68 years.
+const LONGEST_KEPT: u32 = 604_800;
+
 /// Notes that something was seen, since then or again.
 fn renew<T: PartialEq>(sight: &mut Option<Sight<T>>, what: T, at: Timestamp) {
     match sight {
@@ -220,12 +226,15 @@ fn renew<T: PartialEq>(sight: &mut Option<Sight<T>>, what: T, at: Timestamp) {
 }
 
 impl ParentTimes {
-    /// Takes in what was measured; the largest seen counts.
+    /// Takes in what was measured; the largest seen counts, as far as anybody goes by it.
     fn widen(&mut self, other: &Self) {
-        self.ns_ttl = self.ns_ttl.max(other.ns_ttl);
-        self.ds_ttl = self.ds_ttl.max(other.ds_ttl);
-        self.negative_ttl = self.negative_ttl.max(other.negative_ttl);
-        self.refresh = self.refresh.max(other.refresh);
+        let kept = |ttl: Option<Ttl>| ttl.map(|ttl| ttl.min(Ttl::from_secs(LONGEST_KEPT)));
+        let refresh = other.refresh;
+        let refresh = refresh.map(|refresh| refresh.min(Span::from_secs(LONGEST_KEPT)));
+        self.ns_ttl = self.ns_ttl.max(kept(other.ns_ttl));
+        self.ds_ttl = self.ds_ttl.max(kept(other.ds_ttl));
+        self.negative_ttl = self.negative_ttl.max(kept(other.negative_ttl));
+        self.refresh = self.refresh.max(refresh);
     }
 }
 
@@ -286,6 +295,32 @@ mod tests {
         observed.learn(&measured(60), at(2));
 
         assert_eq!(observed.parent.ns_ttl, Some(Ttl::from_secs(3_600)));
+    }
+
+    /// K24: what one server said once held the domain back for 68 years.
+    #[test]
+    fn k24_no_ttl_counts_for_longer_than_anybody_keeps_anything() {
+        let most = Ttl::from_secs(i32::MAX as u32);
+        let mut observed = Observed::default();
+        observed.learn(&Fact::Ns(NsSeen::Others, Some(most)), at(1));
+        observed.learn(
+            &Fact::Parent(ParentTimes {
+                ns_ttl: Some(most),
+                ds_ttl: Some(most),
+                negative_ttl: Some(most),
+                refresh: Some(Span::from_secs(u32::MAX)),
+            }),
+            at(1),
+        );
+
+        let week = Some(Ttl::from_secs(7 * 86_400));
+        assert_eq!(observed.other_ns.map(|(_, ttl)| ttl), week);
+        let parent = observed.parent;
+        assert_eq!(
+            [parent.ns_ttl, parent.ds_ttl, parent.negative_ttl],
+            [week; 3]
+        );
+        assert_eq!(parent.refresh, Some(Span::from_secs(7 * 86_400)));
     }
 
     #[test]
