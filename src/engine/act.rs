@@ -10,6 +10,7 @@ use super::facts::{DomainFacts, Facts};
 use super::handout::FirstAnswer;
 use super::job::Claim;
 use super::life::note_published;
+use super::old_changes::OldChanges;
 use super::plan::boxed;
 use super::scheduled::Running;
 use super::writer::Writer;
@@ -65,6 +66,8 @@ pub(super) struct Acts {
     pub(super) days_ended: Option<Duration>,
     /// When counts of hand-outs were taken in last; a monotonic reading.
     pub(super) counted: Option<Duration>,
+    /// The look for scheduled changes that are to be forgotten.
+    pub(super) old_changes: OldChanges,
 }
 
 impl Writer {

@@ -32,6 +32,7 @@ mod life;
 mod load;
 mod plan;
 mod prepare;
+mod old_changes;
 mod questions;
 mod records;
 mod references;

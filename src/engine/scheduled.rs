@@ -148,7 +148,7 @@ impl Engine {
     pub async fn undo(&self, undo: Undo) -> Result<Outcome, Vec<OpError>> {
         let failed = |error: ReadError| OpError::whole(Refusal::Internal(error.to_string()));
         let id = self.scheduled_id(undo.id).map_err(failed)?;
-        let note = self.change_note(id).map_err(failed)?;
+        let note = self.change_note(id).map_err(failed)?.unwrap_or_default();
         let fate = note.scheduled.as_ref().map(|it| &it.fate);
         let made = match fate {
             Some(Fate::Applied { revision }) => Some(*revision),
@@ -157,6 +157,8 @@ impl Engine {
         };
         let done = made.map(|revision| self.audit_record(revision)).transpose();
         let done = done.map_err(failed)?.flatten();
+        // What became of one that was scheduled is forgotten.
+        let done = done.filter(|done| note.scheduled.is_some() || !is_schedule(done));
         let op = Op::Undo {
             id,
             done: done.map(Arc::new),
@@ -180,10 +182,12 @@ impl Engine {
     /// When the store cannot be read.
     pub fn change_view(&self, id: u64) -> Result<Option<ChangeView>, ReadError> {
         let id = self.scheduled_id(id)?;
-        let note = self.change_note(id)?;
+        let note = self.change_note(id)?.unwrap_or_default();
         let undone = note.undone.map(|by| ChangeState::Undone { by });
         let Some(scheduled) = note.scheduled else {
             let audit = self.audit_record(id)?;
+            // What became of one that was scheduled is forgotten.
+            let audit = audit.filter(|audit| !is_schedule(audit));
             return Ok(audit.map(|audit| ChangeView {
                 id,
                 state: undone.unwrap_or(ChangeState::Applied),
@@ -219,23 +223,25 @@ impl Engine {
     }
 
     /// Returns the id of the scheduled change that made a revision, else the revision itself: a change is
-    /// one, by whichever of its revisions it is named.
+    /// one, by whichever of its revisions it is named. One that is forgotten is known by what it did.
     fn scheduled_id(&self, revision: u64) -> Result<u64, ReadError> {
         let made = self.audit_record(revision)?;
         let made = made.and_then(|audit| {
             let mut changes = audit.changes.into_iter();
             changes.find(|change| change.op == "make_scheduled")
         });
-        Ok(made
-            .and_then(|change| change.subject.parse().ok())
-            .unwrap_or(revision))
+        let id = made.and_then(|change| change.subject.parse().ok());
+        Ok(match id {
+            Some(id) if self.change_note(id)?.is_some() => id,
+            _ => revision,
+        })
     }
 
     /// Returns what is noted of a change.
-    fn change_note(&self, id: u64) -> Result<ChangeRecord, ReadError> {
+    fn change_note(&self, id: u64) -> Result<Option<ChangeRecord>, ReadError> {
         let found = self.shared.store.get(Space::Change, &growing_key(id))?;
         let note = found.map(|octets| decode(&octets, || format!("the change {id}")));
-        Ok(note.transpose()?.unwrap_or_default())
+        note.transpose()
     }
 
     /// Returns the audit record of a revision.
@@ -247,6 +253,11 @@ impl Engine {
         let record = found.map(|octets| decode(&octets, || format!("audit record {revision}")));
         record.transpose()
     }
+}
+
+/// Returns whether an audit record says that a change was scheduled, and no more.
+fn is_schedule(audit: &AuditRecord) -> bool {
+    matches!(audit.changes.as_slice(), [change] if change.op == "schedule")
 }
 
 /// A wish to take a change back.

@@ -159,6 +159,7 @@ impl Writer {
             }
             self.take_counts();
             self.count_days();
+            self.forget_old_changes();
             self.renew_due();
             self.act_on_due();
             self.commit_round();

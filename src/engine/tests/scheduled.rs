@@ -482,3 +482,38 @@ fn an_undo_and_another_change_of_its_subject_come_one_after_the_other() {
     let undone = outcomes[0].is_ok();
     assert_eq!(house.stands() == LifecycleState::Active, undone);
 }
+
+/// They stayed in the store for ever, with all their steps.
+#[test]
+fn a_scheduled_change_is_forgotten_ninety_days_after_it_ended() {
+    let house = House::with_active();
+    let drain = change(vec![to(LifecycleState::Draining)]);
+    let made = house.schedule(drain, house.after(HOUR)).unwrap().revision;
+    let called_off = change(vec![suspend()]);
+    let called_off = house.schedule(called_off, house.after(300 * DAY)).unwrap();
+    house.undo(called_off.revision).unwrap();
+    let waits = change(vec![suspend()]);
+    let waits = house.schedule(waits, house.after(300 * DAY)).unwrap();
+    house.pass_by(HOUR);
+    let ChangeState::Applied = house.fate(made) else {
+        panic!("it was made");
+    };
+    let applied = house.engine.change_view(made).unwrap().unwrap().applied;
+    let applied = applied.unwrap().revision;
+
+    house.pass_by(89 * DAY);
+    assert_eq!(house.store.keys(Space::Change).len(), 3);
+    house.pass_by(2 * DAY);
+
+    assert_eq!(house.store.keys(Space::Change).len(), 1);
+    assert_eq!(house.fate(waits.revision), ChangeState::Scheduled);
+    for id in [made, called_off.revision] {
+        assert_eq!(house.engine.change_view(id).unwrap(), None);
+        let refused = house.undo(id).unwrap_err();
+        assert!(matches!(refused, Refusal::NotFound { .. }), "{refused}");
+    }
+    // What one did is known for good, and can be taken back.
+    assert_eq!(house.fate(applied), ChangeState::Applied);
+    house.undo(applied).unwrap();
+    assert_eq!(house.stands(), LifecycleState::Active);
+}
