@@ -86,6 +86,16 @@ impl ClockGuard {
         Ok(now)
     }
 
+    /// Returns what is most likely the moment: what the clock says while it can be trusted, else where
+    /// the time passed since the start puts it, or the last signing.
+    pub fn likely(&self, clock: &dyn Clock) -> Timestamp {
+        match self.now(clock) {
+            Ok(now) => now,
+            Err(ClockError::Jumped { expected, .. }) => expected,
+            Err(ClockError::WentBack { last_signing, .. }) => last_signing,
+        }
+    }
+
     /// Returns the latest moment of signing, which is to be persisted with what was signed.
     pub fn last_signing(&self) -> Option<Timestamp> {
         self.last_signing
@@ -149,6 +159,8 @@ mod tests {
                 Err(expected)
             };
             assert_eq!(guard.now(&clock), answer);
+            let likely = if trusted { later(seconds) } else { NOW };
+            assert_eq!(guard.likely(&clock), likely);
         }
     }
 

@@ -419,6 +419,7 @@ impl Writer {
         }
         for (id, job, outcome) in answers {
             for effect in &outcome.plan.effects {
+            self.turn_away();
                 let (op, subject, what) = (effect.kind, &effect.subject, &effect.what);
                 tracing::debug!(revision = outcome.revision, op, %subject, %what, "changed");
             }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Refusal;
 use super::act::Learnt;
-use super::facts::Facts;
+use super::facts::{DomainFacts, Facts};
 use super::handle::Engine;
 use super::writer::{Message, Writer};
 use crate::clock::Timestamp;
@@ -141,22 +141,11 @@ impl HandOuts {
             .map(|(count, apex)| (apex, *count))
             .collect();
         for (apex, domain) in facts.members(pool, LifecycleState::Active) {
-            let life = domain.life.as_deref();
-            if life.is_some_and(|life| life.suspension.is_some()) {
-                waits = waits.or_else(|| Some(format!("{} is suspended", apex.to_api_text())));
+            if let Some(why) = facts.keeps_back(apex, domain, now) {
+                waits = waits.or(Some(why));
                 continue;
             }
-            let keeps_back = facts.circumstances(apex, domain).and_then(|circumstances| {
-                let situation = circumstances.situation();
-                let book = &facts.judgement.book;
-                let waits = lifecycle::hand_out_waits(&situation, now, book);
-                waits.into_iter().next()
-            });
-            if let Some(wait) = keeps_back {
-                waits = waits.or_else(|| Some(format!("{} waits: {wait}", apex.to_api_text())));
-                continue;
-            }
-            let stored = life.and_then(|life| life.handed_out);
+            let stored = domain.life.as_ref().and_then(|life| life.handed_out);
             let stored = stored.map_or(0, |given| given.count);
             let counted = before.get(apex).copied().unwrap_or(0);
             domains.insert((stored.max(counted), apex.clone()));
@@ -175,22 +164,68 @@ impl HandOuts {
     }
 }
 
+impl Facts {
+    /// Returns what keeps an active domain from being handed out, in words, if anything does.
+    fn keeps_back(&self, apex: &Apex, domain: &DomainFacts, now: Timestamp) -> Option<String> {
+        let name = apex.to_api_text();
+        let life = domain.life.as_deref();
+        if life.is_some_and(|life| life.suspension.is_some()) {
+            return Some(format!("{name} is suspended"));
+        }
+        let circumstances = self.circumstances(apex, domain)?;
+        let situation = circumstances.situation();
+        let waits = lifecycle::hand_out_waits(&situation, now, &self.judgement.book);
+        let wait = waits.into_iter().next()?;
+        Some(format!("{name} waits: {wait}"))
+    }
+}
+
 impl Writer {
     /// Takes in the first hand-out of a domain; answered when it is durable.
     pub(super) fn hand_out_first(&mut self, apex: Apex, at: Timestamp, answer: FirstAnswer) {
-        let is_active = {
-            let facts = Self::facts(&self.shared);
-            let domain = facts.domains.get(&apex);
-            domain.is_some_and(|domain| domain.state == LifecycleState::Active)
-        };
-        if !is_active {
-            let why = format!("{} is active no more: ask again", apex.to_api_text());
-            let _ = answer.send(Err(Refusal::Conflict(why)));
-            return;
-        }
+        let at = at.min(self.guard.likely(&*self.shared.clock));
         let learnt = self.acts.learnt.entry(apex.clone()).or_default();
         learnt.push((Learnt::HandedOut(1), at));
         self.acts.first.push((apex, answer));
+        self.turn_away();
+    }
+
+    /// Turns away those who wait for the first hand-out of a domain that addresses may come from no
+    /// more: since it was picked it was moved on, or suspended.
+    ///
+    /// To be called after every change: a hand-out that is stored behind it would give an address out
+    /// of a domain that stands by again, whose mail is answered "later" until senders give up.
+    pub(super) fn turn_away(&mut self) {
+        if self.acts.first.is_empty() {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let waiting = std::mem::take(&mut self.acts.first);
+        let shared = Arc::clone(&self.shared);
+        let facts = Self::facts(&shared);
+        for (apex, answer) in waiting {
+            let domain = facts.domains.get(&apex);
+            let active = domain.filter(|domain| domain.state == LifecycleState::Active);
+            let why = match active {
+                // One that is gone is answered where what was learnt of it is dropped.
+                None if domain.is_none() => None,
+                None => Some(format!("{} is active no more", apex.to_api_text())),
+                Some(domain) => facts.keeps_back(&apex, domain, now),
+            };
+            let Some(why) = why else {
+                self.acts.first.push((apex, answer));
+                continue;
+            };
+            if let Some(learnt) = self.acts.learnt.get_mut(&apex) {
+                let mut given = learnt.iter();
+                let given = given.position(|(what, _)| *what == Learnt::HandedOut(1));
+                given.map(|at| learnt.remove(at));
+                if learnt.is_empty() {
+                    self.acts.learnt.remove(&apex);
+                }
+            }
+            let _ = answer.send(Err(Refusal::Conflict(format!("{why}: ask again"))));
+        }
     }
 
     /// Takes in what was counted, once a second.
@@ -203,9 +238,19 @@ impl Writer {
         self.acts.counted = Some(reading);
         let counts = self.shared.hand_outs.lock();
         let counts = counts.unwrap_or_else(PoisonError::into_inner).take();
+        // Addresses go on being handed out by a clock that is ahead: they are not promised for as long.
+        let now = self.guard.likely(&*self.shared.clock);
         for (apex, (count, at)) in counts {
+            let at = at.min(now);
             let learnt = self.acts.learnt.entry(apex).or_default();
-            learnt.push((Learnt::HandedOut(count), at));
+            // While nothing can be stored one number grows, not a list of them.
+            match learnt.last_mut() {
+                Some((Learnt::HandedOut(known), last)) if *known > 1 => {
+                    *known += count;
+                    *last = at.max(*last);
+                }
+                _ => learnt.push((Learnt::HandedOut(count), at)),
+            }
         }
     }
 

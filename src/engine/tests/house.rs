@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::Bound;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -40,6 +42,10 @@ pub(super) struct Fragile {
     room: AtomicUsize,
     /// Whether the next commit panics.
     breaks: AtomicBool,
+    /// Whether commits wait.
+    held: Mutex<bool>,
+    /// Tells that they wait no more.
+    released: Condvar,
     /// How many commits were made.
     pub(super) commits: AtomicUsize,
     /// How often a commit was tried.
@@ -54,6 +60,8 @@ impl Fragile {
             full: AtomicBool::new(false),
             room: AtomicUsize::new(usize::MAX),
             breaks: AtomicBool::new(false),
+            held: Mutex::new(false),
+            released: Condvar::new(),
             commits: AtomicUsize::new(0),
             attempts: AtomicUsize::new(0),
         })
@@ -67,6 +75,17 @@ impl Fragile {
     /// Refuses commits of more octets.
     pub(super) fn set_room(&self, octets: usize) {
         self.room.store(octets, Ordering::SeqCst);
+    }
+
+    /// Lets commits wait until they are released.
+    pub(super) fn hold(&self) {
+        *self.held.lock().unwrap() = true;
+    }
+
+    /// Lets commits go on.
+    pub(super) fn release(&self) {
+        *self.held.lock().unwrap() = false;
+        self.released.notify_all();
     }
 
     /// Lets commits panic.
@@ -91,6 +110,8 @@ impl Store for Fragile {
     fn commit(&self, batch: &Batch) -> Result<Sequence, StoreError> {
         assert!(!self.breaks.load(Ordering::SeqCst), "the store was told to");
         self.attempts.fetch_add(1, Ordering::SeqCst);
+        let held = self.held.lock().unwrap();
+        drop(self.released.wait_while(held, |held| *held).unwrap());
         let too_large = batch.octets() > self.room.load(Ordering::SeqCst);
         if self.full.load(Ordering::SeqCst) || too_large {
             return Err(StoreError::Full {
@@ -209,6 +230,15 @@ impl House {
         Self::configured(Arc::clone(&self.store), Arc::clone(&self.clock), config)
     }
 
+    /// Ends the engine as `kill -9` does, of which it notes nothing, and starts another one.
+    pub(super) fn killed(mut self) -> Self {
+        self.store.set_full(true);
+        self.stop();
+        self.store.set_full(false);
+        let config = self.config.clone();
+        Self::configured(Arc::clone(&self.store), Arc::clone(&self.clock), config)
+    }
+
     /// Stops the engine.
     pub(super) fn stop(&mut self) {
         self.engine.stop();
@@ -258,6 +288,27 @@ impl House {
             .runtime
             .spawn(async move { engine.change(change).await });
         move || self.runtime.block_on(task).unwrap()
+    }
+
+    /// Has the writer find several callers' wishes together: it is kept busy with another one until all
+    /// of them are on their way, in this order.
+    pub(super) fn together<T>(&self, wishes: impl FnOnce(&Self) -> Vec<Pending<T>>) -> Vec<T> {
+        let attempts = self.store.attempts.load(Ordering::SeqCst);
+        self.store.hold();
+        let busy = self.begin(change(vec![add("busy.test")]));
+        while self.store.attempts.load(Ordering::SeqCst) == attempts {
+            std::thread::yield_now();
+        }
+        let mut wishes = wishes(self);
+        for wish in &mut wishes {
+            // The first look sends it on its way.
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(wish.as_mut().poll(&mut context).is_pending());
+        }
+        self.store.release();
+        busy().unwrap();
+        let wishes = wishes.into_iter();
+        wishes.map(|wish| self.runtime.block_on(wish)).collect()
     }
 
     /// Makes a change that is expected to be accepted.
@@ -330,6 +381,9 @@ impl Drop for House {
         self.stop();
     }
 }
+
+/// What a caller waits for.
+pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// A change, or one step that makes one.
 pub(super) struct Wish(pub(super) Change);

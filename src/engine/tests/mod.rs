@@ -4,6 +4,7 @@ mod changes;
 mod failures;
 mod house;
 mod life;
+mod hand_outs;
 mod many;
 mod moments;
 mod own_zones;
