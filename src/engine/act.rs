@@ -205,11 +205,8 @@ impl Writer {
             {
                 continue;
             }
-            self.acts
-                .learnt
-                .entry(name)
-                .or_default()
-                .push((Learnt::Seen(fact), at));
+            let learnt = self.acts.learnt.entry(name).or_default();
+            add(learnt, fact, at);
         }
     }
 }
@@ -234,6 +231,39 @@ fn actions(facts: &Facts, apex: &Apex, now: Timestamp) -> Vec<Op> {
 /// Returns a domain that has learnt something.
 pub(super) fn learnt(domain: &DomainFacts, facts: &[(Learnt, Timestamp)]) -> DomainFacts {
     let mut domain = domain.clone();
+/// Adds something that was seen to what is not stored yet.
+///
+/// What is seen again and again, while nothing can be stored, is kept twice: since when, and when last.
+fn add(learnt: &mut Vec<(Learnt, Timestamp)>, fact: Fact, at: Timestamp) {
+    let of_kind = learnt.iter_mut().rev();
+    let mut of_kind = of_kind.filter_map(|(learnt, at)| match learnt {
+        Learnt::Seen(known) if is_about_the_same(known, &fact) => Some((&*known, at)),
+        Learnt::Seen(_) | Learnt::HandedOut(_) => None,
+    });
+    if let (Some((last, seen)), Some((before, _))) = (of_kind.next(), of_kind.next())
+        && *last == fact
+        && *before == fact
+    {
+        *seen = at.max(*seen);
+        return;
+    }
+    learnt.push((Learnt::Seen(fact), at));
+}
+
+/// Returns whether one of two facts may say something else of what the other is about.
+fn is_about_the_same(one: &Fact, other: &Fact) -> bool {
+    let about = |fact: &Fact| match fact {
+        Fact::Ns(..) | Fact::NsDiffer => 0,
+        Fact::Ds(_) | Fact::DsDiffer => 1,
+        Fact::Parent(_) => 2,
+        Fact::Published(_) | Fact::Servers(_) => 3,
+        Fact::Mail(_) | Fact::Deferral => 4,
+        Fact::Policy(_) => 5,
+        Fact::Queries(_) => 6,
+    };
+    about(one) == about(other)
+}
+
     let mut life = domain.life.take().unwrap_or_default();
     for (what, at) in facts {
         match what {
@@ -279,5 +309,46 @@ impl Change {
                     | Op::StagePool { .. }
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::{Observed, ServersSeen};
+
+    /// With a full disk, what was seen every five minutes was kept for as long.
+    #[test]
+    fn what_is_seen_again_while_nothing_can_be_stored_takes_no_more_room() {
+        let at = Timestamp::from_secs;
+        let seven = || Fact::Published(Serial::new(7));
+        let seen = [
+            (Fact::Mail(true), 10),
+            (seven(), 11),
+            (Fact::Mail(true), 20),
+            (Fact::Servers(ServersSeen::None), 21),
+            (seven(), 31),
+            (Fact::Mail(true), 40),
+            (seven(), 41),
+            (Fact::Mail(true), 50),
+            (seven(), 51),
+            (seven(), 61),
+            (Fact::Mail(false), 70),
+            (Fact::Mail(true), 80),
+        ];
+        let (mut all, mut kept) = (Observed::default(), Vec::new());
+        for (fact, moment) in seen {
+            all.learn(&fact, at(moment));
+            add(&mut kept, fact, at(moment));
+        }
+
+        let mut learnt = Observed::default();
+        for (what, moment) in &kept {
+            if let Learnt::Seen(fact) = what {
+                learnt.learn(fact, *moment);
+            }
+        }
+        assert_eq!(learnt, all);
+        assert_eq!(kept.len(), 8);
     }
 }
