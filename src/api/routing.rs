@@ -21,27 +21,40 @@ use crate::wire::Apex;
 /// How many domains are read while the facts are held still, which the writer waits for.
 const PAGE: usize = 1_024;
 
+/// The header field that says what an answer holds: `all` of the routing, or the `changes` that were
+/// asked for.
+const ROUTING: &str = "mxpool-routing";
+
 /// Returns what every mail host may accept, a line for each domain; with `after` only what changed
 /// behind that revision.
+///
+/// Where not all of that is known, after a restart, all of the routing comes: a domain that is not in
+/// it is gone, and so the header tells which of both it is.
 pub(super) async fn read(call: Call) -> Result<Response, Problem> {
     let params = call.params(&["after"]);
     let since = params.number("after", 0, u64::MAX, 0);
     params.finish()?;
     let engine = call.api.engine.clone();
-    let tag = entity_tag(engine.view().revision());
+    let (tag, since) = {
+        let view = engine.view();
+        let known = view.knows_routing_behind(since);
+        (entity_tag(view.revision()), if known { since } else { 0 })
+    };
     if call.has(&tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
+    let holds = HeaderValue::from_static(if since == 0 { "all" } else { "changes" });
     let body = if call.is_head() {
         Body::empty()
     } else {
         streamed("the routing", move |to| write(&engine, since, to))
     };
     let kind = HeaderValue::from_static("application/x-ndjson");
-    Ok(([(header::CONTENT_TYPE, kind), (header::ETAG, tag)], body).into_response())
+    let fields = [(header::CONTENT_TYPE, kind), (header::ETAG, tag)];
+    Ok((fields, [(ROUTING, holds)], body).into_response())
 }
 
-/// Writes the lines of what changed behind revision `since`.
+/// Writes the lines of what changed behind revision `since`; 0: of all domains.
 ///
 /// What changes meanwhile has a later revision than the answer's tag: it comes again with the next
 /// call, whether or not it is in this one.
@@ -57,6 +70,9 @@ fn write(engine: &Engine, since: u64, to: &mut dyn Write) -> io::Result<()> {
             Some(next) => after = Some(next),
             None => break,
         }
+    }
+    if since == 0 {
+        return Ok(());
     }
     for (name, revision) in engine.view().routing_gone(since) {
         let line = Line {
@@ -160,7 +176,7 @@ async fn host_step(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::edge::tests::Server;
+    use crate::api::edge::tests::{Server, settings};
 
     #[test]
     fn routing_is_told_in_whole_and_in_what_changed() {
@@ -188,5 +204,58 @@ mod tests {
         assert_eq!(changed.len(), 1);
         assert_eq!(changed[0]["domain"], "b.example");
         assert_eq!(changed[0]["answer"], "accept");
+    }
+
+    /// Who followed the changes alone never heard of it, and refused mail to names below.
+    #[test]
+    fn l15_names_below_that_come_to_have_mail_are_told_to_those_who_follow() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        let added = server.call("POST", "/v1/domains", Some(&body));
+        let revision = added.json["revision"].as_u64().unwrap();
+        let mut wide = settings();
+        wide["subdomains"] = json!(true);
+        let put = server.call("PUT", "/v1/pools/main", Some(&wide));
+        assert_eq!(put.status, 200, "{put:?}");
+
+        let changed = server.send("GET", &format!("/v1/routing?after={revision}"), &[], "");
+
+        let line: serde_json::Value = serde_json::from_slice(&changed.octets).unwrap();
+        assert_eq!(
+            (&line["domain"], &line["subdomains"]),
+            (&json!("a.example"), &json!(true))
+        );
+        assert!(line["revision"].as_u64().unwrap() > revision);
+    }
+
+    /// What was deleted before a restart nobody was told: who follows must read all of it again.
+    #[test]
+    fn who_has_read_less_than_is_known_is_told_all_and_that_it_is_all() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "names": ["a.example", "b.example"]});
+        let added = server.call("POST", "/v1/domains", Some(&body));
+        let revision = added.json["revision"].as_u64().unwrap();
+        let holds = |after: u64| {
+            let path = format!("/v1/routing?after={after}");
+            server
+                .send("GET", &path, &[], "")
+                .header("mxpool-routing")
+                .unwrap()
+        };
+        assert_eq!(holds(0), "all");
+        assert_eq!(holds(revision), "changes");
+        assert_eq!(
+            holds(revision + 1),
+            "all",
+            "of another store, or restored since"
+        );
+
+        server.call("DELETE", "/v1/domains/a.example?force=true", None);
+        let changed = server.send("GET", &format!("/v1/routing?after={revision}"), &[], "");
+        let gone: serde_json::Value = serde_json::from_slice(&changed.octets).unwrap();
+        assert_eq!(
+            (&gone["domain"], &gone["answer"]),
+            (&json!("a.example"), &json!("gone"))
+        );
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::counts::Counters;
+use super::followed::Followed;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
 use super::references::Referrer;
@@ -44,8 +45,8 @@ pub(super) struct Facts {
     pub(super) members: Members<BTreeSet<(Timestamp, Apex)>>,
     /// Grows with every change after which other domains may be handed out.
     pub(super) handed_on: u64,
-    /// The domains that were deleted in this run, and at which revision: mail hosts are told.
-    pub(super) deleted: BTreeMap<Apex, u64>,
+    /// What mail hosts are told that follow the routing from revision to revision.
+    pub(super) followed: Followed,
     /// What is known of mail hosts, by their names in the API.
     pub(super) hosts: BTreeMap<String, HostRecord>,
     /// The domains for which something may be due by itself, by the moment.
@@ -84,7 +85,7 @@ impl Default for Facts {
             gone_zones: BTreeMap::new(),
             members: BTreeMap::new(),
             handed_on: 0,
-            deleted: BTreeMap::new(),
+            followed: Followed::default(),
             hosts: BTreeMap::new(),
             wake: BTreeSet::new(),
             counters: Counters::default(),

@@ -12,6 +12,7 @@ use super::facts::{
     SharedTemplate, Wish, ZoneFacts, renew_at,
 };
 use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
+use super::followed::Followed;
 use super::idempotency::RememberedKeys;
 use super::life::Judgement;
 use super::prepare::Workshop;
@@ -141,6 +142,8 @@ pub(super) fn start(
         swept => swept?,
     }
     let facts = &mut loaded.facts;
+    loaded.facts.followed = Followed::from(loaded.facts.revision);
+    let rests_until = downtime::note_start(&*store, &mut loaded.facts, &*clock)?;
     for (apex, domain) in &facts.domains {
         facts.counters.follow(apex, domain);
     }

@@ -25,6 +25,7 @@ mod describe;
 mod facts;
 mod figures;
 mod handle;
+mod followed;
 mod handout;
 mod idempotency;
 mod job;

@@ -238,7 +238,7 @@ impl Job {
                 facts.remove_domain(&apex);
                 publication.routes.push((apex.clone(), None));
                 facts.counters.forget(&apex);
-                facts.deleted.insert(apex.clone(), revision);
+                facts.followed.gone(apex.clone(), revision);
                 publication.withdrawn.push(apex);
                 continue;
             };
@@ -257,7 +257,7 @@ impl Job {
                 }
                 let route = facts.route(&domain);
                 publication.routes.push((apex.clone(), Some(route)));
-                facts.deleted.remove(&apex);
+                facts.followed.there(&apex);
                 facts.put_domain(apex.clone(), domain);
                 facts.look_again(&apex, now);
             }
@@ -267,6 +267,7 @@ impl Job {
             let members = states.flat_map(|state| facts.members(&pool, state));
             let routes = members.map(|(apex, domain)| (apex.clone(), Some(facts.route(domain))));
             publication.routes.extend(routes);
+            facts.followed.rerouted(pool, revision);
         }
         // After their domains: when those were due follows from how their pool is signed.
         for name in gone {

@@ -50,6 +50,15 @@ pub(super) fn sign_again(
         "the store was restored: every zone is signed again"
     );
     loaded.images.clear();
+    // Revisions go on above all that may have been given after the backup was taken. What mail hosts
+    // have applied of those days is not known: they may refuse what the backup says they accept, until
+    // they have read it anew (A8, R2).
+    let step = restored.backup_revision + Restored::REVISION_STEP;
+    loaded.facts.revision = loaded.facts.revision.max(step);
+    let revision = loaded.facts.revision;
+    for domain in loaded.facts.domains.values_mut() {
+        domain.routed = revision;
+    }
     let mut last_version = loaded.last_version;
     for names in names.chunks(CHUNK) {
         let mut tasks = Vec::with_capacity(names.len());
@@ -89,9 +98,6 @@ pub(super) fn sign_again(
     }
     loaded.last_version = last_version;
 
-    // Revisions go on above all that may have been given after the backup was taken.
-    let step = restored.backup_revision + Restored::REVISION_STEP;
-    loaded.facts.revision = loaded.facts.revision.max(step);
     let mut batch = Batch::new();
     meta::REVISION.put(&mut batch, &loaded.facts.revision);
     meta::RESTORED.delete(&mut batch);

@@ -208,19 +208,30 @@ impl<'e> View<'e> {
         })
     }
 
+    /// Returns whether all is known that changed in the routing behind a revision: not what changed
+    /// before a restart, nor after the backup that a store was restored from (K28).
+    pub fn knows_routing_behind(&self, revision: u64) -> bool {
+        let followed = &self.facts.followed;
+        followed.knows_behind(revision) && revision <= self.facts.revision
+    }
+
     /// Returns what mail hosts may accept for the domains behind `after`, whose routing changed after
-    /// revision `since`.
+    /// revision `since`; 0: for all.
     pub fn routing(&self, since: u64, after: Option<&Apex>, limit: usize) -> Page<RoutingEntry> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.facts.domains.range((from, Bound::Unbounded));
-        let mut changed = behind.filter(|(_, domain)| domain.routed > since || since == 0);
+        let routed = |domain: &DomainFacts| {
+            let pool = self.facts.followed.pool(&domain.pool);
+            domain.routed.max(pool)
+        };
+        let mut changed = behind.filter(|(_, domain)| routed(domain) > since || since == 0);
         let items: Vec<RoutingEntry> = changed
             .by_ref()
             .take(limit)
             .map(|(name, domain)| RoutingEntry {
                 name: name.clone(),
                 route: self.facts.route(domain),
-                revision: domain.routed,
+                revision: routed(domain),
             })
             .collect();
         let more = changed.next().is_some();
@@ -231,12 +242,10 @@ impl<'e> View<'e> {
         }
     }
 
-    /// Returns the domains that were deleted after revision `since`, as far as this run knows, and at
-    /// which revision: a mail host that was away for longer reads all of the routing.
+    /// Returns the domains that were deleted behind revision `since`, and at which revision.
     pub fn routing_gone(&self, since: u64) -> Vec<(Apex, u64)> {
-        let gone = self.facts.deleted.iter();
-        let gone = gone.filter(|(_, revision)| since > 0 && **revision > since);
-        gone.map(|(name, revision)| (name.clone(), *revision))
+        let gone = self.facts.followed.deleted(since);
+        gone.map(|(name, revision)| (name.clone(), revision))
             .collect()
     }
 

@@ -9,7 +9,8 @@ use super::house::{
 };
 use crate::clock::{Clock, ManualClock};
 use crate::dnssec::SealingKey;
-use crate::engine::{Engine, EngineConfig, StartError};
+use crate::engine::{Engine, EngineConfig, Op, StartError};
+use crate::lifecycle::LifecycleState;
 use crate::mail::PoolSettings;
 use crate::metrics::Metrics;
 use crate::store::meta::{self, Restored};
@@ -173,4 +174,60 @@ fn settings_that_would_be_refused_today_are_served_on() {
     let house = house.restarted();
 
     assert!(house.has("a.example", Rtype::MX));
+}
+
+/// A domain that was deleted before the restart was told to nobody who reads the changes alone.
+#[test]
+fn who_follows_the_routing_reads_all_of_it_after_a_restart() {
+    let house = furnished();
+    let before = house.engine.view().revision();
+    house.done(Op::DeleteDomain {
+        name: apex("a.example"),
+        force: true,
+        if_match: None,
+    });
+    assert!(house.engine.view().knows_routing_behind(before));
+    assert_eq!(house.engine.view().routing_gone(before).len(), 1);
+
+    let house = house.restarted();
+
+    let view = house.engine.view();
+    assert!(!view.knows_routing_behind(before));
+    assert!(view.knows_routing_behind(view.revision()));
+}
+
+/// K28, A8: a host had applied in the lost days that the domain is retired, and goes on to refuse what
+/// the restored store accepts.
+#[test]
+fn a8_mail_hosts_apply_the_routing_of_a_restored_store_anew() {
+    let house = furnished();
+    let host = "mx1.infra.test".to_owned();
+    let apply = |house: &House| {
+        let revision = house.engine.view().revision();
+        let host = host.clone();
+        house.done(Op::HostApplied { host, revision });
+    };
+    apply(&house);
+    house.done(Op::Transition {
+        name: apex("a.example"),
+        to: LifecycleState::Active,
+        force: false,
+        if_match: None,
+    });
+    apply(&house);
+    house.hand_out("main").unwrap();
+    let mut batch = Batch::new();
+    let restored = Restored {
+        at: START,
+        backup_revision: house.engine.view().revision(),
+    };
+    meta::RESTORED.put(&mut batch, &restored);
+    house.store.commit(&batch).unwrap();
+
+    let house = house.restarted();
+
+    let refused = house.hand_out("main").unwrap_err().to_string();
+    assert!(refused.contains("A8"), "{refused}");
+    apply(&house);
+    house.hand_out("main").unwrap();
 }
