@@ -48,6 +48,8 @@ pub(super) enum Learnt {
 /// What the writer does by itself.
 #[derive(Debug, Default)]
 pub(super) struct Acts {
+    /// Until when all of that rests after a start; a monotonic reading.
+    rests_until: Option<Duration>,
     /// The domains whose steps were taken or tried, and until when they rest.
     tried: HashMap<Apex, Duration>,
     /// The scheduled change that is being made.
@@ -64,10 +66,20 @@ pub(super) struct Acts {
     pub(super) first: Vec<(Apex, FirstAnswer)>,
     /// When days were looked at whose counts are over; a monotonic reading.
     pub(super) days_ended: Option<Duration>,
-    /// When counts of hand-outs were taken in last; a monotonic reading.
-    pub(super) counted: Option<Duration>,
     /// The look for scheduled changes that are to be forgotten.
     pub(super) old_changes: OldChanges,
+    /// When counts of hand-outs were taken in last; a monotonic reading.
+    pub(super) counted: Option<Duration>,
+}
+
+impl Acts {
+    /// Begins, and rests for a while if so told.
+    pub(super) fn resting(until: Option<Duration>) -> Self {
+        Self {
+            rests_until: until,
+            ..Self::default()
+        }
+    }
 }
 
 impl Writer {
@@ -78,6 +90,9 @@ impl Writer {
             return;
         };
         let reading = self.shared.clock.monotonic();
+        if self.acts.rests_until.is_some_and(|until| reading < until) {
+            return;
+        }
         self.acts.tried.retain(|_, until| reading < *until);
         self.acts.rotated.retain(|_, until| reading < *until);
         let mut ops = Vec::new();
@@ -199,6 +214,11 @@ impl Writer {
 
     /// Takes in what was seen; stored with the next commit.
     pub(super) fn learn(&mut self, observations: Vec<Observation>) {
+        // What was seen by a wrong clock would count for too long, or for too short a time; it is seen
+        // again when the clock is right.
+        if self.guard.now(&*self.shared.clock).is_err() {
+            return;
+        }
         for Observation { name, fact, at } in observations {
             if let Fact::Published(oldest) = &fact
                 && self.note_zone(&name, *oldest, at)
@@ -211,26 +231,6 @@ impl Writer {
     }
 }
 
-/// Returns the steps that are due for a domain.
-fn actions(facts: &Facts, apex: &Apex, now: Timestamp) -> Vec<Op> {
-    let Some(domain) = facts.domains.get(apex) else {
-        return Vec::new();
-    };
-    let Some(circumstances) = facts.circumstances(apex, domain) else {
-        return Vec::new();
-    };
-    let due = lifecycle::due(&circumstances.situation(), now, &facts.judgement.book);
-    due.into_iter()
-        .map(|due| Op::Act {
-            name: apex.clone(),
-            action: due.action,
-        })
-        .collect()
-}
-
-/// Returns a domain that has learnt something.
-pub(super) fn learnt(domain: &DomainFacts, facts: &[(Learnt, Timestamp)]) -> DomainFacts {
-    let mut domain = domain.clone();
 /// Adds something that was seen to what is not stored yet.
 ///
 /// What is seen again and again, while nothing can be stored, is kept twice: since when, and when last.
@@ -264,6 +264,26 @@ fn is_about_the_same(one: &Fact, other: &Fact) -> bool {
     about(one) == about(other)
 }
 
+/// Returns the steps that are due for a domain.
+fn actions(facts: &Facts, apex: &Apex, now: Timestamp) -> Vec<Op> {
+    let Some(domain) = facts.domains.get(apex) else {
+        return Vec::new();
+    };
+    let Some(circumstances) = facts.circumstances(apex, domain) else {
+        return Vec::new();
+    };
+    let due = lifecycle::due(&circumstances.situation(), now, &facts.judgement.book);
+    due.into_iter()
+        .map(|due| Op::Act {
+            name: apex.clone(),
+            action: due.action,
+        })
+        .collect()
+}
+
+/// Returns a domain that has learnt something.
+pub(super) fn learnt(domain: &DomainFacts, facts: &[(Learnt, Timestamp)]) -> DomainFacts {
+    let mut domain = domain.clone();
     let mut life = domain.life.take().unwrap_or_default();
     for (what, at) in facts {
         match what {

@@ -65,7 +65,7 @@ pub(super) struct Publication {
 impl Writer {
     /// Commits what is ready, in one transaction, publishes it and answers.
     pub(super) fn commit_round(&mut self) {
-        let now = self.shared.clock.now();
+        let now = self.guard.likely(&*self.shared.clock);
         let (jobs, mut names) = self.choose_jobs(now);
         // A commit of their own is for many of them; with another one they go along.
         let ahead = if jobs.is_empty() && self.ahead.len() < AHEAD {
@@ -182,6 +182,10 @@ impl Writer {
 
     /// Looks whether a change is still what it was when it was planned.
     fn check_plan(&mut self, id: JobId, now: Timestamp) -> Check {
+        let clock = self.jobs.get(&id).map(|job| self.check_clock(&job.change));
+        if let Some(Err(refusal)) = clock {
+            return Check::Refused(OpError::whole(refusal));
+        }
         let Some(job) = self.jobs.get_mut(&id) else {
             return Check::Lacks;
         };
@@ -415,11 +419,11 @@ impl Writer {
         self.shared.metrics.published(revision);
         self.answer_first(&|apex| learnt_of.contains(apex), &Ok(()));
         if !answers.is_empty() {
+            self.turn_away();
             self.show_figures();
         }
         for (id, job, outcome) in answers {
             for effect in &outcome.plan.effects {
-            self.turn_away();
                 let (op, subject, what) = (effect.kind, &effect.subject, &effect.what);
                 tracing::debug!(revision = outcome.revision, op, %subject, %what, "changed");
             }

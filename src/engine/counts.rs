@@ -136,7 +136,7 @@ impl Writer {
             return;
         }
         self.acts.days_ended = Some(reading);
-        let now = self.shared.clock.now();
+        let now = self.guard.likely(&*self.shared.clock);
         let shared = Arc::clone(&self.shared);
         let mut facts = shared.facts.write();
         let facts = facts

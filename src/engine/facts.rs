@@ -57,6 +57,8 @@ pub(super) struct Facts {
     pub(super) referenced: BTreeMap<Name, Referrer>,
     /// Who did so and may still be followed.
     pub(super) left_references: Vec<LeftReference>,
+    /// Until when this server was down at last: whoever asked it meanwhile was made to defer (R2).
+    pub(super) down_until: Option<Timestamp>,
     /// How it is judged what is safe.
     pub(super) judgement: Judgement,
     /// The changes that wait for their moment, by id.
@@ -92,6 +94,7 @@ impl Default for Facts {
             wakes: BTreeMap::new(),
             referenced: BTreeMap::new(),
             left_references: Vec::new(),
+            down_until: None,
             judgement: Judgement {
                 book: Rulebook::standard(),
                 watched: false,

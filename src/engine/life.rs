@@ -63,7 +63,8 @@ pub(super) struct Circumstances<'a> {
     shown_is_none: bool,
     /// The mail hosts that have not applied its routing.
     lags: Option<String>,
-    /// When one of its mail hosts last made senders defer, as the operator said.
+    /// When one of its mail hosts last made senders defer, as the operator said, or this server did,
+    /// as it was down.
     deferred: Option<Timestamp>,
     /// Who names a host in it.
     reference: Option<Reference>,
@@ -91,6 +92,8 @@ impl<'a> Circumstances<'a> {
         let policy = pool.policy.as_ref();
         let (shown, shown_is_none) = shown_id(&life.policy, settings, policy);
         let (lags, deferred) = facts.hosts_of(settings, standing);
+        // What came before the domain was there was not its mail.
+        let down = facts.down_until.filter(|at| *at >= standing.added);
         let names_hosts = matches!(
             standing.state,
             LifecycleState::Retired | LifecycleState::Released | LifecycleState::Standby
@@ -102,7 +105,7 @@ impl<'a> Circumstances<'a> {
             shown,
             shown_is_none,
             lags,
-            deferred,
+            deferred: deferred.max(down),
             reference: reference.filter(|_| names_hosts),
             watched: facts.judgement.watched,
             forgotten: facts.recovering.as_ref().map(|restored| restored.at),

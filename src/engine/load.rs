@@ -7,12 +7,13 @@ use std::thread;
 
 use super::act::Acts;
 use super::census::Counting;
+use super::downtime;
 use super::facts::{
     Adoption, Arrival, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
     SharedTemplate, Wish, ZoneFacts, renew_at,
 };
-use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
 use super::followed::Followed;
+use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
 use super::idempotency::RememberedKeys;
 use super::life::Judgement;
 use super::prepare::Workshop;
@@ -141,9 +142,9 @@ pub(super) fn start(
         }
         swept => swept?,
     }
-    let facts = &mut loaded.facts;
     loaded.facts.followed = Followed::from(loaded.facts.revision);
     let rests_until = downtime::note_start(&*store, &mut loaded.facts, &*clock)?;
+    let facts = &mut loaded.facts;
     for (apex, domain) in &facts.domains {
         facts.counters.follow(apex, domain);
     }
@@ -178,7 +179,7 @@ pub(super) fn start(
     let writer = Writer {
         shared: Arc::clone(&shared),
         messages,
-        acts: Acts::default(),
+        acts: Acts::resting(rests_until),
         routes,
         workers,
         publisher,

@@ -205,7 +205,7 @@ impl Facts {
             let suspended = later.map(|it| it.until.map_or(now, |until| until.max(now)));
             life.deferred.max(life.observed.deferred).max(suspended)
         });
-        hosts.chain(domains).max()
+        hosts.chain(domains).chain(self.down_until).max()
     }
 }
 

@@ -17,7 +17,7 @@ use super::prepare::Prepared;
 use super::records::put_learnt;
 use super::resign::Renewals;
 use super::workers::{Chunk, ChunkDone, Urgency, Workers};
-use super::{Change, OpError, Outcome, Refusal};
+use super::{Change, Op, OpError, Outcome, Refusal};
 use crate::clock::Timestamp;
 use crate::dnssec::ClockGuard;
 use crate::mail::RoutingPublisher;
@@ -202,13 +202,14 @@ impl Writer {
 
     /// Plans a change for the first time.
     fn plan(&self, change: &Change) -> Result<Decision, Vec<OpError>> {
-        let now = self.shared.clock.now();
+        let now = self.guard.likely(&*self.shared.clock);
         if let (Some(id), false) = (&change.id, change.dry_run) {
             let known = self.keys.recall(&*self.shared.store, change, id, now);
             if let Some(outcome) = known.map_err(OpError::whole)? {
                 return Ok(Decision::Answered(outcome));
             }
         }
+        self.check_clock(change).map_err(OpError::whole)?;
         let facts = Self::facts(&self.shared);
         let revision = facts.revision + 1;
         let mut recipes = BTreeMap::new();
@@ -234,6 +235,19 @@ impl Writer {
             planned_on: facts.generation,
             recipes,
         })))
+    }
+
+    /// Refuses a change while the clock cannot be trusted: by one that is ahead every wait is over, and
+    /// what is noted by one that is behind is long past when that is set right.
+    ///
+    /// What protects a domain, and is undone by one call, does not wait for a clock.
+    pub(super) fn check_clock(&self, change: &Change) -> Result<(), Refusal> {
+        let mut ops = change.ops.iter();
+        let protects = ops.all(|op| matches!(op, Op::Suspend { .. } | Op::Hold { .. }));
+        match self.guard.now(&*self.shared.clock) {
+            Err(error) if !protects && !change.dry_run => Err(Refusal::Clock(error.to_string())),
+            _ => Ok(()),
+        }
     }
 
     /// Begins to work on a change.
@@ -428,13 +442,14 @@ impl Writer {
         self.take_counts();
         let learnt = std::mem::take(&mut self.acts.learnt);
         let mut batch = Batch::new();
+        self.note_stop(&mut batch);
         {
             let facts = Self::facts(&self.shared);
             for (apex, learns) in &learnt {
                 put_learnt(&mut batch, &facts, apex, learns);
             }
         }
-        if batch.is_empty() || self.commits_fail {
+        if self.commits_fail {
             return;
         }
         if let Err(error) = self.shared.store.commit(&batch) {

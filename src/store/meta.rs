@@ -32,6 +32,12 @@ pub const GONE_SERIAL: MetaKey<Serial> = MetaKey::new("gone_serial");
 /// Who referred to hosts in domains and may still be followed by caches, or be replayed (L14).
 pub const LEFT_REFERENCES: MetaKey<Vec<LeftReference>> = MetaKey::new("left_references");
 
+/// When the server was ended in good order; removed at its next start.
+pub const STOPPED: MetaKey<Timestamp> = MetaKey::new("stopped");
+
+/// Until when the server was down at last, so that senders may have been made to defer (R2).
+pub const DOWN_UNTIL: MetaKey<Timestamp> = MetaKey::new("down_until");
+
 /// Says that a backup filled the store and that serials have not been raised since.
 ///
 /// Whoever raises them removes it in the same batch.

@@ -1,10 +1,12 @@
 //! The engine as its callers and the resolvers of the world see it, in simulated time.
 
 mod changes;
+mod clocks;
+mod downtime;
 mod failures;
+mod hand_outs;
 mod house;
 mod life;
-mod hand_outs;
 mod many;
 mod moments;
 mod own_zones;
