@@ -258,4 +258,21 @@ mod tests {
             (&json!("a.example"), &json!("gone"))
         );
     }
+
+    #[test]
+    fn nobody_knows_of_deferrals_to_come() {
+        let server = Server::with_pool();
+        let say = |to: &str| {
+            let path = "/v1/hosts/mx1@main/deferrals";
+            server.call("POST", path, Some(&json!({"to": to})))
+        };
+
+        // The test's clock stands at 2026-11-24T16:30:00Z.
+        let past = say("2026-11-24T16:30:00Z");
+        let to_come = say("2036-11-24T16:30:00Z");
+
+        assert_eq!(past.status, 200, "{past:?}");
+        assert_eq!(to_come.status, 422, "{to_come:?}");
+        assert_eq!(to_come.pointers(), ["/to".to_owned()].into());
+    }
 }

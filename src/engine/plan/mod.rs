@@ -30,6 +30,7 @@ use super::prepare::ZoneInputs;
 use super::scheduled::{Conclusion, Notes};
 use super::{Change, Op, OpError, Plan, Refusal};
 use crate::clock::Timestamp;
+use crate::document::Fault;
 use crate::lifecycle::Suspension;
 use crate::mail::Form;
 use crate::store::meta::LeftReference;
@@ -223,6 +224,11 @@ impl Draft<'_> {
             Op::HostApplied { host, revision } => self.host_applied(at, host, *revision),
             Op::HostDeferrals { host, to } => {
                 let to = *to;
+                // It cannot be taken back, and retirements would wait for it (R2).
+                if to > self.now {
+                    let detail = format!("expected no moment after {}, found {to}", self.now);
+                    return Err(Refusal::Invalid(vec![Fault::new("/to", detail)]));
+                }
                 let what = format!("made senders defer until {to}");
                 let deferred = |record: &mut HostRecord| {
                     record.deferred = record.deferred.max(Some(to));
