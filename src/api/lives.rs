@@ -140,6 +140,13 @@ fn read_word(fields: &Fields<'_, '_>) -> Option<Word> {
         );
         return None;
     }
+    if word.ns == Some(true) && word.ns_gone == Some(true) {
+        fields.refuse(
+            "ns_gone",
+            "expected a delegation to us (ns) or none at all (ns_gone), found both",
+        );
+        return None;
+    }
     Some(word)
 }
 
@@ -285,5 +292,18 @@ mod tests {
             step(json!({"to": "asleep"})).pointers(),
             ["/to".to_owned()].into()
         );
+    }
+
+    #[test]
+    fn a_delegation_that_is_there_and_gone_was_not_seen() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+
+        let both = json!({"ns": true, "ns_gone": true});
+        let answer = server.call("POST", "/v1/domains/a.example/observed", Some(&both));
+
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert_eq!(answer.pointers(), ["/ns_gone".to_owned()].into());
     }
 }
