@@ -231,7 +231,8 @@ fn retire_due(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Said {
         (Status::True, None, message)
     } else {
         let waits = bounds.waiting();
-        let waits: Vec<&str> = waits.iter().map(|wait| wait.rule).collect();
+        let mut waits: Vec<&str> = waits.iter().map(|wait| wait.rule).collect();
+        waits.dedup();
         let message = format!("the domain waits for {}", waits.join(", "));
         (Status::False, None, message)
     }

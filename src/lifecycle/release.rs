@@ -101,7 +101,9 @@ fn quarantine(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
                 "{queries} MX queries a day, expected fewer than {floor} (the pool's query_floor)"
             )),
             None => Bound::Unknown(
-                "the MX queries of a day are not known from every listed server".to_owned(),
+                "the MX queries of a day are not known from every listed server; where nothing \
+                 watches, say them with `mxpool domain observed NAME --queries N`"
+                    .to_owned(),
             ),
         },
     );

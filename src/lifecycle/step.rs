@@ -106,6 +106,9 @@ pub fn step(
         Force::Yes => !waiting.iter().any(|rule| rule.firm),
     };
     if !holds {
+        // Who forces a step is told what force does not skip, and no more.
+        let mut waiting = waiting;
+        waiting.retain(|rule| rule.firm || force == Force::No);
         return Err(Refused::TooEarly(waiting));
     }
     Ok(Step::Now {
@@ -193,7 +196,8 @@ pub fn deletion(
     }
     if it.is_delegated() {
         let what = "a parent server still delegates the name to us; delete it at the registrar \
-                    first"
+                    first, and where nothing watches say so with `mxpool domain observed NAME \
+                    --ns-gone yes`"
             .to_owned();
         return Err(wait(Rule::I8, what, true));
     }
@@ -202,6 +206,23 @@ pub fn deletion(
     let never = it.state == LifecycleState::Standby && (it.fresh || gone);
     if never || force == Force::Yes {
         return Ok(());
+    }
+    let used = match it.state {
+        LifecycleState::Active | LifecycleState::Draining => {
+            "addresses in it may be in use, and mail to them would be lost; retire it first, then \
+             release it"
+        }
+        LifecycleState::Retired => {
+            "its null MX answers those who still write to it; release it first"
+        }
+        LifecycleState::Standby | LifecycleState::Released => "",
+    };
+    if !used.is_empty() {
+        let what = format!(
+            "the domain is {}: {used}; force deletes it all the same",
+            it.state
+        );
+        return Err(wait(Rule::T4, what, false));
     }
     let what = if gone {
         "no parent server delegates the name to us any more, but caches may: the zone is dropped \

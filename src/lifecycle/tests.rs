@@ -665,6 +665,44 @@ fn i4_a_hold_stops_what_withdraws_and_force_does_not_end_it() {
 }
 
 #[test]
+fn i4_who_forces_is_told_what_force_does_not_skip_alone() {
+    let mut case = Case::good(Draining);
+    case.held = true;
+    case.recovering_until = Some(NOW + 10);
+    let book = Rulebook::standard();
+    let rules = |force| {
+        let refused = case.with(|it| step(it, Retired, force, at(NOW), &book));
+        let Err(Refused::TooEarly(waiting)) = refused else {
+            panic!("{refused:?}");
+        };
+        waiting.iter().map(|it| it.rule).collect::<Vec<_>>()
+    };
+
+    assert_eq!(rules(Force::No), ["I4", "K28"]);
+    assert_eq!(rules(Force::Yes), ["I4"]);
+}
+
+#[test]
+fn t4_a_domain_in_use_is_not_deleted_for_want_of_a_look_at_its_parent_alone() {
+    let book = Rulebook::standard();
+    for (state, what) in [
+        (Active, "addresses in it may be in use"),
+        (Draining, "addresses in it may be in use"),
+        (Retired, "its null MX"),
+    ] {
+        let mut case = Case::good(state);
+        case.observed.ns = None;
+
+        let plain = case.with(|it| deletion(it, Force::No, at(NOW), &book));
+        let forced = case.with(|it| deletion(it, Force::Yes, at(NOW), &book));
+
+        let wait = plain.unwrap_err();
+        assert!(wait.rule == "T4" && wait.what.contains(what), "{wait}");
+        assert_eq!(forced, Ok(()));
+    }
+}
+
+#[test]
 fn i4_a_held_domain_is_deleted_by_no_force() {
     let mut case = Case::good(Standby);
     case.held = true;

@@ -104,7 +104,7 @@ impl Draft<'_> {
         if members > 0 {
             let domains = if members == 1 { "domain" } else { "domains" };
             return Err(Refusal::Conflict(format!(
-                "the pool {name} has {members} {domains}; delete or move them first"
+                "the pool {name} has {members} {domains}; delete them first"
             )));
         }
         match self.facts.pools.get_key_value(name) {
