@@ -196,7 +196,8 @@ impl<'e> View<'e> {
         let book = &self.facts.judgement.book;
         let is_active = domain.state == LifecycleState::Active;
         Some(Prospect {
-            next: lifecycle::next(&situation, self.now, book),
+            next: lifecycle::next(&situation, self.now, book)
+                .or_else(|| self.facts.ages_out(domain, self.now)),
             conditions: lifecycle::conditions(&situation, self.now, book),
             hand_out_waits: if is_active {
                 lifecycle::hand_out_waits(&situation, self.now, book)

@@ -7,7 +7,7 @@ use crate::document::Fault;
 use crate::engine::facts::{DomainFacts, Facts};
 use crate::engine::life::{Circumstances, note_turn, turn_of};
 use crate::engine::{Milestone, NotReady, Refusal, Rotation};
-use crate::lifecycle::{self, Force, LifecycleState, Refused, Step};
+use crate::lifecycle::{self, Force, LifecycleState, Next, Refused, Rule, Step, WaitingFor};
 use crate::mail::{Form, Secured};
 use crate::wire::Apex;
 
@@ -151,23 +151,16 @@ impl Draft<'_> {
     fn warn_of_few(&mut self, pool: &str, wanted: u32, rotation: &Rotation) {
         if rotation.short > 0 {
             let found = rotation.activated.len();
-            let reasons = rotation.not_ready.iter().map(|not_ready| {
-                let waits = not_ready.waiting_for.iter().map(ToString::to_string);
-                let waits: Vec<String> = waits.collect();
-                format!(
-                    "{} waits: {}",
-                    not_ready.name.to_api_text(),
-                    waits.join("; ")
-                )
-            });
+            let reasons = rotation.not_ready.iter().map(reason);
             let reasons: Vec<String> = reasons.collect();
             let why = if reasons.is_empty() {
                 "no other is standby".to_owned()
             } else {
-                reasons.join(", ")
+                reasons.join("; ")
             };
+            let domains = if wanted == 1 { "domain" } else { "domains" };
             self.warn(format!(
-                "expected {wanted} ready domains in the pool {pool}, found {found}: {why}"
+                "expected {wanted} ready {domains} in the pool {pool}, found {found}: {why}"
             ));
         }
         let active = self.facts.members(pool, LifecycleState::Active).count();
@@ -277,16 +270,12 @@ impl Draft<'_> {
     }
 
     /// Returns the rules that let a standby domain become active, or what it waits for.
-    fn readiness(
-        &self,
-        name: &Apex,
-        domain: &DomainFacts,
-    ) -> Result<Vec<String>, Vec<lifecycle::WaitingFor>> {
+    fn readiness(&self, name: &Apex, domain: &DomainFacts) -> Result<Vec<String>, Vec<WaitingFor>> {
         let suspension = domain.life.as_ref();
         let suspension = suspension.and_then(|life| life.suspension.as_ref());
         if let Some(suspension) = suspension {
-            return Err(vec![lifecycle::WaitingFor {
-                rule: lifecycle::Rule::L6.id(),
+            return Err(vec![WaitingFor {
+                rule: Rule::L6.id(),
                 what: "it is suspended".to_owned(),
                 not_before: suspension.until,
                 firm: true,
@@ -326,10 +315,47 @@ impl Facts {
             .map(|(name, _)| name)
     }
 
+    /// Returns how the age that its pool wants takes an active domain out of use, if it does.
+    pub(in crate::engine) fn ages_out(&self, domain: &DomainFacts, now: Timestamp) -> Option<Next> {
+        let settings = &self.pools.get(&domain.pool)?.recipe.settings;
+        let is_active = domain.state == LifecycleState::Active;
+        let limit = settings.life().max_active_age.filter(|_| is_active)?;
+        let at = domain.since.saturating_add(limit.as_duration());
+        let (rule, what, not_before) = if now < at {
+            let what = format!("the pool uses a domain for {limit} (max_active_age)");
+            (Rule::T2, what, Some(at))
+        } else {
+            let what = "the pool's max_active_age is over, and no standby domain is ready to take \
+                        its place";
+            (Rule::K25, what.to_owned(), None)
+        };
+        Some(Next {
+            state: LifecycleState::Draining,
+            not_before,
+            waiting_for: vec![WaitingFor {
+                rule: rule.id(),
+                what,
+                not_before,
+                firm: false,
+            }],
+        })
+    }
+
     /// Returns whether a pool has an active domain that is older than it wants.
     pub(in crate::engine) fn is_aged(&self, pool: &str, now: Timestamp) -> bool {
         self.aged(pool, now).next().is_some()
     }
+}
+
+/// Says in short why a domain is not ready; a plan tells all of it beside.
+fn reason(not_ready: &NotReady) -> String {
+    let name = not_ready.name.to_api_text();
+    if let [only] = not_ready.waiting_for.as_slice() {
+        return format!("{name} waits: {only}");
+    }
+    let mut rules: Vec<&str> = not_ready.waiting_for.iter().map(|it| it.rule).collect();
+    rules.dedup();
+    format!("{name} waits for {}", rules.join(", "))
 }
 
 /// Returns something that happens to a domain.

@@ -212,6 +212,49 @@ fn domains_that_are_too_old_are_replaced_as_far_as_others_are_ready() {
 }
 
 #[test]
+fn a_warning_names_the_rules_and_the_plan_tells_what_they_wait_for() {
+    let house = House::new();
+    let asks = json!({"delegated": true, "secured": "yes", "mail_ready": true});
+    house.done(put_pool("main", &settings(&[("readiness", asks)])));
+    house.done(add("d0.test"));
+
+    let plan = house.done(rotate(&[], 1)).plan;
+
+    assert_eq!(
+        plan.warnings,
+        ["expected 1 ready domain in the pool main, found 0: d0.test waits for A1, A2, A3, A4"]
+    );
+    let rotation = plan.rotation.unwrap();
+    assert!(rotation.not_ready[0].waiting_for[1].not_before.is_some());
+}
+
+#[test]
+fn an_active_domain_says_when_its_age_takes_it_out_of_use() {
+    let house = House::filled(1, 1);
+    let by_age = settings(&[("max_active_age", json!("7d"))]);
+    let next = || {
+        let view = house.engine.view();
+        view.prospect(&apex("d0.test")).unwrap().next
+    };
+    assert_eq!(next(), None);
+    let mut wish = change(vec![put_pool("main", &by_age)]);
+    wish.expect_domains = Some(1);
+    house.done(wish);
+
+    let young = next().unwrap();
+    house.clock.advance(Duration::from_secs(8 * 86_400));
+    let old = next().unwrap();
+
+    let since = START.saturating_add(HOUR);
+    let at = since.saturating_add(Duration::from_secs(7 * 86_400));
+    assert_eq!(young.state, LifecycleState::Draining);
+    assert_eq!(young.not_before, Some(at));
+    assert!(young.waiting_for[0].what.contains("7d"), "{young:?}");
+    assert_eq!(old.waiting_for[0].rule, "K25", "nobody takes its place");
+    assert_eq!(old.not_before, None);
+}
+
+#[test]
 fn a_change_after_a_rotation_sees_its_revision() {
     let house = House::filled(2, 1);
     let before = house.engine.view().domain(&apex("d0.test")).unwrap();
