@@ -6,7 +6,7 @@ use ureq::http::Method;
 use super::change;
 use super::client::{Payload, with_query};
 use super::command::Apply;
-use super::failure::{Failure, FileFault, Wrong, counted, warning as told};
+use super::failure::{Failure, FileFault, Wrong, counted};
 use super::manifest::Manifest;
 use super::output::{cell, summed};
 use super::pool::items;
@@ -141,8 +141,8 @@ fn show_plan(desk: &Desk, plan: &Value) -> Result<(), Failure> {
     if !rows.is_empty() {
         desk.output.table(&["STEP", "OF", "WHAT"], rows)?;
     }
-    for warning in plan["warnings"].as_array().into_iter().flatten() {
-        desk.output.text(&told(&cell(Some(warning))))?;
+    for warning in change::warnings(plan) {
+        desk.output.text(&warning)?;
     }
     let count = |key: &str| plan[key].as_u64().unwrap_or(0);
     let touched = counted(count("domains"), "existing domain");

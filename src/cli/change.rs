@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::change_command::{ChangeCommand, UndoChange};
 use super::client::{path, with_query};
-use super::failure::Failure;
+use super::failure::{Failure, warning};
 use super::moment::told;
 use super::output::cell;
 use super::run::Desk;
@@ -51,10 +51,17 @@ fn undone(id: u64, answer: &Value, dry_run: bool) -> Vec<String> {
         format!("undid the change {id} (revision {revision}):")
     }];
     lines.extend(effects(answer));
+    lines.extend(warnings(answer));
     if dry_run {
         lines.push("the same without --dry-run does it".to_owned());
     }
     lines
+}
+
+/// Tells what is doubtful in a plan, but not refused.
+pub(super) fn warnings(answer: &Value) -> impl Iterator<Item = String> {
+    let warnings = answer["warnings"].as_array().into_iter().flatten();
+    warnings.map(|text| warning(&cell(Some(text))))
 }
 
 /// Tells the steps of a plan, a line for each.
@@ -148,13 +155,14 @@ pub(super) fn schedule(
     }
     let tell = |answer: &Value| {
         if !dry_run {
-            return accepted(answer).to_vec();
+            return warnings(answer).chain(accepted(answer)).collect();
         }
         let at = told(&cell(answer.get("at")));
         let mut lines = vec![format!(
             "at {at} this would be done, if all is then as it is now:"
         )];
         lines.extend(effects(answer));
+        lines.extend(warnings(answer));
         lines.push("the same without --dry-run schedules it".to_owned());
         lines
     };

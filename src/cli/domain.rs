@@ -59,7 +59,10 @@ pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
         DomainCommand::Delete { name, force } => {
             let force = force.then(|| "true".to_owned());
             let path = with_query(path(&["v1", "domains", &name]), &[("force", force)]);
-            let answer = desk.client.send(Method::DELETE, &path, Payload::Nothing)?;
+            let answer = desk
+                .client
+                .send(Method::DELETE, &path, Payload::Nothing)
+                .map_err(|failure| failure.of_domain(&name))?;
             desk.done(&answer, &format!("deleted {name}"))
         }
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::life::waits;
+use super::life::{latest, waits_of};
 use super::moment::told;
 use crate::document::Pointer;
 
@@ -64,6 +64,8 @@ pub(super) struct Refusal {
     pub(super) errors: Vec<Wrong>,
     /// What was done all the same before this, and how to go on.
     pub(super) before: Option<String>,
+    /// The domain that it is about, if it is about one.
+    domain: Option<String>,
     /// The problem document, for scripts.
     document: Option<Value>,
 }
@@ -104,9 +106,9 @@ fn typed(pointer: &str) -> String {
     let key = pointer.strip_prefix('/').unwrap_or(pointer);
     let value = key.strip_prefix("records/").and_then(|n| n.parse().ok());
     match key {
-        "" | "pool" | "name" | "domain" | "to" => String::new(),
+        "" | "pool" | "name" | "domain" | "to" | "ns" | "ns_gone" => String::new(),
         "at" | "reason" | "registrar" | "expires_at" | "fresh" | "ttl" | "state" | "after"
-        | "limit" => {
+        | "limit" | "until" | "activate" => {
             format!("--{}", key.replace('_', "-"))
         }
         key if key.starts_with("labels") => "--label".to_owned(),
@@ -129,6 +131,7 @@ impl Refusal {
                 detail: format!("the server answered {status}: {text}"),
                 errors: Vec::new(),
                 before: None,
+                domain: None,
                 document: None,
             };
         };
@@ -151,6 +154,7 @@ impl Refusal {
             detail: as_typed(detail.unwrap_or("the server gave no reason")),
             errors,
             before: None,
+            domain: None,
             document: Some(Value::Object(problem)),
         }
     }
@@ -177,6 +181,7 @@ impl Refusal {
             detail,
             errors,
             before: None,
+            domain: None,
         }
     }
 
@@ -194,7 +199,12 @@ impl Refusal {
             let moment = problem.and_then(|problem| problem["not_before"].as_str());
             return match moment {
                 Some(moment) => format!("this must wait until {}", told(moment)),
-                None => "this must wait until all of that holds".to_owned(),
+                None => {
+                    let earliest = latest(self.waits());
+                    let earliest = earliest.map(|at| format!(", not before {}", told(at)));
+                    let earliest = earliest.unwrap_or_default();
+                    format!("this must wait until all of that holds{earliest}")
+                }
             };
         }
         match self.errors.as_slice() {
@@ -248,6 +258,14 @@ pub(super) fn counted(count: impl TryInto<u64>, thing: &str) -> String {
 }
 
 impl Failure {
+    /// Notes which domain it is about: the commands that a refusal names can be copied then.
+    pub(super) fn of_domain(mut self, name: &str) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            refusal.domain = Some(name.to_owned());
+        }
+        self
+    }
+
     /// Returns what the program exits with.
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
@@ -287,7 +305,8 @@ impl Failure {
                 list(to, faults.iter().map(ToString::to_string))?;
             }
             Self::Refused(refusal) if !refusal.waits().is_empty() => {
-                list(to, refusal.waits().iter().map(waits))?;
+                let name = refusal.domain.as_deref().unwrap_or("NAME");
+                list(to, refusal.waits().iter().map(|rule| waits_of(name, rule)))?;
             }
             Self::Refused(refusal) if refusal.errors.len() > 1 => {
                 list(to, refusal.errors.iter().map(ToString::to_string))?;

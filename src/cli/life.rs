@@ -122,7 +122,8 @@ fn act(
     if let Some(at) = when.at {
         body["op"] = json!(verb);
         body["domain"] = json!(name);
-        return change::schedule(desk, body, at, when.reason, false);
+        return change::schedule(desk, body, at, when.reason, false)
+            .map_err(|failure| failure.of_domain(name));
     }
     if let Some(reason) = when.reason {
         body["reason"] = json!(reason);
@@ -130,7 +131,8 @@ fn act(
     let path = path(&["v1", "domains", name, verb]);
     let answer = desk
         .client
-        .send(Method::POST, &path, Payload::Json(&body))?;
+        .send(Method::POST, &path, Payload::Json(&body))
+        .map_err(|failure| failure.of_domain(name))?;
     desk.done(&answer, words)
 }
 
@@ -202,15 +204,17 @@ fn facts(domain: &Value) -> Vec<(&'static str, String)> {
         ("on hold", noted(&domain["hold"])),
         ("handed out", handed_out(&domain["handed_out"])),
     ];
-    facts.extend(items("hand_out_waits").map(|wait| ("not handed out", waits(wait))));
+    let name = text("name");
+    facts.extend(items("hand_out_waits").map(|wait| ("not handed out", waits_of(&name, wait))));
     facts.extend(next_step(domain));
     facts.extend(items("conditions").map(|condition| {
         let of = |key: &str| cell(condition.get(key));
         let since = condition["since"].as_str();
         let since = since.map_or_else(String::new, |since| format!(", since {}", told(since)));
+        let message = with_name(&name, &of("message"));
         (
             "condition",
-            format!("{} {}: {}{since}", of("type"), of("status"), of("message")),
+            format!("{} {}: {message}{since}", of("type"), of("status")),
         )
     }));
     facts.push(("serial", text("serial")));
@@ -282,8 +286,12 @@ fn handed_out(given: &Value) -> String {
 fn next_step(domain: &Value) -> Vec<(&'static str, String)> {
     let next = &domain["next"];
     let Some(state) = next["state"].as_str() else {
-        return Vec::new();
+        return match domain["state"].as_str() {
+            Some("active") => vec![("next step", stays(domain))],
+            _ => Vec::new(),
+        };
     };
+    let name = cell(domain.get("name"));
     // A released domain is served until nobody can be led to it.
     let state = match state {
         "released" if domain["state"] == "released" => "the zone is dropped",
@@ -293,18 +301,30 @@ fn next_step(domain: &Value) -> Vec<(&'static str, String)> {
         .as_array()
         .map_or(&[][..], Vec::as_slice);
     let step = match (rules, next["not_before"].as_str()) {
-        ([], None) => {
-            let name = cell(domain.get("name"));
-            match command(state) {
-                Some(verb) => format!("{state}, whenever you say so: mxpool domain {verb} {name}"),
-                None => format!("{state}, whenever you say so"),
-            }
-        }
+        ([], None) => match command(state) {
+            Some(verb) => format!("{state}, whenever you say so: mxpool domain {verb} {name}"),
+            None => format!("{state}, whenever you say so"),
+        },
         (_, Some(moment)) => format!("{state}, not before {}", told(moment)),
-        (_, None) => format!("{state}, when all that it waits for holds"),
+        (_, None) => {
+            let earliest = latest(rules).map(|at| format!("not before {}, ", told(at)));
+            let earliest = earliest.unwrap_or_default();
+            format!("{state}, {earliest}when all that it waits for holds")
+        }
     };
-    let waits = rules.iter().map(|rule| ("it waits for", waits(rule)));
+    let waits = rules
+        .iter()
+        .map(|rule| ("it waits for", waits_of(&name, rule)));
     [("next step", step)].into_iter().chain(waits).collect()
+}
+
+/// Says that an active domain stays so until somebody takes it out of use.
+fn stays(domain: &Value) -> String {
+    let (name, pool) = (cell(domain.get("name")), cell(domain.get("pool")));
+    format!(
+        "draining, whenever you say so: mxpool domain drain {name}, or with another in its place \
+         mxpool pool rotate {pool} --burn {name}"
+    )
 }
 
 /// Returns the command that takes a domain to a state.
@@ -328,6 +348,23 @@ pub(super) fn waits(rule: &Value) -> String {
     }
 }
 
+/// Says what one rule waits for of a domain.
+pub(super) fn waits_of(name: &str, rule: &Value) -> String {
+    with_name(name, &waits(rule))
+}
+
+/// Puts a domain's name into the commands that the server's words tell, so that they can be copied.
+fn with_name(name: &str, words: &str) -> String {
+    words.replace(" NAME", &format!(" {name}"))
+}
+
+/// Returns the last of the moments that rules wait for, as far as they are known.
+pub(super) fn latest(rules: &[Value]) -> Option<&str> {
+    let moments = rules.iter().filter_map(|rule| rule["not_before"].as_str());
+    // RFC 3339 in UTC: the order of the texts is that of the times.
+    moments.max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,19 +384,28 @@ mod tests {
             found.map(|(_, what)| what).collect::<Vec<_>>()
         };
 
-        assert_eq!(
-            find(&domain, "next step"),
-            ["retired, when all that it waits for holds"]
-        );
+        let step = &find(&domain, "next step")[0];
+        assert!(step.starts_with("retired, not before 2000-01-01T00:00:00Z ("));
+        assert!(step.ends_with("), when all that it waits for holds"));
         let waits = find(&domain, "it waits for");
         assert!(waits[0].starts_with("R1: the drain, not before 2000-01-01T00:00:00Z ("));
         assert_eq!(waits[1], "R2: deferrals");
         assert_eq!(find(&domain, "mail"), ["accepted"]);
+        domain["next"]["waiting_for"] =
+            json!([{"rule": "I4", "what": "`mxpool domain unhold NAME`", "not_before": null}]);
+        let held = find(&domain, "it waits for");
+        assert_eq!(held, ["I4: `mxpool domain unhold a.example`"]);
+        let step = find(&domain, "next step");
+        assert_eq!(step, ["retired, when all that it waits for holds"]);
         domain["next"]["waiting_for"] = json!([]);
         let step = find(&domain, "next step");
         assert_eq!(
             step,
             ["retired, whenever you say so: mxpool domain retire a.example"]
         );
+        domain["state"] = json!("active");
+        domain["next"] = Value::Null;
+        let step = &find(&domain, "next step")[0];
+        assert!(step.contains("mxpool pool rotate main --burn a.example"));
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 use ureq::http::Method;
 
+use super::change;
 use super::client::{Payload, path};
 use super::command::PoolCommand;
-use super::failure::{Failure, warning as told};
+use super::failure::Failure;
 use super::life::waits;
 use super::output::{cell, inline};
 use super::rotation;
@@ -144,8 +145,8 @@ impl Desk {
         }
         let answer = self.client.json(answer)?;
         let revision = cell(answer.get("revision"));
-        for warning in answer["warnings"].as_array().into_iter().flatten() {
-            self.output.text(&told(&cell(Some(warning))))?;
+        for warning in change::warnings(&answer) {
+            self.output.text(&warning)?;
         }
         Ok(self
             .output

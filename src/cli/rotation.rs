@@ -6,10 +6,14 @@ use ureq::http::Method;
 use super::change;
 use super::client::{Payload, path};
 use super::command::Rotate;
-use super::failure::{Failure, counted, warning};
+use super::failure::{Failure, counted};
+use super::life::waits_of;
 use super::moment::told;
 use super::output::cell;
 use super::run::Desk;
+
+/// Of how many domains that are not ready is told all that they wait for.
+const EXPLAINED: usize = 3;
 
 /// Takes domains of a pool out of use and puts others in their place, or says what that would do.
 pub(super) fn rotate(desk: &Desk, arguments: &Rotate) -> Result<(), Failure> {
@@ -57,6 +61,7 @@ fn story(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
         let short = counted(short, "standby domain");
         lines.push(format!("  missing:          {short}: none other is ready"));
     }
+    lines.extend(not_ready(answer));
     let events = answer["timeline"].as_array().into_iter().flatten();
     let mut events = events.peekable();
     if events.peek().is_some() {
@@ -80,10 +85,22 @@ fn story(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
             .iter()
             .map(|(at, event)| format!("  {at:width$}  {event}")),
     );
-    let warnings = answer["warnings"].as_array().into_iter().flatten();
-    lines.extend(warnings.map(|text| warning(&cell(Some(text)))));
+    lines.extend(change::warnings(answer));
     if dry_run && active + draining > 0 {
         lines.push("the same without --dry-run does it".to_owned());
+    }
+    lines
+}
+
+/// Says of the standby domains that would come next what they wait for; a warning names the others.
+fn not_ready(answer: &Value) -> Vec<String> {
+    let domains = answer["not_ready"].as_array().into_iter().flatten();
+    let mut lines = Vec::new();
+    for domain in domains.take(EXPLAINED) {
+        let name = cell(domain.get("domain"));
+        lines.push(format!("  not ready:        {name}"));
+        let rules = domain["waiting_for"].as_array().into_iter().flatten();
+        lines.extend(rules.map(|rule| format!("    {}", waits_of(&name, rule))));
     }
     lines
 }
@@ -109,6 +126,11 @@ mod tests {
             "activated": ["b.example"],
             "draining": ["a.example"],
             "short": 1,
+            "not_ready": [{"domain": "c.example", "waiting_for": [
+                {"rule": "A1", "what": "say so with `mxpool domain observed NAME --ns yes`",
+                 "not_before": null},
+                {"rule": "A2", "what": "the records", "not_before": "2000-01-01T00:00:00Z"},
+            ]}],
             "timeline": [
                 {"at": null, "domain": "a.example", "event": "may be retired"},
             ],
@@ -120,7 +142,12 @@ mod tests {
         assert!(lines[0].contains("nothing has been changed"), "{lines:?}");
         assert!(lines[1].ends_with("b.example"), "{lines:?}");
         assert!(lines[3].contains("1 standby domain:"), "{lines:?}");
-        assert_eq!(lines[5], "  not known yet  a.example: may be retired");
-        assert_eq!(lines[6], "warning: one is missing");
+        assert_eq!(lines[4], "  not ready:        c.example");
+        let said = "    A1: say so with `mxpool domain observed c.example --ns yes`";
+        assert_eq!(lines[5], said);
+        let until = "    A2: the records, not before 2000-01-01T00:00:00Z (";
+        assert!(lines[6].starts_with(until), "{lines:?}");
+        assert_eq!(lines[8], "  not known yet  a.example: may be retired");
+        assert_eq!(lines[9], "warning: one is missing");
     }
 }
