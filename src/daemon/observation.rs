@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::engine::{Engine, Observation};
-use crate::lifecycle::Subject;
+use crate::lifecycle::{Question, Subject};
 use crate::watch::{Inquirer, Page, Seen, TlsError, WatchConfig, Watcher, Watching};
 use crate::wire::Apex;
 
@@ -12,8 +12,13 @@ use crate::wire::Apex;
 struct Asking(Engine);
 
 impl Inquirer for Asking {
-    fn page(&self, subject: Subject, after: Option<&Apex>) -> Page {
-        match self.0.questions(subject, after) {
+    fn page(
+        &self,
+        subject: Subject,
+        after: Option<&Apex>,
+        asked: &dyn Fn(&Question) -> bool,
+    ) -> Page {
+        match self.0.questions(subject, after, asked) {
             Ok((questions, last)) => Page { questions, last },
             Err(error) => {
                 // The round ends here; the next one begins anew.

@@ -22,7 +22,8 @@ impl Engine {
     /// their names, and the last of those domains if others follow. Zones that hold mail hosts come
     /// with the first of them.
     ///
-    /// Reads the store once for each domain where the parent is asked.
+    /// Of the questions only those are returned that `asked` says are asked now: where it is the parent
+    /// that is asked, the store is read for each.
     ///
     /// # Errors
     ///
@@ -31,6 +32,7 @@ impl Engine {
         &self,
         subject: Subject,
         after: Option<&Apex>,
+        asked: &dyn Fn(&Question) -> bool,
     ) -> Result<(Vec<Question>, Option<Apex>), ReadError> {
         let mut questions = Vec::new();
         let mut last = None;
@@ -60,6 +62,7 @@ impl Engine {
             }
             domains.next().is_some()
         };
+        questions.retain(asked);
         // The keys are in the store; the facts are not held meanwhile.
         for question in &mut questions {
             if let About::Parent(parent) = &mut question.about {

@@ -26,9 +26,14 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Who asks, and learns what was seen: the control plane.
 pub trait Inquirer: Send + Sync + 'static {
-    /// Returns questions about a subject for some of the domains behind `after` in the order of
-    /// names; the last page names no last domain.
-    fn page(&self, subject: Subject, after: Option<&Apex>) -> Page;
+    /// Returns those questions about a subject that are `asked` now, for some of the domains behind
+    /// `after` in the order of names; the last page names no last domain.
+    fn page(
+        &self,
+        subject: Subject,
+        after: Option<&Apex>,
+        asked: &dyn Fn(&Question) -> bool,
+    ) -> Page;
 
     /// Takes what was seen. It must not wait for long.
     fn learn(&self, seen: Vec<Seen>);
@@ -37,7 +42,7 @@ pub trait Inquirer: Send + Sync + 'static {
 /// The questions about some of the domains.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The questions; domains about which there is nothing to ask have none.
+    /// The questions; domains about which there is nothing to ask now have none.
     pub questions: Vec<Question>,
     /// The last domain that was looked at, where others follow.
     pub last: Option<Apex>,
@@ -210,10 +215,10 @@ impl Rounds {
         let mut after = None;
         let mut pages = 0;
         loop {
-            let page = self.inquirer.page(self.subject, after.as_ref());
+            let asked = |question: &Question| round.asks(question);
+            let page = self.inquirer.page(self.subject, after.as_ref(), &asked);
             pages += 1;
-            let asked = page.questions.into_iter().filter(|it| round.asks(it));
-            self.ask(asked.collect()).await;
+            self.ask(page.questions).await;
             match page.last {
                 // A page that does not go on would go round for ever.
                 Some(last) if Some(&last) > after.as_ref() => after = Some(last),

@@ -46,6 +46,8 @@ pub(super) struct Fragile {
     held: Mutex<bool>,
     /// Tells that they wait no more.
     released: Condvar,
+    /// How often a value was read.
+    pub(super) reads: AtomicUsize,
     /// How many commits were made.
     pub(super) commits: AtomicUsize,
     /// How often a commit was tried.
@@ -62,6 +64,7 @@ impl Fragile {
             breaks: AtomicBool::new(false),
             held: Mutex::new(false),
             released: Condvar::new(),
+            reads: AtomicUsize::new(0),
             commits: AtomicUsize::new(0),
             attempts: AtomicUsize::new(0),
         })
@@ -124,6 +127,7 @@ impl Store for Fragile {
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.get(space, key)
     }
 

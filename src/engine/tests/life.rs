@@ -1,6 +1,7 @@
 //! Whole lives of domains, in simulated time.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -431,6 +432,7 @@ fn defers_until_applied(end: Op) {
     });
     applied(&house);
     house.done(end);
+    let house = house.restarted();
     house.pass(3 * DAY);
     applied(&house);
     house.step(LifecycleState::Draining, false).unwrap();
@@ -752,7 +754,7 @@ fn the_outside_is_asked_for_what_a_domain_waits_for() {
     let ready = json!({ "delegated": true, "secured": "yes", "mail_ready": true });
     house.done(put_pool("main", &life_settings(&[("readiness", ready)])));
     house.done(add(ONE));
-    let ask = |subject| house.engine.questions(subject, None).unwrap();
+    let ask = |subject| house.engine.questions(subject, None, &|_| true).unwrap();
 
     for subject in [
         Subject::Parent,
@@ -772,7 +774,25 @@ fn the_outside_is_asked_for_what_a_domain_waits_for() {
     assert!(ask(Subject::Queries).0.is_empty());
     let (_, last) = house
         .engine
-        .questions(Subject::Mail, Some(&apex(ONE)))
+        .questions(Subject::Mail, Some(&apex(ONE)), &|_| true)
         .unwrap();
     assert_eq!(last, None);
+}
+
+/// The keys of every domain were read in every round, though of most of them nothing is asked but once
+/// a day.
+#[test]
+fn the_store_is_not_read_for_what_is_not_asked_now() {
+    let house = House::with_pool();
+    house.done(add(ONE));
+    let ask = |asked| house.engine.questions(Subject::Parent, None, &|_| asked);
+    let reads = || house.store.reads.load(Ordering::SeqCst);
+    let before = reads();
+
+    let (questions, _) = ask(false).unwrap();
+
+    assert!(questions.is_empty(), "{questions:?}");
+    assert_eq!(reads(), before);
+    assert_eq!(ask(true).unwrap().0.len(), 1);
+    assert_eq!(reads(), before + 1);
 }

@@ -20,7 +20,12 @@ struct Asker {
 }
 
 impl Inquirer for Asker {
-    fn page(&self, subject: Subject, after: Option<&Apex>) -> Page {
+    fn page(
+        &self,
+        subject: Subject,
+        after: Option<&Apex>,
+        asked: &dyn Fn(&Question) -> bool,
+    ) -> Page {
         if subject != Subject::Published {
             return Page::default();
         }
@@ -41,6 +46,7 @@ impl Inquirer for Asker {
                         serial: Serial::new(9),
                     }),
                 })
+                .filter(asked)
                 .collect(),
             last: last.filter(|_| more),
         }
