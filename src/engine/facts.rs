@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::counts::Counters;
+use super::deferring::Deferring;
 use super::followed::Followed;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
@@ -49,6 +50,8 @@ pub(super) struct Facts {
     pub(super) followed: Followed,
     /// What is known of mail hosts, by their names in the API.
     pub(super) hosts: BTreeMap<String, HostRecord>,
+    /// The domains whose mail the hosts may defer until they have applied the routing.
+    pub(super) deferring: Deferring,
     /// The domains for which something may be due by itself, by the moment.
     pub(super) wake: BTreeSet<(Timestamp, Apex)>,
     /// When each of them is to be looked at.
@@ -89,6 +92,7 @@ impl Default for Facts {
             handed_on: 0,
             followed: Followed::default(),
             hosts: BTreeMap::new(),
+            deferring: Deferring::default(),
             wake: BTreeSet::new(),
             counters: Counters::default(),
             wakes: BTreeMap::new(),
@@ -315,6 +319,7 @@ impl Facts {
         let earliest = domain.served.earliest_expiration;
         let dropped = domain.is_dropped();
         self.counters.follow(&apex, &domain);
+        self.deferring.follow(&apex, &domain);
         self.domains.insert(apex.clone(), domain);
         if !dropped {
             self.schedule(apex, earliest);
@@ -398,6 +403,7 @@ impl Facts {
         if let Some(members) = self.members.get_mut(&members) {
             members.remove(&(domain.since, apex.clone()));
         }
+        self.deferring.forget(apex, &domain);
     }
 
     /// Returns the pools whose policies were adopted before the store was restored: what was served

@@ -147,6 +147,7 @@ pub(super) fn start(
     let facts = &mut loaded.facts;
     for (apex, domain) in &facts.domains {
         facts.counters.follow(apex, domain);
+        facts.deferring.follow(apex, domain);
     }
     each::<CountRecord>(&*store, |key, record| {
         loaded.facts.counters.remember(&apex(key)?, record);

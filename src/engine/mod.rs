@@ -21,6 +21,7 @@ mod census;
 mod change;
 mod commit;
 mod counts;
+mod deferring;
 mod describe;
 mod downtime;
 mod facts;

@@ -408,8 +408,7 @@ impl Draft<'_> {
     /// Notes that a mail host has applied the routing up to a revision.
     ///
     /// Until now it answered "later" for domains that had been resumed, or suspended otherwise: what it
-    /// deferred is tried again from now on (R2). Looks at every domain once where the host has applied
-    /// something new.
+    /// deferred is tried again from now on (R2).
     pub(super) fn host_applied(
         &mut self,
         at: usize,
@@ -436,20 +435,14 @@ impl Draft<'_> {
             }
         };
         self.put_host(at, host, applied, ("host_applied", what))?;
-        let domains = self.facts.domains.iter();
-        let resumed = domains.filter(|(_, domain)| {
-            let deferred = domain.life.as_ref().is_some_and(|it| it.deferred.is_some());
-            let in_use = [LifecycleState::Active, LifecycleState::Draining].contains(&domain.state);
-            deferred && in_use && domain.routed > before && domain.routed <= revision
-        });
-        let names: Vec<Apex> = resumed.map(|(name, _)| name.clone()).collect();
-        for name in names {
-            let mut draft = self.edit_domain(&name, at)?;
+        let facts = self.facts;
+        for name in facts.deferring.routed_between(before, revision) {
+            let mut draft = self.edit_domain(name, at)?;
             let mut life = draft.life.take().unwrap_or_default();
             life.deferred = life.deferred.max(Some(now));
             draft.life = boxed(*life);
             draft.revision = None;
-            self.domains.insert(name, Some(draft));
+            self.domains.insert(name.clone(), Some(draft));
         }
         Ok(())
     }
