@@ -216,29 +216,29 @@ impl<'e> View<'e> {
         followed.knows_behind(revision) && revision <= self.facts.revision
     }
 
-    /// Returns what mail hosts may accept for the domains behind `after`, whose routing changed after
-    /// revision `since`; 0: for all.
+    /// Returns what mail hosts may accept, of the next `limit` domains behind `after`, for those whose
+    /// routing changed after revision `since`, 0: for all; behind the last one that was looked at it
+    /// goes on.
     pub fn routing(&self, since: u64, after: Option<&Apex>, limit: usize) -> Page<RoutingEntry> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let behind = self.facts.domains.range((from, Bound::Unbounded));
-        let routed = |domain: &DomainFacts| {
+        let mut behind = self.facts.domains.range((from, Bound::Unbounded));
+        let mut last = None;
+        let looked_at = behind.by_ref().take(limit);
+        let looked_at = looked_at.inspect(|(name, _)| last = Some(*name));
+        let entries = looked_at.map(|(name, domain)| {
             let pool = self.facts.followed.pool(&domain.pool);
-            domain.routed.max(pool)
-        };
-        let mut changed = behind.filter(|(_, domain)| routed(domain) > since || since == 0);
-        let items: Vec<RoutingEntry> = changed
-            .by_ref()
-            .take(limit)
-            .map(|(name, domain)| RoutingEntry {
-                name: name.clone(),
-                route: self.facts.route(domain),
-                revision: routed(domain),
-            })
-            .collect();
-        let more = changed.next().is_some();
-        let last = items.last().map(|entry| entry.name.clone());
+            (name, domain, domain.routed.max(pool))
+        });
+        let changed = entries.filter(|(_, _, routed)| *routed > since || since == 0);
+        let items = changed.map(|(name, domain, routed)| RoutingEntry {
+            name: name.clone(),
+            route: self.facts.route(domain),
+            revision: routed,
+        });
+        let items = items.collect();
+        let more = behind.next().is_some();
         Page {
-            next: last.filter(|_| more),
+            next: last.filter(|_| more).cloned(),
             items,
         }
     }

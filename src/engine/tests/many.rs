@@ -305,3 +305,22 @@ fn what_works_but_should_be_thought_over_is_said() {
         "{warnings:?}"
     );
 }
+
+/// A mail host that asked what changed had all domains looked at in one go, which the writer waited for.
+#[test]
+fn a_page_of_the_routing_looks_at_so_many_domains_and_no_more() {
+    let house = House::with_pool();
+    let revision = house
+        .done(change(["a.test", "b.test", "c.test"].map(add).into()))
+        .revision;
+    let view = house.engine.view();
+
+    let first = view.routing(revision, None, 2);
+    let second = view.routing(revision, first.next.as_ref(), 2);
+    let all = view.routing(revision - 1, None, 3);
+
+    assert!(first.items.is_empty(), "{first:?}");
+    assert_eq!(first.next, Some(apex("b.test")));
+    assert_eq!((second.items.len(), second.next), (0, None));
+    assert_eq!((all.items.len(), all.next), (3, None));
+}
