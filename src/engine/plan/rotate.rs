@@ -163,11 +163,13 @@ impl Draft<'_> {
                 "expected {wanted} ready {domains} in the pool {pool}, found {found}: {why}"
             ));
         }
-        let active = self.facts.members(pool, LifecycleState::Active).count();
-        let then = (active + rotation.activated.len()).saturating_sub(rotation.draining.len());
+        let counts = self.facts.pools.get(pool).map(|pool| pool.counts);
+        let active = counts.map_or(0, |counts| counts[LifecycleState::Active.index()]);
+        let (more, fewer) = (rotation.activated.len(), rotation.draining.len());
+        let then = (active + more as u64).saturating_sub(fewer as u64);
         let settings = self.settings(pool);
         let target = settings.map_or(0, |settings| u64::from(settings.life().active));
-        if then < active && (then as u64) < target {
+        if then < active && then < target {
             self.warn(format!(
                 "the pool {pool} wants {target} active domains and has {then} after this"
             ));
