@@ -52,19 +52,33 @@ fn delegated(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
         }
         Some(ns) => Bound::Unknown(format!(
             "the parent's servers do not all delegate to us: {} at {}; set the name servers at the \
-             registrar",
+             registrar{}",
             match ns.what {
                 NsSeen::Others => "they showed other name servers",
                 NsSeen::Gone | NsSeen::Ours => "they showed no delegation",
             },
-            ns.at
+            ns.at,
+            comes_then(it)
         )),
-        None => Bound::Unknown(
+        None => Bound::Unknown(format!(
             "nobody has seen the delegation at the parent's servers yet; where nothing watches, \
-             say so with `mxpool domain observed NAME --ns yes`"
-                .to_owned(),
-        ),
+             say so with `mxpool domain observed NAME --ns yes`{}",
+            comes_then(it)
+        )),
     })
+}
+
+/// Says ahead of time what A5 will ask for: that takes longer than all else, and begins when the
+/// delegation is seen.
+fn comes_then(it: &Situation<'_>) -> String {
+    let Some(ttl) = other_delegation_ttl(it) else {
+        return String::new();
+    };
+    let span = Span::from_secs(ttl.as_secs());
+    format!(
+        "; {span} from then on some resolver may follow a delegation from before ours (A5): add \
+         names that were never delegated as `fresh`"
+    )
 }
 
 /// A2: no cache holds a denial of records that came on later than the zone.
@@ -219,15 +233,9 @@ fn mail_ready(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 
 /// A5: no cache holds a delegation to others from before it was ours.
 fn other_delegation(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
-    if !it.terms.delegated || it.fresh && it.observed.other_ns.is_none() {
-        return None;
-    }
+    let ttl = other_delegation_ttl(it)?;
     let ns = it.observed.ns.as_ref();
     let ns = ns.filter(|ns| ns.what == NsSeen::Ours)?;
-    let measured = it.observed.other_ns;
-    let ttl = measured.map_or(Ttl::from_secs(UNMEASURED_DELEGATION), |(_, ttl)| ttl);
-    // What the parent gives ours it gave theirs, too (K24).
-    let ttl = Some(ttl).max(it.observed.parent.ns_ttl).unwrap_or(ttl);
     let at = it.left_parent(ns.since, ttl, it.terms.guard);
     Some(Bound::until(
         at,
@@ -237,6 +245,17 @@ fn other_delegation(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
          registrar, a former owner); add names that were never delegated as `fresh`"
             .to_owned(),
     ))
+}
+
+/// Returns how long caches keep a delegation to others, if there may have been one.
+fn other_delegation_ttl(it: &Situation<'_>) -> Option<Ttl> {
+    if !it.terms.delegated || it.fresh && it.observed.other_ns.is_none() {
+        return None;
+    }
+    let measured = it.observed.other_ns;
+    let ttl = measured.map_or(Ttl::from_secs(UNMEASURED_DELEGATION), |(_, ttl)| ttl);
+    // What the parent gives ours it gave theirs, too (K24).
+    Some(it.observed.parent.ns_ttl.map_or(ttl, |ours| ours.max(ttl)))
 }
 
 /// A6: no DS that matches none of our keys.
