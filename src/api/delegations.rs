@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::call::{Call, json as answer};
 use super::problem::Problem;
+use super::refusal::waiting;
 use super::show;
 use crate::engine::{Domain, DomainFilter, View};
-use crate::lifecycle::{DsSeen, LifecycleState, NsSeen};
+use crate::lifecycle::{DsSeen, LifecycleState, NsSeen, WaitingFor};
 use crate::wire::Apex;
 
 /// How many domains are read while the facts are held still, which the writer waits for.
@@ -37,6 +38,8 @@ struct Task {
     seen: (Option<NsSeen>, Option<DsSeen>),
     /// What is to be done.
     action: Option<&'static str>,
+    /// What is to be waited for before.
+    waiting_for: Vec<WaitingFor>,
 }
 
 /// Returns what the registrars are to set, and what was seen: with `differs` only where they have
@@ -103,6 +106,11 @@ fn task(domain: &Domain, view: &View<'_>) -> Task {
         },
         seen: (ns, ds),
         action: action(released, ns, ds),
+        waiting_for: if released || ns == Some(NsSeen::Ours) {
+            Vec::new()
+        } else {
+            view.delegation_waits(&domain.name)
+        },
     }
 }
 
@@ -146,13 +154,15 @@ fn show_task(task: &Task) -> Value {
         "want": {"ns": task.ns, "ds": task.ds},
         "seen": {"ns": task.seen.0.map(ns_word), "ds": task.seen.1.map(ds_word)},
         "action": task.action,
+        "waiting_for": waiting(&task.waiting_for),
     })
 }
 
 /// Returns the tasks as comma-separated values; several values in one field have spaces or, for DS
 /// records, semicolons between them.
 fn csv(tasks: &[Task]) -> String {
-    let mut text = "name,registrar,action,want_ns,want_ds,seen_ns,seen_ds\r\n".to_owned();
+    let mut text =
+        "name,registrar,action,want_ns,want_ds,seen_ns,seen_ds,waiting_for\r\n".to_owned();
     for task in tasks {
         let ds = task.ds.as_array().into_iter().flatten();
         let ds = ds.map(|ds| {
@@ -164,6 +174,7 @@ fn csv(tasks: &[Task]) -> String {
             fields.join(" ")
         });
         let ds: Vec<String> = ds.collect();
+        let waits: Vec<String> = task.waiting_for.iter().map(ToString::to_string).collect();
         let fields = [
             task.name.to_api_text(),
             task.registrar.clone().unwrap_or_default(),
@@ -172,6 +183,7 @@ fn csv(tasks: &[Task]) -> String {
             ds.join("; "),
             task.seen.0.map_or("", ns_word).to_owned(),
             task.seen.1.map_or("", ds_word).to_owned(),
+            waits.join("; "),
         ];
         let fields = fields.map(|field| quoted(&field));
         text.push_str(&fields.join(","));
@@ -230,6 +242,33 @@ mod tests {
         assert_eq!(list("?differs=true").json["items"], json!([]));
         assert_eq!(list("").json["items"][0]["action"], json!(null));
         assert_eq!(list("?format=xml").status, 422);
+    }
+
+    #[test]
+    fn t0_a_registrar_is_not_told_before_the_zone_is_served() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+        let list = |query: &str| server.call("GET", &format!("/v1/delegations{query}"), None);
+
+        let waits = list("").json["items"][0]["waiting_for"].clone();
+        let csv = String::from_utf8(list("?format=csv").octets).unwrap();
+
+        // Propagation is assumed to take a minute; the test's clock stands at 16:30.
+        assert_eq!(waits[0]["rule"], "T0", "{waits}");
+        assert_eq!(waits[0]["not_before"], "2026-11-24T16:31:00Z");
+        assert!(
+            csv.contains(", not before 2026-11-24T16:31:00Z\"\r\n"),
+            "{csv}"
+        );
+        let seen = json!({"ns": true});
+        server.call("POST", "/v1/domains/a.example/observed", Some(&seen));
+        let waits = list("").json["items"][0]["waiting_for"].clone();
+        assert_eq!(
+            waits,
+            json!([]),
+            "who names our servers need not be told to wait"
+        );
     }
 
     #[test]

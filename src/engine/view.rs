@@ -209,6 +209,16 @@ impl<'e> View<'e> {
         })
     }
 
+    /// Returns what the registrar of a domain is not told before, if it is to be delegated to us (T0).
+    pub fn delegation_waits(&self, name: &Apex) -> Vec<WaitingFor> {
+        let domain = self.facts.domains.get(name);
+        let circumstances = domain.and_then(|domain| self.facts.circumstances(name, domain));
+        circumstances.map_or_else(Vec::new, |circumstances| {
+            let book = &self.facts.judgement.book;
+            lifecycle::delegation_waits(&circumstances.situation(), self.now, book)
+        })
+    }
+
     /// Returns whether all is known that changed in the routing behind a revision: not what changed
     /// before a restart, nor after the backup that a store was restored from (K28).
     pub fn knows_routing_behind(&self, revision: u64) -> bool {

@@ -3,7 +3,7 @@
 use super::bound::Bounds;
 use super::observed::UNMEASURED_DELEGATION;
 use super::situation::after_ttl;
-use super::{Bound, DsSeen, NsSeen, Rule, Rulebook, Situation};
+use super::{Bound, DsSeen, NsSeen, Rule, Rulebook, Situation, Spread};
 use crate::clock::{Span, Timestamp};
 use crate::history::{absence_horizon, cache_horizon};
 use crate::mail::Secured;
@@ -340,6 +340,31 @@ fn hand_out(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Bounds {
         }
     }
     bounds
+}
+
+/// Returns what the registrar of a domain is not told before, if it is to be delegated to us: T0.
+///
+/// A name server that is named and does not have the zone yet is lame, and whoever is let in there
+/// can claim the name.
+pub fn delegation_waits(
+    it: &Situation<'_>,
+    now: Timestamp,
+    book: &Rulebook,
+) -> Vec<super::WaitingFor> {
+    let mut bounds = Bounds::default();
+    bounds.ask(book, Rule::T0, || {
+        Some(match it.spread {
+            Spread::By(at) => {
+                Bound::since(at, now, "every listed name server has the zone".to_owned())
+            }
+            Spread::Unknown => Bound::Unknown(
+                "a listed name server was not seen to serve the zone as it is now: a delegation \
+                 to it would lead nowhere"
+                    .to_owned(),
+            ),
+        })
+    });
+    bounds.waiting()
 }
 
 /// Returns what the next hand-out of an active domain waits for: A8, T5, a suspension.

@@ -94,7 +94,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use activation::hand_out_waits;
+pub use activation::{delegation_waits, hand_out_waits};
 pub use bound::{Bound, WaitingFor};
 pub use condition::{Condition, ConditionKind, Status, conditions};
 pub use due::{Action, Due, Satisfied, due, wake_at};

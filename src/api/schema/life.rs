@@ -235,6 +235,8 @@ pub(super) struct Task {
     seen: Seen,
     /// What is to be done, if anything is.
     action: Option<String>,
+    /// What is to be waited for before that.
+    waiting_for: Vec<WaitingFor>,
 }
 
 /// What a parent should show.
