@@ -24,6 +24,25 @@ pub(super) async fn show(call: Call) -> Result<Response, Problem> {
     Ok(answer(StatusCode::OK, &document(&change, &back)))
 }
 
+/// Lists the changes that wait for their moment, the next one first.
+pub(super) async fn list(call: Call) -> Result<Response, Problem> {
+    call.params(&[]).finish()?;
+    let engine = call.api.engine.clone();
+    let waiting = blocking(move || engine.waiting_changes()).await?;
+    let items = waiting.iter().map(|change| {
+        json!({
+            "id": change.id,
+            "at": change.at.map(|at| at.to_string()),
+            "accepted": change.accepted.to_string(),
+            "actor": change.actor,
+            "reason": change.reason,
+            "steps": wished(change),
+        })
+    });
+    let list = json!({"items": items.collect::<Value>(), "next": null});
+    Ok(answer(StatusCode::OK, &list))
+}
+
 /// Takes a change back, calls a scheduled one off, or shows what that would do.
 pub(super) async fn undo(mut call: Call) -> Result<Response, Problem> {
     let mut wish = call.wish()?;
@@ -90,8 +109,6 @@ fn document(change: &ChangeView, back: &Value) -> Value {
         }
         ChangeState::Undone { by } => ("undone", Value::Null, json!(by)),
     };
-    let wished = change.steps.iter();
-    let wished = wished.map(|wished| step(wished.kind, &wished.subject, &wished.what));
     let applied = change.applied.as_ref().map(|audit| {
         let done = audit.changes.iter();
         let done = done.filter(|change| change.op != "make_scheduled");
@@ -109,12 +126,19 @@ fn document(change: &ChangeView, back: &Value) -> Value {
         "at": change.at.map(|at| at.to_string()),
         "actor": change.actor,
         "reason": change.reason,
-        "steps": wished.collect::<Value>(),
+        "steps": wished(change),
         "applied": applied,
         "failed": failed,
         "undone_by": undone,
         "undo": back,
     })
+}
+
+/// Returns what a scheduled change is to do.
+fn wished(change: &ChangeView) -> Value {
+    let steps = change.steps.iter();
+    let steps = steps.map(|wished| step(wished.kind, &wished.subject, &wished.what));
+    steps.collect()
 }
 
 /// Returns a step.
@@ -213,6 +237,11 @@ mod tests {
         let place = format!("/v1/changes/{id}");
         assert_eq!(accepted.header("location"), Some(place.clone()));
 
+        let listed = server.call("GET", "/v1/changes", None).json;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+        let listed = &listed["items"][0];
+        assert_eq!((&listed["id"], &listed["at"]), (id, &accepted.json["at"]));
+        assert_eq!(listed["steps"][0]["what"], "a.example becomes draining");
         let shown = server.call("GET", &place, None).json;
         assert_eq!(shown["state"], "scheduled");
         assert_eq!(shown["reason"], "the end of the month");
@@ -224,6 +253,8 @@ mod tests {
         assert_eq!(shown["undo"], back);
         let off = undo(&server, id, &json!({"reason": "not yet"}));
         assert_eq!(off.status, 200, "{off:?}");
+        let listed = server.call("GET", "/v1/changes", None).json;
+        assert_eq!(listed["items"], json!([]));
         let shown = server.call("GET", &place, None).json;
         assert_eq!(shown["state"], "undone");
         assert_eq!(shown["undone_by"], off.json["revision"]);

@@ -434,6 +434,7 @@ mod tests {
             ),
             ("post", "/v1/changes", "/v1/changes", Some(&lives)),
             ("post", "/v1/changes", "/v1/changes", Some(&later)),
+            ("get", "/v1/changes", "/v1/changes", None),
             ("get", "/v1/changes/{id}", "/v1/changes/1", None),
             (
                 "post",

@@ -137,6 +137,7 @@ pub(super) fn all() -> Vec<Route> {
         Put put "/v1/domains/{name}/rrsets/{owner}/{type}" rrsets::put => "Give the domain an RRset of its own", [], Some(Shape::Rrset), 200 Done;
         Delete delete "/v1/domains/{name}/rrsets/{owner}/{type}" rrsets::delete => "Take an RRset of its own from the domain", [], None, 200 Done;
         Post post "/v1/changes" changes::post => "Any number of steps, all or none, now or at a moment", ["dry_run", "expect_domains"], Some(Shape::Changes), 200 Plan;
+        Get get "/v1/changes" change::list => "The changes that wait for their moment, the next one first", [], None, 200 WaitingChanges;
         Get get "/v1/changes/{id}" change::show => "A change: what it did or is to do, and what undoing it would do", [], None, 200 StoredChange;
         Post post "/v1/changes/{id}/undo" change::undo => "Take a change back, or call a scheduled one off", ["dry_run", "expect_domains"], Some(Shape::Undo), 200 Plan;
         Get get "/v1/audit" audit::list => "Who changed what", ["after", "limit"], None, 200 AuditPage;

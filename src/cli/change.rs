@@ -6,7 +6,8 @@ use super::change_command::{ChangeCommand, UndoChange};
 use super::client::{path, with_query};
 use super::failure::{Failure, warning};
 use super::moment::told;
-use super::output::cell;
+use super::output::{cell, summed};
+use super::pool::items;
 use super::run::Desk;
 
 /// How many steps are told; JSON has all of them.
@@ -15,6 +16,7 @@ const SHOWN: usize = 100;
 /// Does a command about one change.
 pub(super) fn run(desk: &Desk, command: ChangeCommand) -> Result<(), Failure> {
     match command {
+        ChangeCommand::List => list(desk),
         ChangeCommand::Show { id } => {
             let answer = desk
                 .client
@@ -27,6 +29,30 @@ pub(super) fn run(desk: &Desk, command: ChangeCommand) -> Result<(), Failure> {
         }
         ChangeCommand::Undo(arguments) => undo(desk, &arguments),
     }
+}
+
+/// Lists the changes that wait for their moment.
+fn list(desk: &Desk) -> Result<(), Failure> {
+    let answer = desk.client.get("/v1/changes")?;
+    if desk.output.is_json() {
+        return Ok(desk.output.octets(&answer)?);
+    }
+    let answer = desk.client.json(&answer)?;
+    let rows: Vec<Vec<String>> = items(&answer).iter().map(row).collect();
+    if rows.is_empty() {
+        return Ok(desk.output.text("no change waits for its moment")?);
+    }
+    Ok(desk
+        .output
+        .table(&["CHANGE", "IS MADE AT", "WHO", "WHAT", "WHY"], rows)?)
+}
+
+/// Returns the row of a change that waits for its moment.
+fn row(change: &Value) -> Vec<String> {
+    let of = |key: &str| cell(change.get(key));
+    let steps = change["steps"].as_array().map_or(&[][..], Vec::as_slice);
+    let steps = summed(steps.iter().map(|step| cell(step.get("what"))));
+    vec![of("id"), told(&of("at")), of("actor"), steps, of("reason")]
 }
 
 /// Takes a change back, or says what that would do.

@@ -157,7 +157,7 @@ pub enum ClientCommand {
     /// Records of one domain alone.
     #[command(subcommand)]
     Record(RecordCommand),
-    /// One change: what it did or is to do, and the way back.
+    /// Changes: those that wait for their moment, what one did or is to do, and the way back.
     #[command(subcommand)]
     Change(ChangeCommand),
     /// Show what each registrar must still be told: name servers and DS, wanted and seen.
@@ -405,6 +405,7 @@ mod tests {
             "domain drain a.example --at 2027-01-31T00:00:00Z",
             "domain hold a.example --at 2027-01-31T00:00:00Z",
             "apply a.toml --at 2027-01-31T00:00:00Z",
+            "change list",
             "change show 12",
             "change undo 12 --dry-run --reason mistake --confirm 120",
             "delegations --differs --csv",

@@ -5,7 +5,7 @@
 //! accepted; so a scheduled one has an id before it is made.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -220,6 +220,32 @@ impl Engine {
             steps: steps.iter().map(StepView::of).collect(),
             applied,
         }))
+    }
+
+    /// Returns the changes that wait for their moment, the next one first. Reads their steps: blocks for
+    /// milliseconds where there are many.
+    pub fn waiting_changes(&self) -> Vec<ChangeView> {
+        let waiting: Vec<(u64, Arc<ScheduledChange>)> = {
+            let facts = self.shared.facts.read();
+            let facts = facts.unwrap_or_else(PoisonError::into_inner);
+            let ids = facts.scheduled_at.iter().map(|(_, id)| *id);
+            let found = ids.filter_map(|id| Some((id, Arc::clone(facts.scheduled.get(&id)?))));
+            found.collect()
+        };
+        let views = waiting.into_iter().map(|(id, change)| {
+            let steps = ops_of(&change.steps).unwrap_or_default();
+            ChangeView {
+                id,
+                state: ChangeState::Scheduled,
+                accepted: change.accepted,
+                at: Some(change.at),
+                actor: change.actor.clone(),
+                reason: change.reason.clone(),
+                steps: steps.iter().map(StepView::of).collect(),
+                applied: None,
+            }
+        });
+        views.collect()
     }
 
     /// Returns the id of the scheduled change that made a revision, else the revision itself: a change is

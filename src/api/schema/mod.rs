@@ -79,6 +79,8 @@ pub(super) enum Shape {
     Changes,
     /// A change that was made or scheduled.
     StoredChange,
+    /// The changes that wait for their moment.
+    WaitingChanges,
     /// Why a change is taken back.
     Undo,
     /// What a change does.
@@ -138,6 +140,7 @@ impl Shape {
             Self::Rrset => "Rrset",
             Self::Changes => "Changes",
             Self::StoredChange => "StoredChange",
+            Self::WaitingChanges => "WaitingChanges",
             Self::Undo => "Undo",
             Self::Plan => "Plan",
             Self::Done => "Done",
@@ -216,6 +219,8 @@ pub(super) fn components() -> ComponentsBuilder {
         .schema_from::<stored_change::FailedChange>()
         .schema_from::<stored_change::WayBack>()
         .schema_from::<stored_change::ChangeStep>()
+        .schema_from::<stored_change::WaitingChanges>()
+        .schema_from::<stored_change::WaitingChange>()
         .schema_from::<stored_change::Undo>()
         .schema_from::<change::Plan>()
         .schema_from::<change::Effect>()

@@ -94,3 +94,29 @@ pub(super) struct Undo {
     /// Why, for the audit log.
     reason: Option<String>,
 }
+
+/// The changes that wait for their moment.
+#[derive(ToSchema)]
+pub(super) struct WaitingChanges {
+    /// The changes, the next one first.
+    items: Vec<WaitingChange>,
+    /// Always null: the list is whole.
+    next: Option<String>,
+}
+
+/// A change that waits for its moment.
+#[derive(ToSchema)]
+pub(super) struct WaitingChange {
+    /// Its id: the revision at which it was accepted.
+    id: u64,
+    /// When it is to be made.
+    at: String,
+    /// When it was accepted.
+    accepted: String,
+    /// Whose token asked for it.
+    actor: String,
+    /// Why.
+    reason: Option<String>,
+    /// What it is to do.
+    steps: Vec<ChangeStep>,
+}
