@@ -42,6 +42,8 @@ pub(super) struct Fragile {
     room: AtomicUsize,
     /// Whether the next commit panics.
     breaks: AtomicBool,
+    /// How many commits are made until the power goes, and whether the one is durable at which it does.
+    power: Mutex<Option<(usize, bool)>>,
     /// Whether commits wait.
     held: Mutex<bool>,
     /// Tells that they wait no more.
@@ -62,6 +64,7 @@ impl Fragile {
             full: AtomicBool::new(false),
             room: AtomicUsize::new(usize::MAX),
             breaks: AtomicBool::new(false),
+            power: Mutex::new(None),
             held: Mutex::new(false),
             released: Condvar::new(),
             reads: AtomicUsize::new(0),
@@ -78,6 +81,34 @@ impl Fragile {
     /// Refuses commits of more octets.
     pub(super) fn set_room(&self, octets: usize) {
         self.room.store(octets, Ordering::SeqCst);
+    }
+
+    /// Lets the power go after so many commits: the next one fails, durable or not, and all after it.
+    pub(super) fn cut_after(&self, commits: usize, lands: bool) {
+        *self.power.lock().unwrap() = Some((commits, lands));
+    }
+
+    /// Returns whether the power went.
+    pub(super) fn is_dark(&self) -> bool {
+        matches!(*self.power.lock().unwrap(), Some((0, false)))
+    }
+
+    /// Gives power again.
+    pub(super) fn light(&self) {
+        *self.power.lock().unwrap() = None;
+    }
+
+    /// Takes a commit's power; returns whether it is made, and whether it is answered.
+    fn take_power(&self) -> (bool, bool) {
+        let mut power = self.power.lock().unwrap();
+        let Some((left, lands)) = &mut *power else {
+            return (true, true);
+        };
+        if *left > 0 {
+            *left -= 1;
+            return (true, true);
+        }
+        (std::mem::take(lands), false)
     }
 
     /// Lets commits wait until they are released.
@@ -122,8 +153,16 @@ impl Store for Fragile {
                 reason: "it was told to be".to_owned(),
             });
         }
-        self.commits.fetch_add(1, Ordering::SeqCst);
-        self.inner.commit(batch)
+        let (is_made, is_answered) = self.take_power();
+        let made = is_made.then(|| self.inner.commit(batch));
+        if let Some(made) = made.filter(|_| is_answered) {
+            self.commits.fetch_add(1, Ordering::SeqCst);
+            return made;
+        }
+        Err(StoreError::Full {
+            place: "the test's store".to_owned(),
+            reason: "the power went".to_owned(),
+        })
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -239,6 +278,14 @@ impl House {
         self.store.set_full(true);
         self.stop();
         self.store.set_full(false);
+        let config = self.config.clone();
+        Self::configured(Arc::clone(&self.store), Arc::clone(&self.clock), config)
+    }
+
+    /// Starts another engine after the power went, with power again.
+    pub(super) fn restarted_in_light(mut self) -> Self {
+        self.stop();
+        self.store.light();
         let config = self.config.clone();
         Self::configured(Arc::clone(&self.store), Arc::clone(&self.clock), config)
     }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod clocks;
+mod crashes;
 mod downtime;
 mod failures;
 mod hand_outs;
