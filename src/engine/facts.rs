@@ -8,13 +8,13 @@ use super::deferring::Deferring;
 use super::followed::Followed;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
-use super::references::Referrer;
+use super::references::{Left, Referrer};
 use crate::clock::Timestamp;
 use crate::dnssec::{Ds, SigningPolicy};
 use crate::history::Lapse;
 use crate::lifecycle::{LifecycleState, Rulebook};
 use crate::mail::{self, PoolSettings};
-use crate::store::meta::{LeftReference, Restored};
+use crate::store::meta::Restored;
 use crate::store::record::{HostRecord, ScheduledChange};
 use crate::wire::{Apex, Name, Serial};
 use crate::zone::{RelativeRrset, Template, TemplateId};
@@ -59,7 +59,7 @@ pub(super) struct Facts {
     /// The names of hosts that pools and zones refer to, and who does (L14).
     pub(super) referenced: BTreeMap<Name, Referrer>,
     /// Who did so and may still be followed.
-    pub(super) left_references: Vec<LeftReference>,
+    pub(super) left_references: Left,
     /// Until when this server was down at last: whoever asked it meanwhile was made to defer (R2).
     pub(super) down_until: Option<Timestamp>,
     /// How it is judged what is safe.
@@ -97,7 +97,7 @@ impl Default for Facts {
             counters: Counters::default(),
             wakes: BTreeMap::new(),
             referenced: BTreeMap::new(),
-            left_references: Vec::new(),
+            left_references: Left::new(),
             down_until: None,
             judgement: Judgement {
                 book: Rulebook::standard(),

@@ -17,6 +17,7 @@ use super::handle::{Engine, EngineConfig, EngineThreads, Shared};
 use super::idempotency::RememberedKeys;
 use super::life::Judgement;
 use super::prepare::Workshop;
+use super::references::by_host;
 use super::resign::Renewals;
 use super::restored;
 use super::workers::Workers;
@@ -256,7 +257,7 @@ fn load(
     loaded.facts.recovering = meta::RECOVERING.get(store)?;
     loaded.facts.revision = meta::REVISION.get(store)?.unwrap_or(0);
     loaded.facts.gone_serial = meta::GONE_SERIAL.get(store)?;
-    loaded.facts.left_references = meta::LEFT_REFERENCES.get(store)?.unwrap_or_default();
+    loaded.facts.left_references = by_host(meta::LEFT_REFERENCES.get(store)?.unwrap_or_default());
     loaded.facts.gone_zones = meta::gone_zones(store)?;
     each::<TemplateRecord>(store, |key, record| {
         let shared = SharedTemplate::new(record.0);

@@ -130,7 +130,7 @@ impl Job {
         let notes = &self.planned.notes;
         notes.put(batch, &facts.scheduled, revision, now);
         if let Some(left) = &self.planned.left_references {
-            meta::LEFT_REFERENCES.put(batch, left);
+            meta::LEFT_REFERENCES.put(batch, &left.values().cloned().collect());
         }
         let changes_intent = self.changes_intent();
         if let Some(id) = &self.change.id {

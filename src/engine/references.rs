@@ -90,27 +90,42 @@ pub(super) fn referenced<'a>(
     found
 }
 
+/// Who has ceased to refer to hosts and may still be followed: of each host who is for the longest.
+pub(super) type Left = BTreeMap<Name, LeftReference>;
+
+/// Puts together who has ceased to refer to hosts.
+pub(super) fn by_host(left: impl IntoIterator<Item = LeftReference>) -> Left {
+    let mut found = Left::new();
+    for left in left {
+        let known = found.get(&left.host).map(|known| known.until);
+        if known.is_none_or(|known| known < left.until) {
+            found.insert(left.host.clone(), left);
+        }
+    }
+    found
+}
+
 /// Returns who was followed until now, and who ceases now to refer to a host.
 pub(super) fn left(
-    known: &[LeftReference],
+    known: &Left,
     before: &BTreeMap<Name, Referrer>,
     after: &BTreeMap<Name, Referrer>,
     now: Timestamp,
-) -> Vec<LeftReference> {
-    let kept = known.iter().filter(|it| it.until > now).cloned();
+) -> Left {
+    let kept = known.values().filter(|it| it.until > now).cloned();
     let gone = before.iter().filter(|(host, _)| !after.contains_key(*host));
     let gone = gone.map(|(host, referrer)| LeftReference {
         host: host.clone(),
         who: referrer.who.clone(),
         until: now.saturating_add(referrer.held.as_duration()),
     });
-    kept.chain(gone).collect()
+    by_host(kept.chain(gone))
 }
 
 /// Finds who refers to a host at or below a domain; else who did and is followed for the longest.
 pub(super) fn find_reference(
     referenced: &BTreeMap<Name, Referrer>,
-    left: &[LeftReference],
+    left: &Left,
     name: &Apex,
 ) -> Option<Reference> {
     let told = |who: &str, host: &Name| format!("{who} ({})", host.to_api_text());
@@ -121,8 +136,10 @@ pub(super) fn find_reference(
             until: None,
         });
     }
-    let left = left.iter().filter(|it| it.host.is_at_or_below(name));
-    let last = left.max_by_key(|it| it.until)?;
+    // What lies below a name follows it in canonical order.
+    let left = left.range::<Name, _>(&**name..);
+    let left = left.take_while(|(host, _)| host.is_at_or_below(name));
+    let (_, last) = left.max_by_key(|(_, it)| it.until)?;
     Some(Reference {
         who: told(&last.who, &last.host),
         until: Some(last.until),
@@ -165,6 +182,33 @@ fn names_in_text(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A host that was named and left again and again took room each time, and each look at a domain
+    /// went through all of them.
+    #[test]
+    fn l14_a_host_that_is_left_again_and_again_is_kept_once() {
+        let day = |days: u64| Timestamp::from_secs(days * 86_400);
+        let host = Name::parse("mx.a.test").unwrap();
+        let referrer = Referrer {
+            who: "the zone b.test".to_owned(),
+            held: Span::from_secs(3 * DAY),
+        };
+        let named = BTreeMap::from([(host.clone(), referrer)]);
+        let mut known = Left::new();
+        for days in 1..100 {
+            known = left(&known, &named, &BTreeMap::new(), day(days));
+        }
+        assert_eq!(known.len(), 1);
+
+        let found = |name: &str| {
+            let name = Apex::parse(name).unwrap();
+            find_reference(&BTreeMap::new(), &known, &name).and_then(|it| it.until)
+        };
+        assert_eq!(found("a.test"), Some(day(102)));
+        assert_eq!(found("mx.a.test"), Some(day(102)));
+        assert_eq!(found("x.test"), None);
+        assert_eq!(found("b.test"), None);
+    }
 
     /// L14: whatever mail follows is a reference.
     #[test]

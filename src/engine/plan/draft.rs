@@ -1,5 +1,6 @@
 //! Facts as they will be.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::engine::facts::{
 };
 use crate::engine::life::Life;
 use crate::engine::prepare::ZoneInputs;
+use crate::engine::references::{Left, Referrer};
 use crate::engine::scheduled::Notes;
 use crate::engine::{Change, Effect, IfMatch, OpError, Plan, Refusal, Rotation};
 use crate::lifecycle::LifecycleState;
@@ -38,6 +40,9 @@ pub(in crate::engine) struct Draft<'f> {
     pub(super) hosts: BTreeMap<String, HostRecord>,
     /// What it says of changes.
     pub(super) notes: Notes,
+    /// Who will refer to hosts, and who has ceased to; found once for all steps behind the last one that
+    /// changes a pool or a zone.
+    pub(super) references: OnceCell<(BTreeMap<Name, Referrer>, Left)>,
     /// What is told of the change.
     plan: Plan,
     /// What else than the number of domains asks for a word of the caller.
@@ -123,6 +128,7 @@ impl<'f> Draft<'f> {
             domains: BTreeMap::new(),
             hosts: BTreeMap::new(),
             notes: Notes::default(),
+            references: OnceCell::new(),
             plan: Plan::default(),
             because: Vec::new(),
             touched: 0,

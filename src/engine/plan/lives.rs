@@ -7,13 +7,12 @@ use crate::document::Fault;
 use crate::engine::facts::{Adoption, DomainFacts, PoolFacts};
 use crate::engine::life::{Circumstances, Life, Standing, note_published};
 use crate::engine::life::{Phase, route_of, shown_id, wanted_policy};
-use crate::engine::references::{Reference, Referrer, find_reference, left, referenced};
+use crate::engine::references::{Left, Reference, Referrer, find_reference, left, referenced};
 use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
     self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
 };
 use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
-use crate::store::meta::LeftReference;
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::{Apex, Name};
 
@@ -88,9 +87,12 @@ impl Draft<'_> {
         if self.pools.is_empty() && self.zones.is_empty() {
             return self.facts.reference_to(name);
         }
-        let found = self.referenced();
-        let left = self.left_references(&found);
-        find_reference(&found, &left, name)
+        let (found, left) = self.references.get_or_init(|| {
+            let found = self.referenced();
+            let left = self.left_references(&found);
+            (found, left)
+        });
+        find_reference(found, left, name)
     }
 
     /// Returns who will refer to which host.
@@ -99,7 +101,7 @@ impl Draft<'_> {
     }
 
     /// Returns who will have ceased to, and may still be followed.
-    pub(super) fn left_references(&self, found: &BTreeMap<Name, Referrer>) -> Vec<LeftReference> {
+    pub(super) fn left_references(&self, found: &BTreeMap<Name, Referrer>) -> Left {
         let facts = self.facts;
         left(&facts.left_references, &facts.referenced, found, self.now)
     }

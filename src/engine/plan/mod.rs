@@ -27,13 +27,13 @@ pub(super) use undo::{Touched, touched};
 
 use super::facts::{Facts, Recipe, Served};
 use super::prepare::ZoneInputs;
+use super::references::Left;
 use super::scheduled::{Conclusion, Notes};
 use super::{Change, Op, OpError, Plan, Refusal};
 use crate::clock::Timestamp;
 use crate::document::Fault;
 use crate::lifecycle::Suspension;
 use crate::mail::Form;
-use crate::store::meta::LeftReference;
 use crate::store::record::{Hold, HostRecord};
 use crate::wire::Apex;
 
@@ -78,7 +78,7 @@ pub(super) struct Planned {
     /// Whether derived records could not be made yet, because keys of new domains are missing.
     pub(super) waits_for_keys: bool,
     /// Who has ceased to refer to hosts and may still be followed; `None`: as before.
-    pub(super) left_references: Option<Vec<LeftReference>>,
+    pub(super) left_references: Option<Left>,
     /// Whether pools or zones are concerned, so that no other change may be committed with it.
     pub(super) structural: bool,
 }
@@ -117,6 +117,9 @@ pub(super) fn plan(
             // That its domain is missing was said where the domain was refused.
             continue;
         }
+        if op.changes_references() {
+            draft.references.take();
+        }
         if let Err(refusal) = draft.step(at, op, change) {
             draft.refuse(at, refusal);
             if let Op::AddDomain(add) = op {
@@ -127,6 +130,22 @@ pub(super) fn plan(
     draft.imply(context);
     draft.expect(change);
     draft.finish()
+}
+
+impl Op {
+    /// Returns whether a step may change who refers to a host: one about a pool or a zone.
+    const fn changes_references(&self) -> bool {
+        matches!(
+            self,
+            Self::PutZone { .. }
+                | Self::DeleteZone { .. }
+                | Self::PutPool { .. }
+                | Self::DeletePool { .. }
+                | Self::StagePool { .. }
+                | Self::AdoptAnew { .. }
+                | Self::Undo { .. }
+        )
+    }
 }
 
 impl Draft<'_> {

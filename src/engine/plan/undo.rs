@@ -47,6 +47,9 @@ impl Draft<'_> {
             self.check_untouched(change, done.revision)?;
         }
         for change in done.changes.iter().rev() {
+            if matches!(kind_of(&change.op), Kind::Pool | Kind::Zone) {
+                self.references.take();
+            }
             self.invert(at, change)?;
         }
         self.notes.undone = Some((id, Arc::clone(note)));
