@@ -5,6 +5,7 @@
 
 mod conformance;
 mod crash;
+mod crash_lives;
 mod demo;
 mod differential;
 mod dns;
