@@ -160,14 +160,36 @@ fn read_names(fields: &Fields<'_, '_>) -> Option<Vec<(Apex, Pointer)>> {
     read.into_iter().collect()
 }
 
+/// The octets of a registrar, and of a label and its key: they are kept with each of 10 000 names that
+/// one call may add.
+const WORDS: usize = 255;
+/// How many labels a domain has at most.
+const MOST_LABELS: usize = 64;
+
 /// Reads what is said about a domain beside its name.
 pub(super) fn read_about(fields: &Fields<'_, '_>) -> About {
     let registrar = fields.optional("registrar");
-    let registrar = registrar.and_then(|registrar| registrar.text());
+    let registrar = registrar.and_then(|registrar| registrar.words(WORDS));
     let expires_at = fields.optional("expires_at");
     let labels = fields.optional("labels").and_then(|labels| {
-        let entries = labels.entries()?.into_iter();
-        let labels = entries.map(|(key, value)| Some((key.to_owned(), value.text()?.to_owned())));
+        let entries = labels.entries()?;
+        if entries.len() > MOST_LABELS {
+            let found = entries.len();
+            labels.refuse(format!(
+                "expected at most {MOST_LABELS} labels, found {found}"
+            ));
+            return None;
+        }
+        let labels = entries.into_iter().map(|(key, value)| {
+            if key.len() > WORDS {
+                let found = key.len();
+                value.refuse(format!(
+                    "expected a key of at most {WORDS} octets, found {found}"
+                ));
+                return None;
+            }
+            Some((key.to_owned(), value.words(WORDS)?.to_owned()))
+        });
         labels.collect::<Vec<_>>().into_iter().collect()
     });
     About {
@@ -297,6 +319,34 @@ mod tests {
         );
         assert_eq!(other.status, 422, "{other:?}");
         assert_eq!(other.pointers(), ["/pool".to_owned()].into());
+    }
+
+    /// Each of 10 000 domains keeps what is said of it: one call of some megabytes took all memory.
+    #[test]
+    fn what_is_kept_with_every_domain_is_bounded() {
+        let server = Server::with_pool();
+        let long = "x".repeat(256);
+        let labels: serde_json::Map<String, Value> =
+            (0..65).map(|n| (format!("label {n}"), json!(""))).collect();
+        let body = json!({"pool": "main", "name": "a.example", "registrar": long,
+                          "labels": {"short": long, long.as_str(): "x"}});
+        let many = json!({"pool": "main", "name": "a.example", "labels": labels});
+        let suspend = json!({"answer": "later", "reason": "x".repeat(1_001)});
+
+        let refused = server.call("POST", "/v1/domains", Some(&body));
+        let too_many = server.call("POST", "/v1/domains", Some(&many));
+        let added = json!({"pool": "main", "name": "a.example", "registrar": &long[1..]});
+        assert_eq!(server.call("POST", "/v1/domains", Some(&added)).status, 201);
+        let suspended = server.call("POST", "/v1/domains/a.example/suspend", Some(&suspend));
+
+        let wrong = [
+            "/registrar".to_owned(),
+            "/labels/short".to_owned(),
+            format!("/labels/{long}"),
+        ];
+        assert_eq!(refused.pointers(), wrong.into());
+        assert_eq!(too_many.pointers(), ["/labels".to_owned()].into());
+        assert_eq!(suspended.pointers(), ["/reason".to_owned()].into());
     }
 
     #[test]

@@ -58,11 +58,15 @@ pub(super) struct Wish {
 impl Wish {
     /// Takes in what a document says of its change: why, and whether the plan alone is wanted.
     pub(super) fn read(&mut self, fields: &Fields<'_, '_>) {
-        let reason = fields.optional("reason").and_then(|it| it.text());
+        let reason = fields.optional("reason");
+        let reason = reason.and_then(|it| it.words(REASON_LENGTH));
         self.reason = reason.map(str::to_owned);
         self.dry_run |= fields.or("dry_run", false, |it| it.boolean());
     }
 }
+
+/// The longest reason: it is kept with each domain that is suspended or held for it.
+const REASON_LENGTH: usize = 1_000;
 
 /// The longest idempotency key.
 const KEY_LENGTH: usize = 255;

@@ -70,6 +70,17 @@ impl<'v, 'f> Element<'v, 'f> {
         self.wanted("a text", text)
     }
 
+    /// Returns a text of at most `most` octets: what is kept with every domain that it is said of.
+    pub fn words(&self, most: usize) -> Option<&'v str> {
+        let text = self.text()?;
+        if text.len() > most {
+            let found = text.len();
+            self.refuse(format!("expected at most {most} octets, found {found}"));
+            return None;
+        }
+        Some(text)
+    }
+
     /// Returns true or false.
     pub fn boolean(&self) -> Option<bool> {
         let boolean = self.value.as_bool();
