@@ -69,6 +69,11 @@ impl Sketch {
         seconds(&self.document[key])
     }
 
+    /// Returns whether its hosts lie outside its domains.
+    pub(crate) fn has_shared_hosts(&self) -> bool {
+        self.hosts.iter().all(|host| host.name.ends_with('.'))
+    }
+
     /// Reads a document.
     pub(crate) fn new(document: Value) -> Self {
         let texts = |value: &Value| -> Vec<String> {

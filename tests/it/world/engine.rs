@@ -22,6 +22,7 @@ use super::facts::{facts, stage_of, state_of};
 use super::parent::{Delegation, Secure};
 use super::play::START;
 use super::product::{DomainNow, Order, Product, Reaction, Reply, Sight};
+use super::story::guest_zone;
 
 /// The pool.
 const POOL: &str = "main";
@@ -33,6 +34,13 @@ const INFRA_ZONE: &str = "\
 @ NS ns2
 ns1 A 192.0.2.53
 ns2 A 192.0.2.54
+";
+
+/// A zone of the operator's whose MX may lead to a host in a domain.
+const OTHER_ZONE: &str = "\
+@ 900 SOA ns1.infra.test. hostmaster.infra.test. 1 14400 3600 1209600 900
+@ NS ns1.infra.test.
+@ NS ns2.infra.test.
 ";
 
 /// An engine that runs, with all it needs.
@@ -183,6 +191,26 @@ impl Real {
         }
     }
 
+    /// Has steps made at a moment.
+    fn schedule(&self, ops: Vec<Op>, at: u64) -> Reaction {
+        let change = Change {
+            ops,
+            actor: Actor("story".to_owned()),
+            reason: Some("it is told so".to_owned()),
+            id: None,
+            dry_run: false,
+            expect_domains: None,
+        };
+        let at = Timestamp::from_secs(at);
+        match self
+            .runtime
+            .block_on(self.running.engine.schedule(change, at))
+        {
+            Ok(outcome) => Reaction::Done(outcome.revision),
+            Err(errors) => reaction(&errors),
+        }
+    }
+
     /// Returns the steps of an order.
     fn ops(order: &Order) -> Option<Vec<Op>> {
         let op = match order {
@@ -194,15 +222,33 @@ impl Real {
                     if_match: None,
                 }
             }
-            Order::Add(name, fresh) => Op::AddDomain(AddDomain {
+            Order::Add {
+                domain,
+                fresh,
+                expires,
+            } => Op::AddDomain(AddDomain {
                 pool: POOL.to_owned(),
-                name: apex(name),
+                name: apex(domain),
                 if_absent: false,
                 fresh: Some(*fresh),
                 registrar: None,
-                expires_at: None,
+                expires_at: expires.map(Timestamp::from_secs),
                 labels: BTreeMap::new(),
             }),
+            Order::Renew(name, until) => Op::PatchDomain {
+                name: apex(name),
+                registrar: None,
+                expires_at: Some(Some(Timestamp::from_secs(*until))),
+                labels: None,
+                if_match: None,
+            },
+            Order::Refer(name, names) => {
+                let mut records = OTHER_ZONE.to_owned();
+                if *names {
+                    records += &format!("@ MX 10 mx1.{name}.\n");
+                }
+                put_zone(&guest_zone(name), &records)
+            }
             Order::Step { domain, to, force } => Op::Transition {
                 name: apex(domain),
                 to: state_of(*to),
@@ -236,7 +282,7 @@ impl Real {
                 name: apex(name),
                 if_match: None,
             },
-            Order::Undo(_) => return None,
+            Order::Undo(_) | Order::At(..) => return None,
         };
         Some(vec![op])
     }
@@ -390,6 +436,19 @@ fn reaction(errors: &[OpError]) -> Reaction {
     }
 }
 
+/// Returns the step that has a zone of the operator's served.
+fn put_zone(name: &str, records: &str) -> Op {
+    let zone = apex(name);
+    let ttl = Ttl::from_secs(3600);
+    let records =
+        parse_master(records, None, &zone, ttl, &NoIncludes).expect("the zone is well formed");
+    Op::PutZone {
+        data: ZoneData::from_master(&zone, records).expect("a zone"),
+        apex: zone,
+        if_match: None,
+    }
+}
+
 /// Returns a domain's name.
 fn apex(name: &str) -> Apex {
     Apex::parse(name).unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -409,6 +468,12 @@ impl Product for Real {
         if let Order::Undo(revision) = order {
             return self.undo(*revision);
         }
+        if let Order::At(at, order) = order {
+            return match Self::ops(order) {
+                Some(ops) => self.schedule(ops, *at),
+                None => Reaction::Refused("there is no such order".to_owned()),
+            };
+        }
         let Some(mut ops) = Self::ops(order) else {
             return Reaction::Refused("there is no such order".to_owned());
         };
@@ -416,19 +481,7 @@ impl Product for Real {
             let name = document["mail_host"][0]["name"].as_str();
             self.in_domain = name.is_some_and(|name| !name.ends_with('.'));
             if self.running.engine.view().zones().is_empty() {
-                let zone = apex(super::world::INFRA);
-                let ttl = Ttl::from_secs(3600);
-                let records = parse_master(INFRA_ZONE, None, &zone, ttl, &NoIncludes)
-                    .expect("the zone is well formed");
-                let data = ZoneData::from_master(&zone, records).expect("a zone");
-                ops.insert(
-                    0,
-                    Op::PutZone {
-                        data,
-                        apex: zone,
-                        if_match: None,
-                    },
-                );
+                ops.insert(0, put_zone(super::world::INFRA, INFRA_ZONE));
             }
         }
         self.react_all(ops)
@@ -535,7 +588,7 @@ impl Product for Real {
 #[cfg(test)]
 mod tests {
     use super::super::story::Story;
-    use super::super::tell::{is_full, tell_all};
+    use super::super::tell::{seeds, tell_all};
     use super::*;
 
     /// Makes the engine for a story.
@@ -545,8 +598,6 @@ mod tests {
 
     #[test]
     fn the_engine_loses_no_message() {
-        let stories = if is_full() { 10_000 } else { 40 };
-
-        tell_all(0..stories, &make(Rulebook::standard()));
+        tell_all(seeds(40, 10_000), &make(Rulebook::standard()));
     }
 }

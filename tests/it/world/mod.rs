@@ -21,6 +21,9 @@
 )]
 
 mod check;
+mod check_mail;
+mod check_policies;
+mod check_steps;
 mod checks;
 mod dns;
 mod drawn;
@@ -29,6 +32,7 @@ mod facts;
 mod hosts;
 mod mutants;
 mod parent;
+mod pinned;
 mod play;
 mod product;
 mod random;

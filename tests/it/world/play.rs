@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::check::Violation;
+use super::dns::Spot;
 use super::parent::{Delegation, SERVERS, Secure};
 use super::product::{DomainNow, Order, Product, Reaction, Sight, Stage};
-use super::story::{DAY, Event, HOUR, PoolWish, Story, Turn, domain_name, span};
+use super::story::{
+    DAY, Event, HOUR, PoolWish, Setting, Story, Turn, domain_name, guest_zone, span,
+};
 use super::trail::STALE;
 use super::world::{Task, World};
 
@@ -24,6 +27,15 @@ pub(crate) struct Telling {
 /// How domains stand, by name.
 type Standing = BTreeMap<String, DomainNow>;
 
+/// What a change did that may be taken back.
+#[derive(Clone, Debug)]
+enum Changed {
+    /// It moved domains, which stood so before.
+    Moved(Standing),
+    /// It changed the pool, which was to be so before.
+    Pool(Box<PoolWish>),
+}
+
 /// A story while it is told.
 pub(crate) struct Play<'p> {
     /// The product.
@@ -34,8 +46,8 @@ pub(crate) struct Play<'p> {
     world: World,
     /// What the operator still wants, by domain: the stage, and since when.
     wishes: BTreeMap<String, (Stage, u64, String)>,
-    /// The revision of the last change, to undo, and the domains that it moved as they were before.
-    last_change: Option<(u64, Standing)>,
+    /// The revision of the last change, to undo, and what it did.
+    last_change: Option<(u64, Changed)>,
     /// What the pool was to be when the last backup was made.
     kept: Option<PoolWish>,
     /// Whether the story's events are over, and nothing new happens.
@@ -104,6 +116,7 @@ impl Play<'_> {
             if at > end && !self.calm {
                 self.calm = true;
                 self.calm_down();
+                self.settle()?;
             }
             if !matches!(task, Task::Beat | Task::Wish(_)) {
                 self.world.touched = true;
@@ -135,13 +148,51 @@ impl Play<'_> {
         drain + setting.spans.1 + 2 * setting.signing.0 + 60 * DAY
     }
 
-    /// Ends what stands in the way of wishes: suspensions and holds.
+    /// Ends what stands in the way of wishes: suspensions, holds, and registrations that lapse.
     fn calm_down(&mut self) {
         let names: Vec<String> = self.world.books.keys().cloned().collect();
         for name in names {
             self.product.order(&Order::Resume(name.clone()));
-            self.product.order(&Order::Unhold(name));
+            self.product.order(&Order::Unhold(name.clone()));
+            self.renew(&name, 2 * self.patience());
         }
+    }
+
+    /// Renews a domain's registration, if anybody says until when it lasts.
+    fn renew(&mut self, name: &str, longer: u64) {
+        let until = self.world.now + longer;
+        let known = self.world.books.get(name).and_then(|book| book.expires);
+        if known.is_some_and(|known| known < until)
+            && self.order("renew", &Order::Renew(name.to_owned(), until))
+        {
+            self.world.book(name).expires = Some(until);
+        }
+    }
+
+    /// Lets the MX of another zone name a host in a domain, or no more.
+    fn refer(&mut self, name: &str, names: bool) {
+        let kind = if names { "refer" } else { "unrefer" };
+        let book = self.world.books.get(name);
+        let named = book.is_some_and(|book| book.named_until == Some(u64::MAX));
+        let said = self.product.shown(&guest_zone(name), &[Spot::Mx]);
+        if book.is_none()
+            || named == names
+            || !self.order(kind, &Order::Refer(name.to_owned(), names))
+        {
+            return;
+        }
+        // Who has the old MX of the other zone can be led there until its signature expires.
+        let lifetime = self.story.setting.signing.0;
+        let until = said.map_or(self.world.now + lifetime, |shown| shown.expires);
+        let host = self.world.own_host(name);
+        let shown = self.product.shown(name, std::slice::from_ref(&host));
+        let stands = shown.is_some_and(|shown| shown.at(&host).is_some());
+        let book = self.world.book(name);
+        // Nobody finds a host in a name that is given up.
+        let stage = book.now.as_ref().map(|domain| domain.stage);
+        let stands = stands && stage < Some(Stage::Released);
+        book.named_stood = if names { stands } else { book.named_stood };
+        book.named_until = Some(if names { u64::MAX } else { until });
     }
 
     /// Lets the product and the world see each other until nothing changes.
@@ -187,6 +238,7 @@ impl Play<'_> {
             Task::Publish(name, server, delegation, secure) => {
                 self.publish(&name, server, delegation, secure);
             }
+            Task::Unrefer(name) => self.refer(&name, false),
             Task::Wish(name) => {
                 if let Some((stage, ..)) = self.wishes.get(&name).cloned() {
                     self.step(&name, stage, false);
@@ -274,11 +326,33 @@ impl Play<'_> {
             Event::Hold(domain, false) => {
                 self.order("unhold", &Order::Unhold(domain_name(*domain)));
             }
+            Event::Refer(domain, time) => {
+                let name = domain_name(*domain);
+                self.refer(&name, true);
+                self.world.plan(*time, Task::Unrefer(name));
+            }
+            Event::Renew(domain) => self.renew(&domain_name(*domain), 400 * DAY),
+            Event::StepLater(domain, to, later) => {
+                let order = Order::Step {
+                    domain: domain_name(*domain),
+                    to: *to,
+                    force: false,
+                };
+                let at = self.world.now + later;
+                self.order("later", &Order::At(at, Box::new(order)));
+                self.world.plan(*later, Task::Wish(domain_name(*domain)));
+            }
             Event::Undo => {
-                if let Some((revision, before)) = self.last_change.take()
+                if let Some((revision, changed)) = self.last_change.take()
                     && self.order("undo", &Order::Undo(revision))
                 {
-                    return self.check_undone(&before);
+                    match changed {
+                        Changed::Moved(before) => return self.check_undone(&before),
+                        Changed::Pool(before) => {
+                            let new = std::mem::replace(&mut self.world.pool, *before);
+                            self.adopt(&new.setting);
+                        }
+                    }
                 }
             }
             Event::Pool(turn) => self.turn(*turn),
@@ -386,8 +460,16 @@ impl Play<'_> {
             return;
         }
         let fresh = self.world.setting.owned & (1 << domain) == 0;
-        if self.order("add", &Order::Add(name.clone(), fresh)) {
+        let now = self.world.now;
+        let expires = self.world.setting.registration.map(|span| now + span);
+        let order = Order::Add {
+            domain: name.clone(),
+            fresh,
+            expires,
+        };
+        if self.order("add", &order) {
             self.world.added(domain);
+            self.world.book(&name).expires = expires;
         }
     }
 
@@ -405,13 +487,16 @@ impl Play<'_> {
         self.count(if force { "force" } else { "step" }, &reaction);
         match reaction {
             Reaction::Done(revision) => {
-                self.last_change = Some((revision, self.moved(before)));
+                let moved = self.moved(before);
+                self.last_change = (!moved.is_empty()).then_some((revision, Changed::Moved(moved)));
                 if force {
-                    self.world.book(name).forced = true;
+                    self.world.book(name).forced = Some(now);
                 }
             }
             // Who retired is brought back by force alone: no waiting helps.
             Reaction::TooEarly(_, why) if why.starts_with("T5") => {}
+            // What a restored store has forgotten it never learns.
+            Reaction::TooEarly(_, why) if why.contains("drain it (T2)") => {}
             // A name that was given up at the registrar comes back to nothing.
             Reaction::TooEarly(..) if self.world.book(name).given_up && to < Stage::Draining => {}
             Reaction::TooEarly(not_before, why) if !force => {
@@ -445,11 +530,20 @@ impl Play<'_> {
             self.world.hosts = hosts;
             return;
         }
+        self.adopt(&before.setting);
+        if let Some((_, changed)) = &mut self.last_change {
+            *changed = Changed::Pool(Box::new(before));
+        }
+    }
+
+    /// Notes that the pool is to be otherwise from now on.
+    fn adopt(&mut self, old: &Setting) {
         let now = self.world.now;
-        let (old, new) = (&before.setting, self.world.pool.setting.clone());
+        let new = self.world.pool.setting.clone();
         if old.subdomains != new.subdomains {
             for book in self.world.books.values_mut() {
-                book.users_until = (!new.subdomains).then_some(now);
+                // Addresses that were given out until then are promised for the pool's drain.
+                book.users_until = (!new.subdomains).then_some(now + new.spans.0);
                 // What is promised anew holds when no cache denies it any more.
                 book.users_known &= !new.subdomains;
             }
@@ -479,6 +573,7 @@ impl Play<'_> {
         self.world.forget_told();
         self.wishes.clear();
         self.last_change = None;
+        self.world.restored = Some(self.world.now);
         let rewound = self.kept.clone().filter(|kept| *kept != self.world.pool);
         if let Some(kept) = &rewound {
             self.world.rewind(kept);
@@ -487,8 +582,13 @@ impl Play<'_> {
         for name in names {
             let now = self.product.domain(&name);
             let book = self.world.book(&name);
-            if book.now != now || rewound.is_some() {
+            if book.now != now || rewound.is_some() || book.named_until.is_some() {
                 book.restored = true;
+            }
+            // The operator's own zones are as he wants them again.
+            if let Some(until) = book.named_until {
+                let order = Order::Refer(name.clone(), until == u64::MAX);
+                self.product.order(&order);
             }
         }
     }
@@ -499,11 +599,14 @@ impl Play<'_> {
         let reaction = self.product.order(order);
         self.count(kind, &reaction);
         if let Reaction::Done(revision) = reaction {
-            // The registrar and the mail hosts have followed an addition or new settings already: the
-            // operator who takes those back has to undo their work, too, and this one does not.
-            let can_be_undone = !matches!(kind, "undo" | "add" | "pool");
+            // The registrar has followed an addition already: the operator who takes that back has to
+            // undo its work, too, and this one does not.
+            let kept = ["undo", "add", "renew", "refer", "unrefer", "later"];
             let moved = self.moved(before);
-            self.last_change = can_be_undone.then_some((revision, moved));
+            // What moved nothing may be no change: its revision is that of another.
+            let is_change = !moved.is_empty() || kind == "pool";
+            self.last_change =
+                (is_change && !kept.contains(&kind)).then_some((revision, Changed::Moved(moved)));
             return true;
         }
         false

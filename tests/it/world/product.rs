@@ -46,8 +46,17 @@ pub(crate) struct DomainNow {
 pub(crate) enum Order {
     /// Create the pool or change its settings to this document.
     PutPool(serde_json::Value),
-    /// Add a domain; whether it was never delegated before.
-    Add(String, bool),
+    /// Add a domain.
+    Add {
+        /// The domain.
+        domain: String,
+        /// Whether it was never delegated before.
+        fresh: bool,
+        /// When its registration ends, where that is said.
+        expires: Option<u64>,
+    },
+    /// Say that a domain's registration ends at another moment.
+    Renew(String, u64),
     /// Move a domain.
     Step {
         /// The domain.
@@ -67,8 +76,12 @@ pub(crate) enum Order {
     Hold(String),
     /// Let it go on.
     Unhold(String),
+    /// Let the MX of another zone name a host in a domain, or no more.
+    Refer(String, bool),
     /// Undo the change of this revision.
     Undo(u64),
+    /// Do this at a moment.
+    At(u64, Box<Order>),
 }
 
 /// What came of an order.

@@ -66,6 +66,8 @@ pub(crate) struct Setting {
     pub(crate) guards: (u64, u64),
     /// The longest a server takes to a new version where nobody looks.
     pub(crate) propagation: u64,
+    /// How long domains are registered for; `None`: nobody says.
+    pub(crate) registration: Option<u64>,
 }
 
 /// What happens.
@@ -87,6 +89,12 @@ pub(crate) enum Event {
     Resume(u8),
     /// It is held, or let go on.
     Hold(u8, bool),
+    /// The MX of another zone names a host in a domain for so long.
+    Refer(u8, u64),
+    /// A domain's registration is renewed.
+    Renew(u8),
+    /// A step is asked for that is to be taken so much later.
+    StepLater(u8, Stage, u64),
     /// The last change is undone.
     Undo,
     /// The pool's settings change.
@@ -217,6 +225,9 @@ impl Setting {
             signing: random.pick(&[(21 * DAY, 14 * DAY), (40 * DAY, 20 * DAY)]),
             guards: (random.pick(&[0, HOUR]), random.pick(&[0, DAY])),
             propagation: random.pick(&[MINUTE, 10 * MINUTE]),
+            registration: random
+                .chance(30)
+                .then(|| random.between(40 * DAY, 400 * DAY)),
         }
     }
 }
@@ -247,7 +258,8 @@ impl Event {
             ),
             64..68 => Self::Resume(domain),
             68 => Self::Hold(domain, random.chance(50)),
-            69..71 => Self::Undo,
+            69 => Self::Undo,
+            70 => Self::Refer(domain, random.between(HOUR, 90 * DAY)),
             71..79 => Self::Pool(Turn::random(random)),
             79..81 => Self::ServerDown(server, outage(random)),
             81 => Self::AllServersDown(random.between(MINUTE, 9 * HOUR)),
@@ -261,6 +273,12 @@ impl Event {
             94..96 => Self::Backup,
             96 => Self::Restore,
             97 => Self::Force(domain, random.pick(&[Stage::Active, Stage::Retired])),
+            98 => Self::Renew(domain),
+            99 => {
+                let stage = [Stage::Active, Stage::Draining, Stage::Retired];
+                let later = random.between(MINUTE, 20 * DAY);
+                Self::StepLater(domain, random.pick(&stage), later)
+            }
             _ => Self::Quiet,
         }
     }
@@ -400,6 +418,11 @@ impl PoolWish {
     }
 }
 
+/// Returns the name of the zone whose MX may name a host in a domain.
+pub(crate) fn guest_zone(domain: &str) -> String {
+    format!("of-{domain}")
+}
+
 /// Returns a domain's name.
 pub(crate) fn domain_name(domain: u8) -> String {
     format!("{}.test", char::from(b'a' + domain))
@@ -449,6 +472,15 @@ impl fmt::Display for Event {
             Self::Resume(domain) => write!(f, "{} is resumed", name(domain)),
             Self::Hold(domain, true) => write!(f, "{} is held", name(domain)),
             Self::Hold(domain, false) => write!(f, "{} is held no more", name(domain)),
+            Self::Refer(domain, time) => {
+                let (domain, time) = (name(domain), span(*time));
+                write!(f, "another zone names a host in {domain} for {time}")
+            }
+            Self::Renew(domain) => write!(f, "{} is renewed", name(domain)),
+            Self::StepLater(domain, to, later) => {
+                let (domain, later) = (name(domain), span(*later));
+                write!(f, "{domain} is to become {to:?} in {later}")
+            }
             Self::Undo => write!(f, "the last change is undone"),
             Self::Pool(turn) => write!(f, "the pool changes: {turn:?}"),
             Self::ServerDown(server, time) => {

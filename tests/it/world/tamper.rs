@@ -68,6 +68,12 @@ pub(crate) enum Fault {
     LagUntold,
     /// Queues of senders count as empty at once.
     QueuesForgotten,
+    /// The parent's TTLs are told as a minute.
+    ParentTtlsShort,
+    /// Policy files say that they may be kept for much longer.
+    PoliciesKeptLonger,
+    /// What is to be tried is enforced.
+    LadderSkipped,
 }
 
 /// How far serials are spread, so that others fit between them. Those of a date, as the engine has
@@ -203,6 +209,26 @@ impl Tampered {
         }
     }
 
+    /// Returns the policy file that is served for one that the product writes.
+    fn served(&self, text: &str) -> String {
+        match self.fault {
+            Fault::PolicyWithoutHosts => text.replace("mx: mx", "mx: old"),
+            Fault::PoliciesKeptLonger => text.replace("max_age: ", "max_age: 9"),
+            Fault::LadderSkipped => text.replace("mode: testing", "mode: enforce"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// Returns the policy file that the product wrote for one that is served.
+    fn written(&self, text: &str) -> String {
+        match self.fault {
+            Fault::PolicyWithoutHosts => text.replace("mx: old", "mx: mx"),
+            Fault::PoliciesKeptLonger => text.replace("max_age: 9", "max_age: "),
+            Fault::LadderSkipped => text.replace("mode: enforce", "mode: testing"),
+            _ => text.to_owned(),
+        }
+    }
+
     /// Changes what is told; nothing where it is kept back.
     fn heard(&mut self, sight: &Sight) -> Option<Sight> {
         use super::parent::{Delegation, Secure};
@@ -235,6 +261,7 @@ impl Tampered {
                 parent.delegations.fill(Delegation::Ours);
                 parent.secures.fill(Secure::Key(key));
             }
+            (Fault::ParentTtlsShort, Sight::Parent(parent)) => parent.ttls = (60, 60, 60),
             (Fault::HostsInvented, Sight::Mail { green, .. }) => *green = true,
             (Fault::FilesInvented, Sight::Policy(name, files)) => {
                 let wanted = self.inner.policy(name);
@@ -246,9 +273,9 @@ impl Tampered {
                     parent.delegations.fill(Delegation::Nowhere);
                 }
             }
-            (Fault::PolicyWithoutHosts, Sight::Policy(_, files)) => {
+            (_, Sight::Policy(_, files)) => {
                 for file in files.iter_mut().flatten() {
-                    *file = file.replace("mx: old", "mx: mx");
+                    *file = self.written(file);
                 }
             }
             (Fault::AppliedEarly, Sight::Applied(_, revision)) => {
@@ -359,11 +386,10 @@ impl Product for Tampered {
         let stage = self.stage(domain);
         match self.fault {
             Fault::PolicyWithdrawn if stage >= Some(Stage::Retired) => None,
-            Fault::PolicyWithoutHosts => {
+            _ => {
                 let text = self.inner.policy(domain)?;
-                Some(text.replace("mx: mx", "mx: old"))
+                Some(self.served(&text))
             }
-            _ => self.inner.policy(domain),
         }
     }
 

@@ -22,17 +22,36 @@ pub(crate) fn is_full() -> bool {
     std::env::var("MXPOOL_TEST_SIZE").is_ok_and(|size| size == "full")
 }
 
-/// Tells the stories of these seeds; the first that fails is shortened and printed.
+/// How many stories may fail before no more are told.
+const ENOUGH: usize = 20;
+
+/// Returns the stories to tell: `bounded` of them, or `full` in the long runs; those of
+/// `MXPOOL_TEST_STORIES=FROM..TO` where that is set.
+///
+/// # Panics
+///
+/// Panics if it is set to anything else.
+pub(crate) fn seeds(bounded: u64, full: u64) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("MXPOOL_TEST_STORIES") else {
+        return 0..if is_full() { full } else { bounded };
+    };
+    let ends = text.split_once("..");
+    let range = ends.and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.unwrap_or_else(|| panic!("MXPOOL_TEST_STORIES: expected FROM..TO, found {text:?}"))
+}
+
+/// Tells the stories of these seeds; those that fail are listed, and the first of them is shortened
+/// and printed.
 pub(crate) fn tell_all(seeds: std::ops::Range<u64>, make: &Maker<'_>) {
     let next = AtomicU64::new(seeds.start);
-    let failed: Mutex<Option<(Story, Violation)>> = Mutex::new(None);
+    let failed: Mutex<Vec<(Story, Violation)>> = Mutex::default();
     let sum: Mutex<Telling> = Mutex::default();
     thread::scope(|scope| {
         for _ in 0..cores() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    let over = failed.lock().unwrap().is_some();
+                    let over = failed.lock().unwrap().len() >= ENOUGH;
                     if seed >= seeds.end || over {
                         break;
                     }
@@ -40,7 +59,8 @@ pub(crate) fn tell_all(seeds: std::ops::Range<u64>, make: &Maker<'_>) {
                     match play(&mut *make(&story), &story) {
                         Ok(telling) => add(&mut sum.lock().unwrap(), &telling),
                         Err(violation) => {
-                            failed.lock().unwrap().get_or_insert((story, violation));
+                            println!("story {seed} fails: {violation}");
+                            failed.lock().unwrap().push((story, violation));
                         }
                     }
                 }
@@ -48,9 +68,10 @@ pub(crate) fn tell_all(seeds: std::ops::Range<u64>, make: &Maker<'_>) {
         }
     });
     let failed = failed.into_inner().unwrap();
-    if let Some((story, violation)) = failed {
+    if let Some((story, violation)) = failed.iter().min_by_key(|(story, _)| story.seed) {
+        println!("{} stories fail", failed.len());
         let mut tell = |story: &Story| play(&mut *make(story), story).err();
-        let (short, violation) = shrink(&story, &violation, &mut tell);
+        let (short, violation) = shrink(story, violation, &mut tell);
         fail(&short, &violation);
     }
     let sum = sum.into_inner().unwrap();

@@ -77,7 +77,7 @@ impl Product for Toy {
             Order::PutPool(document) if self.pool.document.is_null() => {
                 self.pool = Sketch::new(document.clone());
             }
-            Order::Add(name, _) => {
+            Order::Add { domain: name, .. } => {
                 let domain = ToyDomain {
                     stage: Stage::Standby,
                     since: now,

@@ -48,8 +48,8 @@ pub(crate) struct Book {
     pub(crate) owned: bool,
     /// The domain when it was last looked.
     pub(crate) now: Option<DomainNow>,
-    /// Whether a step of it was forced: what follows is the operator's.
-    pub(crate) forced: bool,
+    /// When a step of it was last forced: what follows is the operator's.
+    pub(crate) forced: Option<u64>,
     /// Whether it came back from its null MX: addresses of before are burnt (T5).
     pub(crate) revived: bool,
     /// Whether a restored store does not know it, or knows it as it was long ago.
@@ -58,14 +58,16 @@ pub(crate) struct Book {
     pub(crate) handed_out: Option<(u64, u64)>,
     /// When a message to it may last have been deferred, and why.
     pub(crate) deferred: Option<(u64, String)>,
+    /// The same of a message to a name below it, as long as such names were promised.
+    pub(crate) users_deferred: Option<(u64, String)>,
     /// Whether a message to it may be deferred as things are.
     pub(crate) deferring: bool,
     /// When the null MX was first served.
     pub(crate) null_since: Option<u64>,
     /// When it last sent a message.
     pub(crate) sent: Option<u64>,
-    /// Until when the operator promised that names below it take mail; `None`: he still does, or
-    /// never did.
+    /// Until when names below it are promised to take mail, since the operator gives them up; `None`:
+    /// he does not, or never promised it.
     pub(crate) users_until: Option<u64>,
     /// Whether no cache denied names below it since they take mail.
     pub(crate) users_known: bool,
@@ -73,6 +75,13 @@ pub(crate) struct Book {
     pub(crate) greens: Vec<u64>,
     /// The policies of its senders.
     pub(crate) memory: Memory,
+    /// Until when somebody may go to a host in it because another zone named that; for ever while it
+    /// does.
+    pub(crate) named_until: Option<u64>,
+    /// Whether that host had an address when it was named, in a name that was not given up.
+    pub(crate) named_stood: bool,
+    /// When its registration ends, if that was said.
+    pub(crate) expires: Option<u64>,
     /// Whether its registrar was told of us.
     pub(crate) registered: bool,
     /// Whether its registrar was told to delete it.
@@ -98,6 +107,8 @@ pub(crate) enum Task {
     Publish(String, usize, Option<Delegation>, Option<Secure>),
     /// A wish of the operator's may be due.
     Wish(String),
+    /// Another zone names no host in a domain any more.
+    Unrefer(String),
     /// Time passes.
     Beat,
 }
@@ -132,6 +143,8 @@ pub(crate) struct World {
     pub(crate) ladder: bool,
     /// Whether a restore took the pool's settings back: since when they hold is not known then.
     pub(crate) rewound: bool,
+    /// When a backup was last restored.
+    pub(crate) restored: Option<u64>,
     /// Until when the operator had the domains send; `None`: they still do or never did.
     pub(crate) sent_until: Option<u64>,
     /// What happened, in words.
@@ -170,6 +183,7 @@ impl World {
             testing_since: None,
             ladder: setting.sts.is_none_or(|(mode, _)| mode != "enforce"),
             rewound: false,
+            restored: None,
             sent_until: None,
             log: Vec::new(),
             touched: true,
@@ -216,6 +230,7 @@ impl World {
     /// anything in their zone may have learnt so (RFC 8198, section 5.1).
     fn deny_new_spots(&mut self) {
         let names: Vec<String> = self.zones.keys().cloned().collect();
+        let up = self.servers.each_ref().map(|server| server.up);
         for name in names {
             let spots = self.spots(&name);
             let now = self.now;
@@ -226,8 +241,11 @@ impl World {
             for spot in spots {
                 zone.trails.entry(spot).or_insert_with(|| {
                     let mut trail = Trail::default();
-                    for server in 0..2 {
+                    for (server, up) in up.iter().enumerate() {
                         trail.say(server, now, &None, ttl, 0);
+                        if !up {
+                            trail.hush(server, now);
+                        }
                     }
                     trail
                 });
@@ -699,7 +717,7 @@ impl World {
         let now = self.now;
         self.sent_until = (!kept.setting.sends).then_some(now);
         for book in self.books.values_mut() {
-            book.users_until = (!kept.setting.subdomains).then_some(now);
+            book.users_until = (!kept.setting.subdomains).then_some(now + kept.setting.spans.0);
             book.users_known &= !kept.setting.subdomains;
         }
     }
