@@ -69,7 +69,11 @@ pub fn step(
     let bounds = match (it.state, to) {
         (from, to) if from == to => return Ok(Step::None),
         (Standby, Active) => activation(it, now, book),
-        (Active, Standby) if it.handed_out.is_none() => standing_by(it, book),
+        (Active, Standby) if it.handed_out.is_none() => {
+            let mut bounds = Bounds::default();
+            bounds.ask(book, Rule::K28, || forgotten_use(it));
+            bounds
+        }
         (Active, Standby) => {
             return Err(Refused::Impossible(
                 "addresses in the domain were handed out, so it cannot stand by again: its mail \
@@ -91,7 +95,11 @@ pub fn step(
                 firm: false,
             }]));
         }
-        (Standby, Released) if it.handed_out.is_none() => release(it, false, now, book),
+        (Standby, Released) if it.handed_out.is_none() => {
+            let mut bounds = release(it, false, now, book);
+            bounds.ask(book, Rule::K28, || forgotten_use(it));
+            bounds
+        }
         (Retired, Released) => release(it, true, now, book),
         (from, to) => {
             return Err(Refused::Impossible(format!(
@@ -117,20 +125,14 @@ pub fn step(
     })
 }
 
-/// T2: a domain of which no address is known to be handed out stands by again; what a restored store
-/// has forgotten is not known (K28).
-fn standing_by(it: &Situation<'_>, book: &Rulebook) -> Bounds {
-    let mut bounds = Bounds::default();
-    if book.holds(Rule::K28)
-        && let Some(restored) = it.forgotten.filter(|restored| it.since <= *restored)
-    {
-        let what = format!(
-            "the store was restored from a backup at {restored}: addresses in the domain may have \
-             been handed out since that was taken; drain it (T2)"
-        );
-        bounds.add(Rule::K28, Bound::Unknown(what));
-    }
-    bounds
+/// K28: a domain that a restored store knows from before may have been in use in the days that it has
+/// forgotten, so it neither stands by nor goes as one of which no address was handed out.
+fn forgotten_use(it: &Situation<'_>) -> Option<Bound> {
+    let restored = it.forgotten.filter(|restored| it.added <= *restored)?;
+    Some(Bound::Unknown(format!(
+        "the store was restored from a backup at {restored}: addresses in the domain may have been \
+         handed out since that was taken; let it be active and drain it (T2)"
+    )))
 }
 
 /// Says which steps lead out of a state.

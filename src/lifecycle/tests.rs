@@ -86,6 +86,7 @@ struct Case {
     lags: Option<&'static str>,
     reference: Option<Reference<'static>>,
     expires_at: Option<u64>,
+    added: u64,
     forgotten: Option<u64>,
     recovering_until: Option<u64>,
 }
@@ -128,6 +129,7 @@ impl Case {
             lags: None,
             reference: None,
             expires_at: None,
+            added: 1_000,
             forgotten: None,
             recovering_until: None,
         }
@@ -138,7 +140,7 @@ impl Case {
         look(&Situation {
             state: self.state,
             since: at(self.since),
-            added: at(1_000),
+            added: at(self.added),
             fresh: self.fresh,
             held: self.held,
             suspended: self.suspended.as_ref(),
@@ -645,8 +647,16 @@ fn k28_what_a_restored_store_has_forgotten_counts_as_handed_out() {
     assert!(case.steps(Standby, NOW, &book).is_ok());
     case.forgotten = Some(NOW);
     assert_eq!(case.waits(Standby, NOW)[0].rule, "K28");
+    // In the lost days one that stood by may have been active before.
     case.since = NOW + 1;
+    assert_eq!(case.waits(Standby, NOW + 1)[0].rule, "K28");
+    case.added = NOW + 1;
     assert!(case.steps(Standby, NOW + 1, &book).is_ok());
+
+    let mut case = Case::good(Standby);
+    assert!(case.steps(Released, NOW, &book).is_ok());
+    case.forgotten = Some(NOW);
+    assert_eq!(case.waits(Released, NOW)[0].rule, "K28");
 }
 
 #[test]
