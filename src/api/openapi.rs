@@ -177,7 +177,7 @@ fn parameter(
 fn query_schema(path: &str, name: &str) -> RefOr<Schema> {
     let kind = match (name, path) {
         ("state", _) => return Ref::from_schema_name("State").into(),
-        ("limit" | "expect_domains", _) | ("after", "/v1/audit") => Type::Integer,
+        ("limit" | "last" | "expect_domains", _) | ("after", "/v1/audit") => Type::Integer,
         ("dry_run" | "signed" | "force", _) => Type::Boolean,
         _ => Type::String,
     };

@@ -140,7 +140,7 @@ pub(super) fn all() -> Vec<Route> {
         Get get "/v1/changes" change::list => "The changes that wait for their moment, the next one first", [], None, 200 WaitingChanges;
         Get get "/v1/changes/{id}" change::show => "A change: what it did or is to do, and what undoing it would do", [], None, 200 StoredChange;
         Post post "/v1/changes/{id}/undo" change::undo => "Take a change back, or call a scheduled one off", ["dry_run", "expect_domains"], Some(Shape::Undo), 200 Plan;
-        Get get "/v1/audit" audit::list => "Who changed what", ["after", "limit"], None, 200 AuditPage;
+        Get get "/v1/audit" audit::list => "Who changed what: the first entries, those behind one, or the last ones", ["after", "limit", "last"], None, 200 AuditPage;
         Get get "/v1/backup" backup::read => "A consistent copy of the running store", [], None, 200 Octets;
     }
 }

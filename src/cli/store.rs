@@ -16,12 +16,17 @@ use super::run::Desk;
 /// The header field that names the sealing key of a backup.
 const SEALING_KEY: &str = "mxpool-sealing-key-id";
 
+/// How many entries of the audit log are shown when nothing is said.
+const LATEST: &str = "100";
+
 /// Shows the audit log.
 pub(super) fn audit(desk: &Desk, after: Option<u64>, limit: Option<u64>) -> Result<(), Failure> {
-    let parameters = [
-        ("after", after.map(|after| after.to_string())),
-        ("limit", limit.map(|limit| limit.to_string())),
-    ];
+    let limit = limit.map(|limit| limit.to_string());
+    // Who names no entry to begin after looks for what was done of late.
+    let parameters = match after {
+        Some(after) => [("after", Some(after.to_string())), ("limit", limit)],
+        None => [("last", limit.or(Some(LATEST.to_owned()))), ("limit", None)],
+    };
     let path = with_query("/v1/audit".to_owned(), &parameters);
     let answer = desk.client.get(&path)?;
     if desk.output.is_json() {
@@ -38,7 +43,13 @@ pub(super) fn audit(desk: &Desk, after: Option<u64>, limit: Option<u64>) -> Resu
     });
     let rows = rows.collect();
     let headings = ["N", "AT", "REVISION", "WHO", "WHAT", "TO", "WHY"];
-    Ok(desk.output.table(&headings, rows)?)
+    desk.output.table(&headings, rows)?;
+    match answer["next"].as_u64() {
+        Some(next) => Ok(desk
+            .output
+            .text(&format!("more: mxpool audit --after {next}"))?),
+        None => Ok(()),
+    }
 }
 
 /// Sums up what an entry changed: what was done how often, and to what.

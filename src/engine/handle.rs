@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
 use std::thread::JoinHandle;
@@ -229,19 +230,37 @@ impl Engine {
     /// When the store cannot be read.
     pub fn audit(&self, after: u64, limit: usize) -> Result<Vec<(u64, AuditRecord)>, ReadError> {
         let after = after.to_be_bytes();
+        self.read_audit(Bound::Excluded(&after), Direction::Ascending, limit)
+    }
+
+    /// Returns the newest audit records, up to `limit`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub fn newest_audit(&self, limit: usize) -> Result<Vec<(u64, AuditRecord)>, ReadError> {
+        let mut records = self.read_audit(Bound::Unbounded, Direction::Descending, limit)?;
+        records.reverse();
+        Ok(records)
+    }
+
+    /// Reads audit records, up to `limit`.
+    fn read_audit(
+        &self,
+        from: Bound<&[u8]>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(u64, AuditRecord)>, ReadError> {
         let mut found = Vec::new();
-        self.shared.store.scan(
-            Space::Audit,
-            std::ops::Bound::Excluded(&after),
-            Direction::Ascending,
-            &mut |key, value| {
-                if found.len() == limit {
-                    return std::ops::ControlFlow::Break(());
-                }
-                found.push((key.to_vec(), value.to_vec()));
-                std::ops::ControlFlow::Continue(())
-            },
-        )?;
+        let mut visit = |key: &[u8], value: &[u8]| {
+            if found.len() == limit {
+                return ControlFlow::Break(());
+            }
+            found.push((key.to_vec(), value.to_vec()));
+            ControlFlow::Continue(())
+        };
+        let store = &self.shared.store;
+        store.scan(Space::Audit, from, direction, &mut visit)?;
         let records = found.into_iter().map(|(key, value)| {
             let number = key.try_into().map_or(0, u64::from_be_bytes);
             let record = decode(&value, || format!("audit record {number}"))?;
