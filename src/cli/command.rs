@@ -169,12 +169,12 @@ pub enum ClientCommand {
         #[arg(long)]
         csv: bool,
     },
-    /// Show who changed what, newest last.
+    /// Show who changed what, newest last: the last entries, or those behind one.
     Audit {
-        /// Begin after this entry.
+        /// Begin after this entry; 0 is the beginning. Without it the last ones are shown.
         #[arg(long, value_name = "N")]
         after: Option<u64>,
-        /// Show at most so many entries.
+        /// Show at most so many entries; a hundred without it.
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
     },
@@ -218,6 +218,11 @@ pub enum PoolCommand {
         pool: String,
     },
     /// Take domains out of use and put others in their place, all at once.
+    #[command(
+        after_help = "With --dry-run it tells which domains that would be, what happens to each of \
+                      them and when,\nand why others are not ready. The README explains the rules \
+                      by name."
+    )]
     Rotate(Rotate),
     /// Name the domain that the next new address should be in, and count it.
     Handout {

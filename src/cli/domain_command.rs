@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+/// What the help of every step in a domain's life ends with.
+const EARLY: &str = "A step that comes too early is refused with every rule that holds it, what that \
+                     waits for and until when;\n`mxpool domain show NAME` tells the same at any time. \
+                     The README explains the rules by name.";
+
 /// What can be done with domains.
 #[derive(Debug, Subcommand)]
 pub enum DomainCommand {
@@ -37,14 +42,19 @@ pub enum DomainCommand {
         signed: bool,
     },
     /// Put a domain back to standby, while no address in it was handed out.
+    #[command(after_help = EARLY)]
     Standby(Step),
     /// Make a domain active: mail is accepted, and addresses in it are handed out.
+    #[command(after_help = EARLY)]
     Activate(Step),
     /// Stop handing out addresses in a domain; its mail goes on arriving.
+    #[command(after_help = EARLY)]
     Drain(Step),
     /// End a domain's mail: a null MX says that it takes none any more.
+    #[command(after_help = EARLY)]
     Retire(Step),
     /// Give a domain up: its zone is dropped once nobody can still need it.
+    #[command(after_help = EARLY)]
     Release(Step),
     /// Let a domain take no mail for a while; DNS stays as it is, and `resume` undoes it.
     Suspend(Suspend),
@@ -118,7 +128,7 @@ fn read_label(text: &str) -> Result<(String, String), String> {
 pub struct Step {
     /// The domain.
     pub name: String,
-    /// Skip timers and unknowns.
+    /// Skip waits and what is not known, but nothing that was seen to be unsafe; needs a reason.
     #[arg(long, requires = "reason")]
     pub force: bool,
     /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.

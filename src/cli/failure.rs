@@ -111,6 +111,7 @@ fn typed(pointer: &str) -> String {
         | "limit" | "until" | "activate" => {
             format!("--{}", key.replace('_', "-"))
         }
+        "last" => "--limit".to_owned(),
         key if key.starts_with("labels") => "--label".to_owned(),
         key if key.starts_with("burn") => "--burn".to_owned(),
         _ => value.map_or_else(
@@ -316,7 +317,11 @@ impl Failure {
             }
             _ => {}
         }
-        writeln!(to, "error: {self}")?;
+        let words = self.to_string();
+        if let Some(list) = list_of_those_there(&words) {
+            writeln!(to, "hint: `{list}` shows those that there are")?;
+        }
+        writeln!(to, "error: {words}")?;
         match self.before() {
             Some(before) => writeln!(to, "{before}"),
             None => Ok(()),
@@ -329,6 +334,18 @@ impl Failure {
             Self::Refused(refusal) => refusal.before.as_deref(),
             _ => None,
         }
+    }
+}
+
+/// Returns the command that lists what there is, where something is not there: names are mistyped.
+fn list_of_those_there(words: &str) -> Option<&'static str> {
+    let (_, what) = words.split_once("there is no ")?;
+    match what.split(' ').next()? {
+        "pool" => Some("mxpool pool list"),
+        "domain" => Some("mxpool domain list"),
+        "zone" => Some("mxpool zone list"),
+        "change" => Some("mxpool audit"),
+        _ => None,
     }
 }
 
@@ -361,6 +378,23 @@ mod tests {
             shown,
             "--ttl: bad\ncaa.0: worse\nerror: Fields are wrong: 2 problems; nothing was changed\n"
         );
+    }
+
+    #[test]
+    fn who_mistypes_a_name_is_told_where_the_names_are() {
+        let say = |body: &[u8]| {
+            let mut shown = Vec::new();
+            let failure = Failure::Refused(Box::new(Refusal::read(404, body)));
+            failure.write(&mut shown).unwrap();
+            String::from_utf8(shown).unwrap()
+        };
+
+        let pool = say(br#"{"detail":"there is no pool \"man\""}"#);
+        let other = say(br#"{"detail":"there is nothing at /v2"}"#);
+
+        let hint = "hint: `mxpool pool list` shows those that there are\n";
+        assert_eq!(pool, format!("{hint}error: there is no pool \"man\"\n"));
+        assert_eq!(other, "error: there is nothing at /v2\n");
     }
 
     #[test]

@@ -78,12 +78,20 @@ fn show(desk: &Desk, pool: &Value) -> Result<(), Failure> {
     ];
     let members = pool.as_object().into_iter().flatten();
     let others = members.filter(|(key, _)| !shown.contains(&key.as_str()));
-    facts.extend(others.map(|(key, value)| (key.replace('_', " "), inline(value))));
+    facts.extend(others.map(|(key, value)| (label(key), inline(value))));
     let facts: Vec<(&str, String)> = facts
         .iter()
         .map(|(name, what)| (name.as_str(), what.clone()))
         .collect();
     Ok(desk.output.facts(&facts)?)
+}
+
+/// Names a setting; how many domains are wanted must not be taken for how many there are.
+fn label(key: &str) -> String {
+    match key {
+        "active" | "standby" => format!("{key} wanted"),
+        key => key.replace('_', " "),
+    }
 }
 
 /// Says which settings wait for their time, what is so meanwhile, and what they wait for.

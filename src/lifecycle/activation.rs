@@ -358,9 +358,7 @@ pub fn delegation_waits(
                 Bound::since(at, now, "every listed name server has the zone".to_owned())
             }
             Spread::Unknown => Bound::Unknown(
-                "a listed name server was not seen to serve the zone as it is now: a delegation \
-                 to it would lead nowhere"
-                    .to_owned(),
+                "a listed name server was not seen to serve the zone as it is now".to_owned(),
             ),
         })
     });
