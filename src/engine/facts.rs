@@ -8,6 +8,7 @@ use super::deferring::Deferring;
 use super::followed::Followed;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
+use super::recent::Recent;
 use super::references::{Left, Referrer};
 use crate::clock::Timestamp;
 use crate::dnssec::{Ds, SigningPolicy};
@@ -44,8 +45,8 @@ pub(super) struct Facts {
     pub(super) gone_zones: BTreeMap<Apex, Serial>,
     /// The domains of each pool in each state, those that are in it for the longest first.
     pub(super) members: Members<BTreeSet<(Timestamp, Apex)>>,
-    /// Grows with every change after which other domains may be handed out.
-    pub(super) handed_on: u64,
+    /// The domains that changed lately: others may be handed out than before.
+    pub(super) recent: Recent,
     /// What mail hosts are told that follow the routing from revision to revision.
     pub(super) followed: Followed,
     /// What is known of mail hosts, by their names in the API.
@@ -89,7 +90,7 @@ impl Default for Facts {
             gone_serial: None,
             gone_zones: BTreeMap::new(),
             members: BTreeMap::new(),
-            handed_on: 0,
+            recent: Recent::default(),
             followed: Followed::default(),
             hosts: BTreeMap::new(),
             deferring: Deferring::default(),

@@ -10,6 +10,7 @@ use super::Refusal;
 use super::act::Learnt;
 use super::facts::{DomainFacts, Facts};
 use super::handle::Engine;
+use super::recent::Place;
 use super::writer::{Message, Writer};
 use crate::clock::Timestamp;
 use crate::lifecycle::{self, LifecycleState};
@@ -31,17 +32,19 @@ pub(super) struct HandOuts {
     pending: BTreeMap<Apex, (u64, Timestamp)>,
 }
 
-/// The domains of one pool that addresses may come from.
-#[derive(Debug)]
+/// The active domains of one pool, and which of them addresses may come from.
+#[derive(Debug, Default)]
 struct Eligible {
-    /// On which facts they were chosen.
-    chosen_on: u64,
-    /// When; a monotonic reading.
-    chosen_at: Duration,
-    /// The domains, the least handed out first.
+    /// Up to where changes of domains were followed; `None` before the first choice.
+    place: Option<Place>,
+    /// When those that wait were looked at last; a monotonic reading.
+    looked_at: Duration,
+    /// How often each was handed out.
+    counts: HashMap<Apex, u64>,
+    /// The domains that addresses may come from, the least handed out first.
     domains: BTreeSet<(u64, Apex)>,
-    /// What keeps one of the others back, in words.
-    waits: Option<String>,
+    /// The others, and what keeps each of them back, in words.
+    waits: BTreeMap<Apex, String>,
 }
 
 impl Engine {
@@ -90,27 +93,16 @@ impl HandOuts {
                 name: pool.to_owned(),
             });
         };
-        let known = self.pools.get(name);
-        let is_current = known.is_some_and(|known| {
-            let waited = known.waits.is_some() && reading.saturating_sub(known.chosen_at) >= EVERY;
-            known.chosen_on == facts.handed_on && !waited
-        });
-        if !is_current {
-            let eligible = self.choose(facts, name, now, reading);
-            self.pools.insert(Arc::clone(name), eligible);
-        }
-        let Some(eligible) = self.pools.get_mut(name) else {
-            return Err(Refusal::Internal(
-                "the pool has just been chosen from".to_owned(),
-            ));
-        };
+        let eligible = self.pools.entry(Arc::clone(name)).or_default();
+        eligible.follow(facts, name, now, reading);
         let Some((count, apex)) = eligible.domains.pop_first() else {
-            let waits = eligible.waits.clone();
-            let why = waits.unwrap_or_else(|| "none is active".to_owned());
+            let why = eligible.waits.values().next();
+            let why = why.map_or("none is active", String::as_str);
             return Err(Refusal::Conflict(format!(
                 "the pool {pool} has no domain to hand out: {why}"
             )));
         };
+        eligible.counts.insert(apex.clone(), count + 1);
         eligible.domains.insert((count + 1, apex.clone()));
         // Until its first hand-out is durable every caller waits for that.
         let life = facts.domains.get(&apex).and_then(|it| it.life.as_ref());
@@ -123,44 +115,66 @@ impl HandOuts {
         Ok((apex, false))
     }
 
-    /// Chooses the domains of a pool that addresses may come from.
-    fn choose(
-        &self,
-        facts: &Facts,
-        pool: &Arc<str>,
-        now: Timestamp,
-        reading: Duration,
-    ) -> Eligible {
-        let mut domains = BTreeSet::new();
-        let mut waits = None;
-        // What was counted by this choice's predecessor and is not stored yet goes on counting.
-        let before = self.pools.get(pool);
-        let before: HashMap<&Apex, u64> = before
-            .iter()
-            .flat_map(|eligible| &eligible.domains)
-            .map(|(count, apex)| (apex, *count))
-            .collect();
-        for (apex, domain) in facts.members(pool, LifecycleState::Active) {
-            if let Some(why) = facts.keeps_back(apex, domain, now) {
-                waits = waits.or(Some(why));
-                continue;
-            }
-            let stored = domain.life.as_ref().and_then(|life| life.handed_out);
-            let stored = stored.map_or(0, |given| given.count);
-            let counted = before.get(apex).copied().unwrap_or(0);
-            domains.insert((stored.max(counted), apex.clone()));
-        }
-        Eligible {
-            chosen_on: facts.handed_on,
-            chosen_at: reading,
-            domains,
-            waits,
-        }
-    }
-
     /// Takes out what was counted.
     pub(super) fn take(&mut self) -> BTreeMap<Apex, (u64, Timestamp)> {
         std::mem::take(&mut self.pending)
+    }
+}
+
+impl Eligible {
+    /// Looks again at what changed, and at what waits for something.
+    fn follow(&mut self, facts: &Facts, pool: &str, now: Timestamp, reading: Duration) {
+        let place = self.place.replace(facts.recent.place());
+        let changed = place.and_then(|place| facts.recent.changed_since(place));
+        let Some(changed) = changed else {
+            self.looked_at = reading;
+            return self.choose(facts, pool, now);
+        };
+        for apex in changed {
+            self.look_at(facts, pool, apex, now);
+        }
+        let waited = reading.saturating_sub(self.looked_at) >= EVERY;
+        let eased = place.is_some_and(|place| facts.recent.eased_since(place));
+        if waited || eased {
+            self.looked_at = reading;
+            for apex in std::mem::take(&mut self.waits).keys() {
+                self.look_at(facts, pool, apex, now);
+            }
+        }
+    }
+
+    /// Chooses among all domains of the pool; what was counted and is not stored yet goes on counting.
+    fn choose(&mut self, facts: &Facts, pool: &str, now: Timestamp) {
+        let counts = std::mem::take(&mut self.counts);
+        self.domains.clear();
+        self.waits.clear();
+        for (apex, _) in facts.members(pool, LifecycleState::Active) {
+            let counted = counts.get(apex).map(|count| (apex.clone(), *count));
+            self.counts.extend(counted);
+            self.look_at(facts, pool, apex, now);
+        }
+    }
+
+    /// Finds out whether addresses may come from a domain.
+    fn look_at(&mut self, facts: &Facts, pool: &str, apex: &Apex, now: Timestamp) {
+        let counted = self.counts.remove(apex);
+        if let Some(counted) = counted {
+            self.domains.remove(&(counted, apex.clone()));
+        }
+        self.waits.remove(apex);
+        let domain = facts.domains.get(apex);
+        let is_active = |it: &&DomainFacts| *it.pool == *pool && it.state == LifecycleState::Active;
+        let Some(domain) = domain.filter(is_active) else {
+            return;
+        };
+        let stored = domain.life.as_ref().and_then(|life| life.handed_out);
+        let stored = stored.map_or(0, |given| given.count);
+        let count = stored.max(counted.unwrap_or(0));
+        self.counts.insert(apex.clone(), count);
+        match facts.keeps_back(apex, domain, now) {
+            Some(why) => drop(self.waits.insert(apex.clone(), why)),
+            None => drop(self.domains.insert((count, apex.clone()))),
+        }
     }
 }
 
@@ -269,5 +283,140 @@ impl Writer {
                 self.acts.first.push((apex, answer));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dnssec::SigningPolicy;
+    use crate::engine::facts::{PoolFacts, Recipe, Served, SharedTemplate};
+    use crate::engine::life::Life;
+    use crate::lifecycle::Suspension;
+    use crate::mail::{PoolSettings, RoutingAnswer};
+    use crate::wire::Serial;
+    use crate::zone::Template;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_795_537_800);
+
+    fn name(number: usize) -> Apex {
+        Apex::parse(&format!("d{number}.example")).unwrap()
+    }
+
+    /// Returns what is known of a pool without domains.
+    fn with_pool() -> Facts {
+        let document = serde_json::json!({
+            "nameservers": ["ns1.infra.example.", "ns2.infra.example."],
+            "hostmaster": "hostmaster@infra.example",
+            "mail_host": [{ "name": "mx1.infra.example." }],
+        });
+        let recipe = Recipe {
+            settings: Arc::new(PoolSettings::from_document(&document).unwrap()),
+            template: SharedTemplate::new(Template::new(Vec::new()).unwrap()),
+            signing: SigningPolicy::default(),
+        };
+        let pool = PoolFacts {
+            revision: 1,
+            recipe: Arc::new(recipe),
+            policy: None,
+            counts: [0; LifecycleState::ALL.len()],
+            since: NOW,
+            earlier: Vec::new(),
+            wish: None,
+        };
+        let mut facts = Facts::default();
+        facts.put_pool(&"main".into(), pool);
+        facts
+    }
+
+    /// Puts a domain into a state, suspended if told so.
+    fn put(facts: &mut Facts, number: usize, state: LifecycleState, suspended: bool) {
+        let suspension = suspended.then(|| Suspension {
+            answer: RoutingAnswer::Later,
+            since: NOW,
+            until: None,
+            reason: String::new(),
+        });
+        let domain = DomainFacts {
+            pool: "main".into(),
+            state,
+            fresh: true,
+            since: NOW,
+            revision: 1,
+            rare: None,
+            served: Served {
+                version: 1,
+                serial: Serial::new(1),
+                earliest_expiration: NOW,
+                ds: Box::default(),
+                template: SharedTemplate::new(Template::new(Vec::new()).unwrap()),
+            },
+            added: NOW,
+            routed: 1,
+            life: Some(Box::new(Life {
+                suspension,
+                ..Life::default()
+            })),
+        };
+        facts.put_domain(name(number), domain);
+    }
+
+    /// Who follows changes stands where they would stand who chose anew.
+    #[test]
+    fn changes_are_followed_one_by_one() {
+        const STATES: [LifecycleState; 3] = [
+            LifecycleState::Standby,
+            LifecycleState::Active,
+            LifecycleState::Draining,
+        ];
+        let mut facts = with_pool();
+        let mut followed = Eligible::default();
+        let (mut most_eligible, mut most_waiting) = (0, 0);
+        let mut random = 7_usize;
+        for _ in 0..3_000 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695);
+            let (number, what) = ((random >> 33) % 9, (random >> 40) % 8);
+            match what {
+                0 => facts.remove_domain(&name(number)),
+                1 => facts.recent.note_all(),
+                _ => put(&mut facts, number, STATES[what % 3], what > 5),
+            }
+            facts.recent.note(name(number));
+            if what == 2 {
+                // Nobody asks for a while.
+                continue;
+            }
+
+            followed.follow(&facts, "main", NOW, Duration::ZERO);
+
+            let mut anew = Eligible::default();
+            anew.follow(&facts, "main", NOW, Duration::ZERO);
+            assert_eq!(followed.domains, anew.domains);
+            assert_eq!(followed.waits, anew.waits);
+            assert_eq!(followed.counts, anew.counts);
+            most_eligible = most_eligible.max(anew.domains.len());
+            most_waiting = most_waiting.max(anew.waits.len());
+        }
+        assert!(most_eligible > 2 && most_waiting > 2);
+    }
+
+    /// Any change of any domain had all active ones looked at again: with 5 000 of them 36 hand-outs a
+    /// second were left beside rotations.
+    #[test]
+    fn only_what_changed_is_looked_at_again() {
+        let mut facts = with_pool();
+        (0..2).for_each(|number| put(&mut facts, number, LifecycleState::Active, false));
+        let mut eligible = Eligible::default();
+        eligible.follow(&facts, "main", NOW, Duration::ZERO);
+
+        // Both are suspended, and it is told of one.
+        (0..2).for_each(|number| put(&mut facts, number, LifecycleState::Active, true));
+        facts.recent.note(name(1));
+        eligible.follow(&facts, "main", NOW, Duration::ZERO);
+
+        assert_eq!(Vec::from_iter(eligible.waits.keys()), [&name(1)]);
+        assert_eq!(Vec::from_iter(eligible.domains), [(0, name(0))]);
     }
 }

@@ -37,6 +37,7 @@ mod old_changes;
 mod plan;
 mod prepare;
 mod questions;
+mod recent;
 mod records;
 mod references;
 mod resign;

@@ -233,6 +233,7 @@ impl Job {
             }
         }
         for (apex, draft) in std::mem::take(&mut self.planned.domains) {
+            facts.recent.note(apex.clone());
             let Some(draft) = draft else {
                 facts.note_gone(&apex);
                 facts.remove_domain(&apex);
@@ -283,13 +284,19 @@ impl Job {
         for id in notes.concluded.keys() {
             facts.remove_scheduled(*id);
         }
-        // Who may be handed out is chosen anew.
-        facts.handed_on += 1;
-        facts.hosts.append(&mut self.planned.hosts);
+        for (host, record) in std::mem::take(&mut self.planned.hosts) {
+            let known = facts.hosts.insert(host, record);
+            match known.and_then(|known| known.applied) {
+                // The first word of a host lets domains wait for it; a later one ends their wait.
+                None if record.applied.is_some() => facts.recent.note_all(),
+                _ => facts.recent.note_eased(),
+            }
+        }
         if let Some(left) = self.planned.left_references.take() {
             facts.left_references = left;
         }
         if self.planned.structural {
+            facts.recent.note_all();
             facts.find_references();
             facts.look_again_at_all(now);
         }

@@ -89,3 +89,30 @@ fn a_change_of_something_else_keeps_nobody_from_an_address() {
     let domain = house.engine.view().domain(&apex(ONE)).unwrap();
     assert_eq!(domain.handed_out.unwrap().count, 1);
 }
+
+/// A8: a host that says for the first time what it has applied may be behind with a domain that was
+/// handed out already; from then on it is waited for.
+#[test]
+fn a8_the_first_word_of_a_host_lets_domains_wait_for_it() {
+    let house = House::with_pool();
+    house.done(add(ONE));
+    house.done(Op::Transition {
+        name: apex(ONE),
+        to: LifecycleState::Active,
+        force: false,
+        if_match: None,
+    });
+    let active = house.engine.view().revision();
+    assert_eq!(house.hand_out("main").unwrap(), apex(ONE));
+    let applied = |revision| Op::HostApplied {
+        host: "mx1@main".to_owned(),
+        revision,
+    };
+
+    house.done(applied(active - 1));
+
+    let refused = house.hand_out("main").unwrap_err();
+    assert!(refused.to_string().contains("A8"), "{refused}");
+    house.done(applied(active));
+    assert_eq!(house.hand_out("main").unwrap(), apex(ONE));
+}
