@@ -19,7 +19,13 @@ use crate::wire::Apex;
 const PAGE: u64 = 1_000;
 /// Returns a page of domains.
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
-    let params = call.params(&["pool", "state", "after", "limit"]);
+    let known = ["pool", "state", "after", "limit", "retire_due"];
+    let is_due = call.params(&known).flag("retire_due");
+    // What can be retired is draining: another state beside it is a mistake.
+    let params = match is_due {
+        true => call.params(&["pool", "after", "limit", "retire_due"]),
+        false => call.params(&known),
+    };
     let filter = DomainFilter {
         pool: params.with("pool", |pool| match call.api.engine.view().pool(pool) {
             Some(_) => Ok(pool.to_owned()),
@@ -27,16 +33,18 @@ pub(super) async fn list(call: Call) -> Result<Response, Problem> {
         }),
         state: params.parsed("state"),
     };
+    params.flag("retire_due");
     let after: Option<Apex> = params.with("after", |text| {
         Apex::parse_unicode(text).map_err(|error| error.to_string())
     });
     let limit = params.number("limit", 1, PAGE, PAGE) as usize;
     params.finish()?;
-    let page = call
-        .api
-        .engine
-        .view()
-        .domains(&filter, after.as_ref(), limit);
+    let view = call.api.engine.view();
+    let page = match is_due {
+        true => view.retirable(filter.pool.as_deref(), after.as_ref(), limit),
+        false => view.domains(&filter, after.as_ref(), limit),
+    };
+    drop(view);
     let items: Vec<Value> = page.items.iter().map(show::listed_domain).collect();
     let next = page.next.map(|name| name.to_api_text());
     Ok(answer(
@@ -197,6 +205,36 @@ mod tests {
         assert_eq!(seen, names);
         let none = server.call("GET", "/v1/domains?state=active", None).json;
         assert_eq!(none["items"], json!([]));
+    }
+
+    #[test]
+    fn what_can_be_retired_is_listed() {
+        let server = Server::start();
+        let mut settings = crate::api::edge::tests::settings();
+        settings["drain"] = json!("0s");
+        settings["readiness"] = json!({"delegated": false, "secured": "no", "mail_ready": false});
+        server.call("PUT", "/v1/pools/main", Some(&settings));
+        let body = json!({"pool": "main", "names": ["a.example", "b.example", "c.example"]});
+        server.call("POST", "/v1/domains", Some(&body));
+        let steps = json!({"reason": "a test", "changes": [
+            {"op": "transition", "domain": "a.example", "to": "active"},
+            {"op": "transition", "domain": "b.example", "to": "active"},
+            {"op": "transition", "domain": "a.example", "to": "draining"},
+            {"op": "transition", "domain": "b.example", "to": "draining"},
+            {"op": "hold", "domain": "b.example"},
+        ]});
+        let made = server.call("POST", "/v1/changes", Some(&steps));
+        assert_eq!(made.status, 200, "{made:?}");
+
+        let due = server.call("GET", "/v1/domains?retire_due=true&pool=main", None);
+        let none = server.call("GET", "/v1/domains?retire_due=true&after=a.example", None);
+        let both = server.call("GET", "/v1/domains?retire_due=true&state=active", None);
+
+        let items = due.json["items"].as_array().unwrap();
+        let names: Vec<_> = items.iter().map(|item| &item["name"]).collect();
+        assert_eq!(names, ["a.example"], "the other is held: {due:?}");
+        assert_eq!(none.json, json!({"items": [], "next": null}));
+        assert_eq!(both.status, 422, "{both:?}");
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn query_schema(path: &str, name: &str) -> RefOr<Schema> {
     let kind = match (name, path) {
         ("state", _) => return Ref::from_schema_name("State").into(),
         ("limit" | "last" | "expect_domains", _) | ("after", "/v1/audit") => Type::Integer,
-        ("dry_run" | "signed" | "force", _) => Type::Boolean,
+        ("dry_run" | "signed" | "force" | "retire_due", _) => Type::Boolean,
         _ => Type::String,
     };
     Object::with_type(kind).into()

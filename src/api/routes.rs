@@ -111,7 +111,7 @@ pub(super) fn all() -> Vec<Route> {
         Get get "/v1/pools/{pool}" pools::show => "A pool's settings and counts", [], None, 200 Pool;
         Put put "/v1/pools/{pool}" pools::put => "Create a pool or change its settings", ["dry_run", "expect_domains"], Some(Shape::Pool), 200 Plan;
         Delete delete "/v1/pools/{pool}" pools::delete => "Delete a pool that has no domains", [], None, 200 Done;
-        Get get "/v1/domains" domains::list => "A page of domains", ["pool", "state", "after", "limit"], None, 200 DomainPage;
+        Get get "/v1/domains" domains::list => "A page of domains", ["pool", "state", "retire_due", "after", "limit"], None, 200 DomainPage;
         Post post "/v1/domains" adding::add => "Add one domain, or up to 10 000, all or none", [], Some(Shape::AddDomains), 201 Added;
         Get get "/v1/domains/{name}" domains::show => "A domain", [], None, 200 Domain;
         Patch patch "/v1/domains/{name}" domains::patch => "Change what is said about a domain", [], Some(Shape::PatchDomain), 200 Domain;

@@ -176,7 +176,7 @@ fn show_unnamed(desk: &Desk, manifest: &Manifest) -> Result<(), Failure> {
             continue;
         }
         let mut unnamed = Vec::new();
-        desk.each_domain(Some(pool.to_owned()), None, |domain| {
+        desk.each_domain(&[("pool", Some(pool.to_owned()))], |domain| {
             let name = cell(domain.get("name"));
             if !manifest.names(&name) {
                 unnamed.push(name);

@@ -400,6 +400,8 @@ mod tests {
             "domain delete a.example --force",
             "domain activate a.example --force --reason tests",
             "domain retire a.example",
+            "domain retire a.example b.example --confirm 2 --reason due",
+            "domain list --pool main --retire-due",
             "domain suspend a.example --answer later --reason abuse --until 2027-01-31T00:00:00Z",
             "domain hold a.example --reason court",
             "domain observed a.example --ns yes --ds no --mail-ready yes",

@@ -30,7 +30,17 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
     match command {
         DomainCommand::Add(arguments) => add(desk, arguments),
-        DomainCommand::List { pool, state } => list(desk, pool, state),
+        DomainCommand::List {
+            pool,
+            state,
+            retire_due,
+        } => {
+            let due = retire_due.then(|| "true".to_owned());
+            list(
+                desk,
+                &[("pool", pool), ("state", state), ("retire_due", due)],
+            )
+        }
         DomainCommand::Show { name } => {
             let answer = desk.client.get(&path(&["v1", "domains", &name]))?;
             if desk.output.is_json() {
@@ -232,10 +242,10 @@ fn progress(length: usize) -> ProgressBar {
     bar
 }
 
-/// Lists domains, page after page.
-fn list(desk: &Desk, pool: Option<String>, state: Option<String>) -> Result<(), Failure> {
+/// Lists the domains that a filter lets pass, page after page.
+fn list(desk: &Desk, filter: &[(&str, Option<String>)]) -> Result<(), Failure> {
     let mut domains = Vec::new();
-    desk.each_domain(pool, state, |domain| domains.push(domain))?;
+    desk.each_domain(filter, |domain| domains.push(domain))?;
     if desk.output.is_json() {
         let answer = json!({"items": domains, "next": null});
         return Ok(desk.output.text(&answer.to_string())?);
@@ -250,21 +260,16 @@ fn list(desk: &Desk, pool: Option<String>, state: Option<String>) -> Result<(), 
 }
 
 impl Desk {
-    /// Hands every domain of a pool or a state to `take`, page after page.
+    /// Hands every domain that a filter lets pass to `take`, page after page.
     pub(super) fn each_domain(
         &self,
-        pool: Option<String>,
-        state: Option<String>,
+        filter: &[(&str, Option<String>)],
         mut take: impl FnMut(Value),
     ) -> Result<(), Failure> {
         let mut after: Option<String> = None;
         loop {
-            let parameters = [
-                ("pool", pool.clone()),
-                ("state", state.clone()),
-                ("after", after),
-                ("limit", Some(PAGE.to_string())),
-            ];
+            let mut parameters = filter.to_vec();
+            parameters.extend([("after", after), ("limit", Some(PAGE.to_string()))]);
             let path = with_query("/v1/domains".to_owned(), &parameters);
             let page = self.client.get_json(&path)?;
             items(&page).iter().cloned().for_each(&mut take);

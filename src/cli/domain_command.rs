@@ -22,6 +22,9 @@ pub enum DomainCommand {
         /// Only those in this state: standby, active, draining, retired or released.
         #[arg(long)]
         state: Option<String>,
+        /// Only those that can be retired now.
+        #[arg(long, conflicts_with = "state")]
+        retire_due: bool,
     },
     /// Show a domain.
     Show {
@@ -126,8 +129,9 @@ fn read_label(text: &str) -> Result<(String, String), String> {
 /// Arguments of a step in a domain's life.
 #[derive(Debug, Args)]
 pub struct Step {
-    /// The domain.
-    pub name: String,
+    /// The domain; of several all take the step, or none.
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
     /// Skip waits and what is not known, but nothing that was seen to be unsafe; needs a reason.
     #[arg(long, requires = "reason")]
     pub force: bool,
@@ -137,6 +141,9 @@ pub struct Step {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// How many existing domains the steps are meant to touch.
+    #[arg(long, value_name = "N")]
+    pub confirm: Option<u64>,
 }
 
 /// Arguments of `domain suspend`.

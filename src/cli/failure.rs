@@ -186,8 +186,11 @@ impl Refusal {
         }
     }
 
-    /// Returns the rules that a step waits for.
+    /// Returns the rules that a step waits for; of several steps each says it itself.
     fn waits(&self) -> &[Value] {
+        if self.errors.iter().any(|wrong| wrong.place.is_some()) {
+            return &[];
+        }
         let problem = self.document.as_ref();
         let waits = problem.and_then(|problem| problem["waiting_for"].as_array());
         waits.map_or(&[], Vec::as_slice)
@@ -263,6 +266,18 @@ impl Failure {
     pub(super) fn of_domain(mut self, name: &str) -> Self {
         if let Self::Refused(refusal) = &mut self {
             refusal.domain = Some(name.to_owned());
+        }
+        self
+    }
+
+    /// Notes which domain each step of a change is about.
+    pub(super) fn of_each(mut self, names: &[String]) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            for wrong in &mut refusal.errors {
+                let step = wrong.pointer.strip_prefix("/changes/");
+                let step = step.and_then(|step| step.split('/').next()?.parse::<usize>().ok());
+                wrong.place = step.and_then(|step| names.get(step).cloned());
+            }
         }
         self
     }
@@ -378,6 +393,23 @@ mod tests {
             shown,
             "--ttl: bad\ncaa.0: worse\nerror: Fields are wrong: 2 problems; nothing was changed\n"
         );
+    }
+
+    #[test]
+    fn of_several_steps_each_says_what_holds_it() {
+        let body = br#"{"title":"Too early","detail":"the step waits: R1: x (and 1 more)",
+            "waiting_for":[{"rule":"R1","what":"x","not_before":null}],
+            "errors":[{"pointer":"/changes/0","detail":"the step waits: R1: x"},
+                      {"pointer":"/changes/2","detail":"the step waits: R2: y"}]}"#;
+        let names = ["a.example", "b.example", "c.example"].map(str::to_owned);
+        let mut shown = Vec::new();
+
+        let failure = Failure::Refused(Box::new(Refusal::read(409, body))).of_each(&names);
+        failure.write(&mut shown).unwrap();
+
+        let lines = "a.example: the step waits: R1: x\nc.example: the step waits: R2: y\n";
+        let last = "error: Too early: 2 problems; nothing was changed\n";
+        assert_eq!(String::from_utf8(shown).unwrap(), format!("{lines}{last}"));
     }
 
     #[test]

@@ -12,10 +12,12 @@ use super::output::{cell, inline};
 use super::pool::items;
 use super::run::Desk;
 
-/// Moves a domain to another state.
+/// Moves domains to another state.
 pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
+    let [name] = step.names.as_slice() else {
+        return transition_all(desk, step, to);
+    };
     let body = json!({"to": to, "force": step.force});
-    let name = &step.name;
     let when = When::of(step.at.as_deref(), step.reason.as_deref());
     act(
         desk,
@@ -25,6 +27,35 @@ pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failu
         when,
         &format!("{name} is {to}"),
     )
+}
+
+/// Moves several domains to another state: all of them or none.
+fn transition_all(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
+    let steps = step
+        .names
+        .iter()
+        .map(|name| json!({"op": "transition", "domain": name, "to": to, "force": step.force}));
+    let mut body = json!({"changes": steps.collect::<Value>()});
+    if let Some(reason) = &step.reason {
+        body["reason"] = json!(reason);
+    }
+    if let Some(at) = &step.at {
+        body["at"] = json!(at);
+    }
+    let confirm = step.confirm.map(|domains| domains.to_string());
+    let path = with_query("/v1/changes".to_owned(), &[("expect_domains", confirm)]);
+    let tell = |answer: &Value| {
+        let mut lines: Vec<String> = change::warnings(answer).collect();
+        if step.at.is_some() {
+            lines.extend(change::accepted(answer));
+        } else {
+            let (count, revision) = (step.names.len(), cell(answer.get("revision")));
+            lines.push(format!("{count} domains are {to} (revision {revision})"));
+        }
+        lines
+    };
+    desk.ask(&path, &body, tell)
+        .map_err(|failure| failure.of_each(&step.names))
 }
 
 /// Lets a domain take no mail for a while.

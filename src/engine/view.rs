@@ -10,7 +10,8 @@ use super::life::policy_form;
 use crate::clock::Timestamp;
 use crate::dnssec::Ds;
 use crate::lifecycle::{
-    self, Condition, DsSeen, HandedOut, LifecycleState, Next, Observed, Suspension, WaitingFor,
+    self, Condition, DsSeen, Force, HandedOut, LifecycleState, Next, Observed, Step, Suspension,
+    WaitingFor,
 };
 use crate::mail::{PolicyForm, PoolSettings, Route, StageWait};
 use crate::store::record::{Hold, ShownPolicy};
@@ -148,6 +149,10 @@ pub struct DomainFilter {
     /// Those in one state.
     pub state: Option<LifecycleState>,
 }
+
+/// How many domains are judged by their rules while the facts are held still, which the writer waits
+/// for.
+const JUDGED: usize = 1_024;
 
 /// A part of a list, in the order of names.
 #[derive(Clone, Debug)]
@@ -303,6 +308,47 @@ impl<'e> View<'e> {
         let more = wanted.next().is_some();
         let next = items.last().filter(|_| more).map(|last| last.name.clone());
         Page { items, next }
+    }
+
+    /// Returns domains behind `after` that can be retired now, up to `limit`.
+    ///
+    /// Looks at a bounded number of draining ones: a page may be short, and the list go on behind it.
+    pub fn retirable(
+        &self,
+        pool: Option<&str>,
+        after: Option<&Apex>,
+        limit: usize,
+    ) -> Page<Domain> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let (mut items, mut looked_at) = (Vec::new(), 0);
+        let mut last: Option<&Apex> = None;
+        for (name, domain) in self.facts.domains.range((from, Bound::Unbounded)) {
+            if items.len() == limit || looked_at == JUDGED {
+                let next = last.cloned();
+                return Page { items, next };
+            }
+            last = Some(name);
+            let is_wanted = pool.is_none_or(|pool| *domain.pool == *pool);
+            if domain.state == LifecycleState::Draining && is_wanted {
+                looked_at += 1;
+                if self.is_retirable(name, domain) {
+                    items.push(show_domain(&self.facts, name, domain));
+                }
+            }
+        }
+        Page { items, next: None }
+    }
+
+    /// Returns whether a draining domain can be retired now.
+    fn is_retirable(&self, name: &Apex, domain: &DomainFacts) -> bool {
+        let circumstances = self.facts.circumstances(name, domain);
+        circumstances.is_some_and(|circumstances| {
+            let situation = circumstances.situation();
+            let book = &self.facts.judgement.book;
+            let to = LifecycleState::Retired;
+            let step = lifecycle::step(&situation, to, Force::No, self.now, book);
+            matches!(step, Ok(Step::Now { .. }))
+        })
     }
 
     /// Returns how many domains there are.
