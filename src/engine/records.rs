@@ -62,9 +62,10 @@ impl Job {
         }
     }
 
-    /// Returns the versions that nothing names once the change is a fact.
+    /// Returns the versions that nothing names once the change is a fact, and that do not go with it:
+    /// those of a large change would hold up what waits for its commit.
     pub(super) fn outdated(&self) -> Vec<(Apex, u64)> {
-        let made = self.made.0.values();
+        let made = self.made.0.values().filter(|_| self.large);
         let replaced = made.filter_map(|made| Some((made.apex.clone(), made.replaces?)));
         replaced.collect()
     }
@@ -123,6 +124,10 @@ impl Job {
         }
         for prepared in self.made.0.values() {
             prepared.put(batch);
+            if let (false, Some(old)) = (self.large, prepared.replaces) {
+                let key = record::signed_zone_key(&prepared.apex, old);
+                batch.delete(Space::SignedZone, &key);
+            }
         }
         for (host, record) in &self.planned.hosts {
             batch.put_record(host.as_bytes(), record);
