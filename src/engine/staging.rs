@@ -11,7 +11,7 @@ use super::life::{Standing, shown_id, wanted_id};
 use super::writer::Writer;
 use crate::clock::{Span, Timestamp};
 use crate::history::Lapse;
-use crate::lifecycle::LifecycleState;
+use crate::lifecycle::{self, LifecycleState};
 use crate::mail::{self, HostZone, PoolSettings, RoutingAnswer, Served, StageFacts, Staging};
 use crate::store::record::ShownPolicy;
 use crate::wire::{Apex, Name, Rtype};
@@ -121,7 +121,49 @@ impl Facts {
             deferred: self.last_deferral(pool, name, members(), now),
             zone_of: &zone_of,
         };
-        mail::stage(wanted, staged, &facts)
+        let Some((rule, what, until)) = self.keeps_all(name, now) else {
+            return mail::stage(wanted, staged, &facts);
+        };
+        // What only adds goes on.
+        let (kept, mut pointers) = wanted.keeping(&pool.recipe.settings);
+        if pool.knows_below() && !kept.subdomains() {
+            pointers.push("/subdomains".to_owned());
+        }
+        let mut staging = mail::stage(&kept, staged, &facts);
+        staging.names_below |= pool.knows_below();
+        let waits = pointers.into_iter().map(|pointer| mail::StageWait {
+            pointer,
+            rule,
+            what: what.clone(),
+            not_before: until,
+        });
+        staging.waits.extend(waits);
+        staging
+    }
+
+    /// Returns why nothing may be withdrawn from a pool's domains now, if so: one of them is held (I4),
+    /// or the store was restored (K28); and until when, if that is known.
+    fn keeps_all(
+        &self,
+        pool: &str,
+        now: Timestamp,
+    ) -> Option<(&'static str, String, Option<Timestamp>)> {
+        let states = LifecycleState::ALL.into_iter();
+        let mut members = states.flat_map(|state| self.members(pool, state));
+        let held = members.find(|(_, domain)| {
+            let life = domain.life.as_ref();
+            life.is_some_and(|life| life.hold.is_some())
+        });
+        if let Some((name, _)) = held {
+            let name = name.to_api_text();
+            let what = format!("{name} is held: nothing is withdrawn from the pool's domains");
+            return Some((lifecycle::Rule::I4.id(), what, None));
+        }
+        let until = self.recovering_until().filter(|until| now < *until)?;
+        let what = "the store was restored from a backup; what it has forgotten may still be \
+                    promised"
+            .to_owned();
+        Some((lifecycle::Rule::K28.id(), what, Some(until)))
     }
 
     /// Returns the domains of a pool that are served.

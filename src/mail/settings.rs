@@ -190,6 +190,37 @@ impl PoolSettings {
         &self.nameservers
     }
 
+    /// Returns these settings with what they would withdraw of those in effect, and which settings that
+    /// is, as JSON pointers.
+    pub fn keeping(&self, current: &Self) -> (Self, Vec<String>) {
+        let mut kept = self.clone();
+        let mut pointers = Vec::new();
+        if current.subdomains && !self.subdomains {
+            kept.subdomains = true;
+            pointers.push("/subdomains".to_owned());
+        }
+        if current.mta_sts.is_some() && self.mta_sts.is_none() {
+            kept.mta_sts.clone_from(&current.mta_sts);
+            pointers.push("/mta_sts".to_owned());
+        }
+        match (&current.outbound, &mut kept.outbound) {
+            (Some(old), None) => {
+                kept.outbound = Some(old.clone());
+                pointers.push("/outbound".to_owned());
+            }
+            (Some(old), Some(new)) => {
+                for (selector, target) in &old.dkim {
+                    if !new.dkim.contains_key(selector) {
+                        new.dkim.insert(selector.clone(), target.clone());
+                        pointers.push(format!("/outbound/dkim/{selector}"));
+                    }
+                }
+            }
+            (None, _) => {}
+        }
+        (kept, pointers)
+    }
+
     /// Returns whether the domains send.
     pub fn sends(&self) -> bool {
         self.outbound.is_some()

@@ -228,3 +228,45 @@ fn x5_queries_of_a_domain_without_mail_are_counted_by_the_day_and_remembered() {
     let house = house.restarted();
     assert_eq!(counted(&house), Some(4));
 }
+
+/// Nothing of a domain on hold is withdrawn, whatever the clock says: the pool's wish took the MX at
+/// "*" from it, and its policy.
+#[test]
+fn i4_nothing_is_withdrawn_from_a_pool_while_one_of_its_domains_is_held() {
+    let house = House::new();
+    let wide = [
+        ("subdomains", json!(true)),
+        ("drain", json!("1s")),
+        policy("testing"),
+    ];
+    house.done(put_pool("main", &settings(&wide)));
+    house.done(add(ONE));
+    house.done(add("two.test"));
+    let hold = |held: bool| {
+        let name = apex(ONE);
+        let if_match = None;
+        if held {
+            Op::Hold { name, if_match }
+        } else {
+            Op::Unhold { name, if_match }
+        }
+    };
+    house.done(hold(true));
+
+    house.done(put_pool("main", &with_second(&[("drain", json!("1s"))])));
+    assert!(house.has("mx2.one.test", Rtype::A), "what adds goes on");
+    assert!(house.waits_of_pool().ends_with(&["I4", "I4"]));
+    house.passes(40 * 86_400);
+    for domain in [ONE, "two.test"] {
+        assert!(house.has(&format!("sub.{domain}"), Rtype::MX));
+        assert!(house.has(&format!("_mta-sts.{domain}"), Rtype::TXT));
+    }
+    let house = house.restarted();
+    assert!(house.waits_of_pool().ends_with(&["I4", "I4"]));
+
+    house.done(hold(false));
+    house.passes(120);
+    house.passes(2);
+    house.passes(61);
+    assert!(!house.has("sub.one.test", Rtype::MX));
+}

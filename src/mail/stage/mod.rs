@@ -144,6 +144,7 @@ impl StageWait {
             "R4" if self.pointer == "/outbound" => "the domains say that they send no more",
             "R4" => "the DKIM selector goes",
             "L8" => "mail hosts forget the names below the domains",
+            "I4" | "K28" => "what it withdraws goes as it may",
             _ => "\"*\" loses its MX",
         }
     }
@@ -160,6 +161,7 @@ impl StageWait {
             "R4" if self.pointer == "/outbound" => "SPF, DKIM and DMARC stay as they are",
             "R4" => "its CNAME stays",
             "L8" => "\"*\" has no MX any more",
+            "I4" | "K28" => "it stays as it is",
             _ => "mail to names below the domains goes on",
         }
     }
