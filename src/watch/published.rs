@@ -28,6 +28,8 @@ pub(super) struct Listed {
 enum Served {
     /// All serve a version; this is the oldest.
     Oldest(Serial),
+    /// One serves a version that we have not made, or had not when the question was put.
+    Another,
     /// Some give no answer.
     Some,
     /// None gives an answer.
@@ -81,7 +83,7 @@ impl Listed {
             Served::Silence if self.resolvers.answer_at_all().await => {
                 vec![Fact::Servers(ServersSeen::None)]
             }
-            Served::Silence | Served::Nobody => Vec::new(),
+            Served::Another | Served::Silence | Served::Nobody => Vec::new(),
         }
     }
 
@@ -126,16 +128,19 @@ fn oldest(serials: &[Option<Serial>], wanted: Serial) -> Served {
             _ => Served::Silence,
         };
     }
+    // A secondary that had the zone from somebody else, with a higher serial, never takes ours over
+    // and serves the old one for ever. If ours has just moved on, the next look says so.
+    let mut known = serials.iter().flatten();
+    if known.any(|serial| serial.is_newer_than(wanted)) {
+        return Served::Another;
+    }
     let mut oldest: Option<Serial> = None;
     for serial in serials {
         let Some(serial) = serial else {
             return Served::Some;
         };
-        // Serials go round: what is ahead of the wanted one is not behind it (RFC 1982).
-        let behind = |it: Serial| match it.is_newer_than(wanted) {
-            true => 0,
-            false => wanted.number().wrapping_sub(it.number()),
-        };
+        // Serials go round (RFC 1982).
+        let behind = |it: Serial| wanted.number().wrapping_sub(it.number());
         if oldest.is_none_or(|known| behind(*serial) > behind(known)) {
             oldest = Some(*serial);
         }
@@ -160,8 +165,14 @@ mod tests {
         assert_eq!(of(&[Some(9), Some(9)], 9), served(9));
         // RFC 1982: 2^32 - 1 is older than 3.
         assert_eq!(of(&[Some(3), Some(u32::MAX)], 3), served(u32::MAX));
-        // What is ahead of us does not lag.
-        assert_eq!(of(&[Some(12), Some(8)], 9), served(8));
+    }
+
+    /// One that was ahead counted as one that serves what is wanted.
+    #[test]
+    fn a_server_that_is_ahead_of_us_serves_another_zone() {
+        assert_eq!(of(&[Some(12), Some(9)], 9), Served::Another);
+        assert_eq!(of(&[Some(12), None], 9), Served::Another);
+        assert_eq!(of(&[Some(2), Some(2)], u32::MAX), Served::Another);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Rotation: which domains a pool hands out next, and which it stops handing out.
 
+use std::collections::BTreeSet;
+
 use super::draft::Draft;
 use super::lives::sentences;
 use crate::clock::Timestamp;
@@ -78,6 +80,7 @@ impl Draft<'_> {
     /// Refuses names that are not active domains of the pool, or are named twice.
     fn check_burned(&self, pool: &str, burn: &[Apex]) -> Result<(), Refusal> {
         let mut faults = Vec::new();
+        let mut named = BTreeSet::new();
         for (index, name) in burn.iter().enumerate() {
             let text = name.to_api_text();
             let found = self.edit_domain(name, 0).ok();
@@ -87,7 +90,7 @@ impl Draft<'_> {
                 Some(domain) if domain.state != LifecycleState::Active => {
                     format!("expected an active domain, {text} is {}", domain.state)
                 }
-                Some(_) if burn[..index].contains(name) => {
+                Some(_) if !named.insert(name) => {
                     format!("expected each domain once, found {text} twice")
                 }
                 Some(_) => continue,
