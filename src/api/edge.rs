@@ -8,12 +8,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
 
 use super::body;
 use super::problem::{Kind, Problem};
 use super::routes;
 use super::scope::Scope;
-use super::wait::Wait;
+use super::wait::{MOST_WAITS, Wait};
 use crate::engine::{Actor, Engine};
 use crate::metrics::Metrics;
 
@@ -24,6 +25,8 @@ pub(super) struct Api {
     pub(super) engine: Engine,
     /// What is counted.
     pub(super) metrics: Arc<Metrics>,
+    /// The places of those who wait for the world (`?wait=`).
+    waits: Arc<Semaphore>,
 }
 
 /// What asks for no token; everything else does.
@@ -31,7 +34,11 @@ const PUBLIC: [&str; 5] = ["/", "/healthz", "/readyz", "/metrics", "/openapi.jso
 
 /// Returns the whole API.
 pub fn router(engine: Engine, metrics: Arc<Metrics>) -> Router {
-    let api = Arc::new(Api { engine, metrics });
+    let api = Arc::new(Api {
+        engine,
+        metrics,
+        waits: Arc::new(Semaphore::new(MOST_WAITS)),
+    });
     let router = routes::all()
         .into_iter()
         .fold(Router::new(), |router, route| {
@@ -67,7 +74,7 @@ async fn edge(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> 
         Ok(wait) => match tokio::spawn(next.run(request)).await {
             Ok(response) => match wait {
                 // Who hangs up waits no longer; what was changed stays.
-                Some(wait) => wait.over(&api.engine, response).await,
+                Some(wait) => wait.over(&api.engine, &api.waits, response).await,
                 None => response,
             },
             Err(failed) => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Uri};
 use axum::response::Response;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use super::params::Params;
@@ -18,7 +19,11 @@ use crate::engine::{DomainFilter, Engine, Outcome};
 use crate::lifecycle::{ConditionKind, Status};
 use crate::wire::Apex;
 
-/// The header field that says how the waiting ended: `reached` or `timeout`.
+/// How many may wait at a time: they hold connections, of which there are 256, and the mail hosts that
+/// read the routing need some, too.
+pub(super) const MOST_WAITS: usize = 64;
+/// The header field that says how the waiting ended: `reached`, `timeout`, or `busy` where too many wait
+/// already and it was not begun.
 pub(super) const WAIT: &str = "mxpool-wait";
 /// How long is waited where nothing else is said.
 const USUAL: Duration = Duration::from_secs(60);
@@ -148,10 +153,20 @@ impl Wait {
 
     /// Waits, and says in the answer how that ended; a dry run changed nothing that could be waited
     /// for.
-    pub(super) async fn over(self, engine: &Engine, mut response: Response) -> Response {
+    pub(super) async fn over(
+        self,
+        engine: &Engine,
+        places: &Semaphore,
+        mut response: Response,
+    ) -> Response {
         if !response.status().is_success() {
             return response;
         }
+        let Ok(_place) = places.try_acquire() else {
+            let ended = HeaderValue::from_static("busy");
+            response.headers_mut().insert(WAIT, ended);
+            return response;
+        };
         let end = Instant::now() + self.timeout;
         let touched = self.touched.0.lock();
         let touched = touched.unwrap_or_else(PoisonError::into_inner).take();
@@ -260,5 +275,35 @@ mod tests {
         assert_eq!(later.pointers(), ["/wait".to_owned()].into());
         assert_eq!((dry.status, dry.header("mxpool-wait")), (200, None));
         assert!(now.header("mxpool-wait").is_some(), "{now:?}");
+    }
+
+    /// Some hundred that waited for a day kept every mail host from reading what it may accept.
+    #[test]
+    fn no_more_wait_than_leave_room_for_others() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+        // What changes nothing is everywhere already.
+        let put = |owner: usize, query: &str| {
+            let body = json!({"ttl": 60, "records": ["192.0.2.7"]});
+            let path = format!("/v1/domains/a.example/rrsets/www{owner}/A{query}");
+            server.call("PUT", &path, Some(&body)).header("mxpool-wait")
+        };
+
+        std::thread::scope(|scope| {
+            for owner in 0..super::MOST_WAITS {
+                let put = &put;
+                scope.spawn(move || put(owner, "?wait=live&timeout=5s"));
+            }
+            let mut looks = 0..500;
+            let is_busy = looks.any(|look| {
+                std::thread::park_timeout(std::time::Duration::from_millis(10));
+                put(100 + look, "?wait=live&timeout=0s").as_deref() == Some("busy")
+            });
+            assert!(is_busy);
+        });
+
+        let waited = put(99, "?wait=live&timeout=0s");
+        assert_eq!(waited.as_deref(), Some("timeout"));
     }
 }
