@@ -128,6 +128,7 @@ fn next(next: Option<&Next>) -> Value {
     next.map_or(Value::Null, |next| {
         json!({
             "state": next.state.as_str(),
+            "by_itself": next.by_itself,
             "not_before": next.not_before.map(|at| at.to_string()),
             "waiting_for": waiting(&next.waiting_for),
         })

@@ -325,23 +325,28 @@ fn next_step(domain: &Value) -> Vec<(&'static str, String)> {
     let name = cell(domain.get("name"));
     // A released domain is served until nobody can be led to it.
     let state = match state {
-        "released" if domain["state"] == "released" => "the zone is dropped",
+        "released" if domain["state"] == "released" => "the zone goes",
         state => state,
     };
     let rules = next["waiting_for"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
-    let step = match (rules, next["not_before"].as_str()) {
-        ([], None) => match command(state) {
-            Some(verb) => format!("{state}, whenever you say so: mxpool domain {verb} {name}"),
-            None => format!("{state}, whenever you say so"),
-        },
-        (_, Some(moment)) => format!("{state}, not before {}", told(moment)),
+    let verb = command(state).filter(|_| next["by_itself"] != true);
+    let say = verb.map(|verb| format!("mxpool domain {verb} {name}"));
+    let when = match (rules, next["not_before"].as_str()) {
+        ([], None) => None,
+        (_, Some(moment)) => Some(format!("not before {}", told(moment))),
         (_, None) => {
             let earliest = latest(rules).map(|at| format!("not before {}, ", told(at)));
             let earliest = earliest.unwrap_or_default();
-            format!("{state}, {earliest}when all that it waits for holds")
+            Some(format!("{earliest}when all that it waits for holds"))
         }
+    };
+    let step = match (when, say) {
+        (None, Some(say)) => format!("{state}, whenever you say so: {say}"),
+        (None, None) => format!("{state}, by itself"),
+        (Some(when), Some(say)) => format!("{state}, {when}; then say so: {say}"),
+        (Some(when), None) => format!("{state} by itself, {when}"),
     };
     let waits = rules
         .iter()
@@ -417,7 +422,14 @@ mod tests {
 
         let step = &find(&domain, "next step")[0];
         assert!(step.starts_with("retired, not before 2000-01-01T00:00:00Z ("));
+        let then =
+            "), when all that it waits for holds; then say so: mxpool domain retire a.example";
+        assert!(step.ends_with(then), "{step}");
+        domain["next"]["by_itself"] = json!(true);
+        let step = &find(&domain, "next step")[0];
+        assert!(step.starts_with("retired by itself, not before"), "{step}");
         assert!(step.ends_with("), when all that it waits for holds"));
+        domain["next"]["by_itself"] = json!(false);
         let waits = find(&domain, "it waits for");
         assert!(waits[0].starts_with("R1: the drain, not before 2000-01-01T00:00:00Z ("));
         assert_eq!(waits[1], "R2: deferrals");
@@ -427,7 +439,8 @@ mod tests {
         let held = find(&domain, "it waits for");
         assert_eq!(held, ["I4: `mxpool domain unhold a.example`"]);
         let step = find(&domain, "next step");
-        assert_eq!(step, ["retired, when all that it waits for holds"]);
+        let held = "retired, when all that it waits for holds; then say so: mxpool domain retire";
+        assert_eq!(step, [format!("{held} a.example")]);
         domain["next"]["waiting_for"] = json!([]);
         let step = find(&domain, "next step");
         assert_eq!(

@@ -9,6 +9,7 @@ use super::{
     Action, Bound, LifecycleState, NsSeen, Rule, Rulebook, Satisfied, Situation, WaitingFor,
 };
 use crate::clock::Timestamp;
+use crate::mail::Retire;
 
 /// Whether a step is taken although it is not known to be safe yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Refused {
 pub struct Next {
     /// The state it leads to.
     pub state: LifecycleState,
+    /// Whether it is taken by itself, when nothing holds it any more; else it is asked for.
+    pub by_itself: bool,
     /// The earliest moment, where the clock alone decides.
     pub not_before: Option<Timestamp>,
     /// What is waited for; nothing if the step can be taken now.
@@ -162,8 +165,14 @@ pub fn next(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Option<Next>
             (LifecycleState::Released, last.next()?.1)
         }
     };
+    let by_itself = match it.state {
+        LifecycleState::Draining => it.terms.retire == Retire::Auto,
+        LifecycleState::Released => true,
+        LifecycleState::Standby | LifecycleState::Active | LifecycleState::Retired => false,
+    };
     Some(Next {
         state,
+        by_itself,
         not_before: bounds.passes_at(),
         waiting_for: bounds.waiting(),
     })

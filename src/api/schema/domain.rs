@@ -126,6 +126,8 @@ pub(super) struct Condition {
 pub(super) struct Next {
     /// Where to.
     state: State,
+    /// Whether it is taken by itself; else it is asked for.
+    by_itself: bool,
     /// When at the earliest, if that is known.
     not_before: Option<String>,
     /// What it waits for.

@@ -229,6 +229,11 @@ impl Draft<'_> {
                 format!(", once {names} {verb} known to hold")
             };
             let at = known.or_else(|| next.waiting_for.is_empty().then_some(now));
+            let steps = if next.by_itself {
+                "is retired by itself"
+            } else {
+                steps
+            };
             found.push(milestone(name, at, format!("{steps}{more}")));
             let Some(at) = at else {
                 break;
@@ -336,6 +341,7 @@ impl Facts {
         };
         Some(Next {
             state: LifecycleState::Draining,
+            by_itself: true,
             not_before,
             waiting_for: vec![WaitingFor {
                 rule: rule.id(),

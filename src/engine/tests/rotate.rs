@@ -229,6 +229,26 @@ fn a_warning_names_the_rules_and_the_plan_tells_what_they_wait_for() {
 }
 
 #[test]
+fn a_rotation_tells_who_retires_what_it_drains() {
+    let house = House::filled(1, 1);
+    let auto = settings(&[("drain", json!("2d")), ("retire", json!("auto"))]);
+    house.done(put_pool("main", &auto));
+
+    let rotation = house.done(rotate(&["d0.test"], 0)).plan.rotation.unwrap();
+
+    assert_eq!(rotation.timeline[1].event, "is retired by itself");
+    let next = {
+        let view = house.engine.view();
+        view.prospect(&apex("d0.test")).unwrap().next.unwrap()
+    };
+    assert!(next.by_itself);
+    house.done(put_pool("main", &settings(&[("drain", json!("2d"))])));
+    let view = house.engine.view();
+    let next = view.prospect(&apex("d0.test")).unwrap().next.unwrap();
+    assert!(!next.by_itself, "the operator decides");
+}
+
+#[test]
 fn an_active_domain_says_when_its_age_takes_it_out_of_use() {
     let house = House::filled(1, 1);
     let by_age = settings(&[("max_active_age", json!("7d"))]);
