@@ -502,23 +502,29 @@ pub(super) fn shown_id(
 }
 
 /// Returns what a domain shows of its pool's records, as far as waits go.
+///
+/// A sender that sees an id may fetch the text that is wanted already. Policy hosts that copy late
+/// serve that text even when another is wanted again, until this one was seen served and has its own
+/// id: so what may be fetched under an id only grows, and is kept with it.
 pub(super) fn turn_of(
     state: LifecycleState,
-    life: &Life,
+    life: &mut Life,
     settings: &PoolSettings,
     adoption: Option<&Adoption>,
 ) -> Turn {
-    let policy = match &life.policy {
+    let policy = match &mut life.policy {
         ShownPolicy::Pool => PolicyTurn::Pool,
         ShownPolicy::Gone => PolicyTurn::Gone,
         ShownPolicy::Own { acts, max_age, .. } => {
-            // A sender that sees the id may fetch the text that is wanted already.
             let wanted = settings.mta_sts().filter(|_| adoption.is_some());
             let wanted = wanted.map(|policy| policy.in_form(policy_form(state)));
-            let wanted = wanted.filter(mail::MtaSts::acts);
+            if let Some(wanted) = wanted.filter(mail::MtaSts::acts) {
+                *acts = true;
+                *max_age = wanted.max_age.max(*max_age);
+            }
             PolicyTurn::Own {
-                acts: *acts || wanted.is_some(),
-                max_age: wanted.map_or(*max_age, |wanted| wanted.max_age.max(*max_age)),
+                acts: *acts,
+                max_age: *max_age,
             }
         }
     };

@@ -468,6 +468,38 @@ fn s2_each_turn_of_a_domain_has_an_id_of_its_own() {
     assert_ne!(wanted(&house), first);
 }
 
+/// S10, X2: what may have been fetched under an id counts until another is announced, though the domain
+/// that wanted it moved on within the hour: policy hosts copy late.
+#[test]
+fn s10_a_text_that_was_wanted_for_an_hour_is_kept_for_its_max_age() {
+    use LifecycleState::{Active, Draining, Retired};
+    let served = || Word {
+        policy_served: Some(true),
+        ..Word::default()
+    };
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    house.step(Active, false).unwrap();
+    house.step(Draining, false).unwrap();
+    house.say(served());
+    house.engine.tick();
+    house.step(Active, false).unwrap();
+    house.pass(HOUR);
+    house.step(Draining, false).unwrap();
+    house.pass(3 * DAY);
+    house.step(Retired, false).unwrap();
+    house.say(served());
+    house.engine.tick();
+    let house = house.restart_changes_nothing();
+
+    // The pool's own text, of seven days, may have been fetched until now.
+    house.pass(6 * DAY);
+    assert!(house.has("_mta-sts.one.test", Rtype::TXT), "S10, X2");
+    house.pass(4 * DAY);
+    assert!(!house.has("_mta-sts.one.test", Rtype::TXT));
+}
+
 /// R3: a lowered TTL counts when the longer one has left the caches; a shortened drain does not bind
 /// what drains already.
 #[test]
