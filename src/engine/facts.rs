@@ -411,7 +411,7 @@ impl Facts {
     /// under those ids meanwhile is not known (S2, K28).
     pub(super) fn policies_to_adopt(&self) -> impl Iterator<Item = Arc<str>> {
         let bound = self.recovering.as_ref();
-        let bound = bound.map(|restored| restored.backup_revision + Restored::REVISION_STEP);
+        let bound = bound.and_then(Restored::revision);
         let pools = self.pools.iter();
         let old = pools.filter(move |(_, pool)| {
             let adopted = pool.policy.as_ref().map(|policy| policy.revision);

@@ -53,8 +53,12 @@ pub(super) fn sign_again(
     // Revisions go on above all that may have been given after the backup was taken. What mail hosts
     // have applied of those days is not known: they may refuse what the backup says they accept, until
     // they have read it anew (A8, R2).
-    let step = restored.backup_revision + Restored::REVISION_STEP;
-    loaded.facts.revision = loaded.facts.revision.max(step);
+    let recovering = Restored {
+        at: now,
+        backup_revision: restored.backup_revision,
+    };
+    let begins = recovering.revision().unwrap_or(0);
+    loaded.facts.revision = loaded.facts.revision.max(begins);
     let revision = loaded.facts.revision;
     for domain in loaded.facts.domains.values_mut() {
         domain.routed = revision;
@@ -103,10 +107,6 @@ pub(super) fn sign_again(
     meta::RESTORED.delete(&mut batch);
     // What was promised after the backup was taken is not known: nothing is withdrawn for a while
     // (K28).
-    let recovering = Restored {
-        at: now,
-        backup_revision: restored.backup_revision,
-    };
     meta::RECOVERING.put(&mut batch, &recovering);
     loaded.facts.recovering = Some(recovering);
     workshop.store.commit(&batch)?;

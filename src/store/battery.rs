@@ -388,7 +388,7 @@ fn a_backup_fills_an_empty_store(store: &dyn Store) {
     assert_eq!(report.entries, content(store).len() as u64);
     assert_eq!(header.sealing_key_id.as_deref(), Some("k-17"));
     assert_eq!(header.revision, 41);
-    assert_eq!(restore.revision, 41 + (1 << 32));
+    assert_eq!(restore.revision, 41 + (1 << 32) + (28_312_200 << 20));
     assert_eq!(restore.sealing_key_id, report.sealing_key_id);
     assert_eq!(restore.entries, report.entries);
     assert_eq!(

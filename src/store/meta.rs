@@ -120,15 +120,35 @@ pub struct LeftReference {
 pub struct Restored {
     /// When that was.
     pub at: Timestamp,
-    /// The revision of the backup. What the lost store accepted after it is unknown, so the
-    /// revision of the restored one is larger by [`Restored::REVISION_STEP`].
+    /// The revision of the backup. What the lost store accepted after it is unknown, so that of the
+    /// restored one is [`Restored::revision`].
     pub backup_revision: u64,
 }
 
 impl Restored {
-    /// How far a restored store's revision lies above that of the backup: more than any server
-    /// counts before it is lost.
-    pub const REVISION_STEP: u64 = 1 << 32;
+    /// How far a restored store's revision lies above that of the backup at least: more than any
+    /// server counts before it is lost.
+    const STEP: u64 = 1 << 32;
+
+    /// How many revisions a second are left room for: no server makes as many.
+    const A_SECOND: u64 = 1 << 20;
+
+    /// 2026-01-01T00:00:00Z: seconds are counted from here.
+    const SECONDS_FROM: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+    /// Returns the revision at which the restored store begins; `None` where the backup's is
+    /// impossible.
+    ///
+    /// One backup may be restored twice, and what was given out after the first time had revisions
+    /// above its own: so what is added grows with the clock, faster than revisions do. It stays below
+    /// 2^53, beyond which JSON readers may round (RFC 8259, section 6), for 250 years.
+    pub fn revision(&self) -> Option<u64> {
+        let seconds = self.at.since(Self::SECONDS_FROM).as_secs();
+        let step = seconds
+            .checked_mul(Self::A_SECOND)?
+            .checked_add(Self::STEP)?;
+        self.backup_revision.checked_add(step)
+    }
 }
 
 /// The key of one fact about the store.

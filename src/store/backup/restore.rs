@@ -28,7 +28,7 @@ const CHUNK: usize = 4 << 20;
 /// Fills an empty store from a backup.
 ///
 /// What the lost server accepted after the backup is unknown to the store but not to the world:
-/// so the revision goes up by [`Restored::REVISION_STEP`], and [`meta::RESTORED`] tells the next
+/// so the revision goes up to [`Restored::revision`] at least, and [`meta::RESTORED`] tells the next
 /// start to raise every serial. Until all is written and the digest was right,
 /// [`meta::RESTORING`] says that the store is not whole; a store that says so does not open.
 ///
@@ -48,13 +48,10 @@ pub fn restore_into(
         at: now,
         backup_revision: header.revision,
     };
-    let revision = header
-        .revision
-        .checked_add(Restored::REVISION_STEP)
-        .ok_or_else(|| RestoreError::Damaged {
-            at: 0,
-            reason: format!("the revision {} is impossible", header.revision),
-        })?;
+    let revision = restored.revision().ok_or_else(|| RestoreError::Damaged {
+        at: 0,
+        reason: format!("the revision {} is impossible", header.revision),
+    })?;
     let filled = fill(store, &mut reader, &restored, revision);
     if let Err(error) = filled {
         // The first error is the one to report; what cannot be removed stays marked.

@@ -139,17 +139,42 @@ fn a5_a6_what_a_former_owner_left_counts_until_it_was_seen_to_be_gone() {
 }
 
 #[test]
-fn k28_a_backup_that_is_restored_twice_raises_serials_twice() {
+fn k28_a_backup_that_is_restored_twice_raises_serials_and_policy_ids_twice() {
+    let setting = Setting {
+        sts: Some(("enforce", 7 * DAY)),
+        ..world()
+    };
     let then = vec![
         (DAY, Event::Backup),
         (DAY, Event::HandOut),
         (DAY, Event::Restore),
+        (DAY, Event::Pool(Turn::HostAdded)),
         (DAY, Event::HandOut),
-        (DAY, Event::Restore),
+        (2, Event::Restore),
         (DAY, Event::Step(0, Stage::Draining)),
         (DAY, Event::Step(0, Stage::Retired)),
     ];
-    tell(world(), in_use(then), &[]);
+    tell(setting, in_use(then), &[]);
+}
+
+#[test]
+fn s10_a_text_that_was_wanted_for_an_hour_is_kept_for_its_max_age() {
+    let setting = Setting {
+        sts: Some(("enforce", 14 * DAY)),
+        copies: 2 * DAY,
+        ttls: (4 * HOUR, HOUR, 5 * MINUTE),
+        ..world()
+    };
+    for hours in [2, 13] {
+        let then = vec![
+            (7 * DAY, Event::Step(0, Stage::Draining)),
+            (hours * HOUR, Event::Step(0, Stage::Active)),
+            (2 * HOUR, Event::Step(0, Stage::Draining)),
+            (3 * DAY, Event::Step(0, Stage::Retired)),
+            (30 * DAY, Event::Quiet),
+        ];
+        tell(setting.clone(), in_use(then), &["step"]);
+    }
 }
 
 #[test]
