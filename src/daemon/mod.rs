@@ -66,7 +66,7 @@ fn load(file: Option<&Path>) -> Result<Config, String> {
 fn restore(config: &Config, file: &Path) -> Result<(), String> {
     let report = restore::run(config, file).map_err(|failure| failure.to_string())?;
     say(&format!(
-        "restored {} entries of revision {} into {}; the revision goes on at {}",
+        "restored {} entries of revision {} into {}; the revision goes on at {} or above",
         report.entries,
         report.backup_revision,
         config.store.display(),
