@@ -196,7 +196,7 @@ pub(super) fn caches(desk: &Desk, name: &str, at: Option<String>) -> Result<(), 
             }
         };
         let until = |key: &str| match held["off"].as_str() {
-            Some(_) => cell(held.get(key)),
+            Some(_) => told(&cell(held.get(key))),
             None => "served".to_owned(),
         };
         let mut row = what.to_vec();
@@ -215,9 +215,31 @@ pub(super) fn caches(desk: &Desk, name: &str, at: Option<String>) -> Result<(), 
     Ok(desk.output.table(&headings, rows.collect())?)
 }
 
-/// Shows what is known of a domain, what people look for first.
+/// Shows what is known of a domain, what people look for first; and what is to be done to it at a
+/// moment.
 pub(super) fn show(desk: &Desk, domain: &Value) -> Result<(), Failure> {
-    Ok(desk.output.facts(&facts(domain))?)
+    let waiting = desk.client.get_json("/v1/changes")?;
+    let mut facts = facts(domain);
+    let at = facts.iter().position(|(name, _)| *name == "condition");
+    let at = at.unwrap_or(facts.len());
+    facts.splice(at..at, to_come(domain, &waiting));
+    Ok(desk.output.facts(&facts)?)
+}
+
+/// Returns what changes that wait for their moment are to do to a domain.
+fn to_come(domain: &Value, waiting: &Value) -> Vec<(&'static str, String)> {
+    let name = cell(domain.get("name"));
+    let mut lines = Vec::new();
+    for change in items(waiting) {
+        let (id, at) = (cell(change.get("id")), told(&cell(change.get("at"))));
+        let steps = change["steps"].as_array().into_iter().flatten();
+        let steps = steps.map(|step| cell(step.get("what")));
+        // What is drained by a rotation stands among others.
+        let words = |what: &str| what.split([' ', ',']).any(|word| word == name);
+        let steps = steps.filter(|what| words(what));
+        lines.extend(steps.map(|what| ("scheduled", format!("{at}: {what} (change {id})"))));
+    }
+    lines
 }
 
 /// Returns what is known of a domain, a line for each.
@@ -451,5 +473,30 @@ mod tests {
         domain["next"] = Value::Null;
         let step = &find(&domain, "next step")[0];
         assert!(step.contains("mxpool pool rotate main --burn a.example"));
+    }
+
+    #[test]
+    fn what_is_scheduled_for_a_domain_is_told_with_it() {
+        let domain = json!({"name": "a.example", "pool": "main", "state": "active"});
+        let step = |what: &str| json!({"op": "transition", "subject": "x", "what": what});
+        let waiting = json!({"items": [
+            {"id": 7, "at": "2000-01-01T00:00:00Z", "steps": [
+                step("ba.example becomes draining"), step("a.example becomes draining"),
+            ]},
+            {"id": 9, "at": "2000-01-02T00:00:00Z", "steps": [
+                step("the pool main is rotated: 1 domain becomes active; drained: b.example, a.example"),
+            ]},
+        ]});
+
+        let lines = to_come(&domain, &waiting);
+
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].1.starts_with("2000-01-01T00:00:00Z ("));
+        assert!(
+            lines[0]
+                .1
+                .ends_with(": a.example becomes draining (change 7)")
+        );
+        assert!(lines[1].1.ends_with("(change 9)"));
     }
 }
