@@ -81,8 +81,11 @@ impl View<'_> {
                 for what in said(name, settings, template, &turn.what, shown.as_deref()) {
                     let spans = versions.entry(what).or_default();
                     match spans.last_mut() {
-                        // The same before and after is one version.
-                        Some((last, _)) if last.off == Some(on) => last.off = off,
+                        // The same before and after is one version, signed for as long as either.
+                        Some((last, longest)) if last.off == Some(on) => {
+                            last.off = off;
+                            *longest = lifetime.max(*longest);
+                        }
                         _ => spans.push((Lapse { what: (), on, off }, lifetime)),
                     }
                 }

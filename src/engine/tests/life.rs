@@ -828,3 +828,34 @@ fn the_store_is_not_read_for_what_is_not_asked_now() {
     assert_eq!(ask(true).unwrap().0.len(), 1);
     assert_eq!(reads(), before + 1);
 }
+
+/// What stood through a change of the signatures' lifetime was told to be replayed no longer than before
+/// it.
+#[test]
+fn x3_what_stands_through_a_longer_lifetime_can_be_replayed_for_that_long() {
+    let house = House::new();
+    let one = ("caa", json!(["0 issue \"one.example\""]));
+    house.done(put_pool("main", &settings(std::slice::from_ref(&one))));
+    house.done(add(ONE));
+    let longer = json!({ "signature_lifetime": "40d", "signature_refresh": "14d" });
+    let longer = ("dnssec", longer);
+    house.pass(DAY);
+    house.done(put_pool("main", &settings(&[longer.clone(), one])));
+    house.pass(DAY);
+    let other = ("caa", json!(["0 issue \"other.example\""]));
+    house.done(put_pool("main", &settings(&[longer, other])));
+
+    let now = house.clock.now();
+    let held = house.engine.view().caches(&apex(ONE), now).unwrap();
+    let caa = held
+        .iter()
+        .filter(|held| matches!(&held.what, HeldWhat::Rrset { rtype, .. } if *rtype == Rtype::CAA));
+    let until: Vec<_> = caa.filter_map(|held| held.replay_until).collect();
+    assert!(
+        until
+            .iter()
+            .all(|until| *until >= now.saturating_add(40 * DAY)),
+        "{until:?}"
+    );
+    assert_eq!(until.len(), 1);
+}
