@@ -64,12 +64,12 @@ fn deferrals(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
         );
         bounds.add(Rule::R2, Bound::Unknown(what));
     }
+    // Seen or said: an outage that nobody has seen to end goes on, whoever watches now.
     let red = it.observed.mail.filter(|mail| mail.green_since.is_none());
-    if it.watched
-        && let Some(mail) = red
-    {
+    if let Some(mail) = red {
         let what = format!(
-            "a mail host was seen not to be ready at {}, and not to be ready again since",
+            "a mail host was seen not to be ready at {}, and not to be ready again since; where \
+             nothing watches, say that it is with `mxpool domain observed NAME --mail-ready yes`",
             mail.at
         );
         bounds.add(Rule::R2, Bound::Unknown(what));

@@ -539,6 +539,12 @@ fn r2_a_mail_host_that_lags_or_is_down_may_defer_still() {
     down.watched = true;
     down.observed.learn(&Fact::Mail(false), at(NOW - 50 * DAY));
     down.waits_for(Retired, Rule::R2);
+    // The operator's word counts where nothing watches: five days later a host that was down still
+    // was taken for one that is up.
+    down.watched = false;
+    down.waits_for(Retired, Rule::R2);
+    down.observed.learn(&Fact::Mail(true), at(NOW));
+    down.waits_until(Retired, Rule::R2, NOW + 5 * DAY);
 }
 
 #[test]
