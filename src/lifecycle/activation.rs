@@ -199,17 +199,16 @@ fn mail_ready(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let since = it.observed.mail.and_then(|mail| mail.green_since);
     Some(match (since, it.observed.mail) {
         (Some(since), Some(mail)) => {
-            let at = after_ttl(since, it.terms.ttl);
+            let again = after_ttl(since, it.terms.ttl);
             // Said once by the operator, or seen again after the TTL.
-            if mail.at >= at {
-                Bound::Passed(format!("every mail host is ready since {since}"))
-            } else if it.watched && now >= at {
+            if it.watched && mail.at < again && now >= again {
                 Bound::Unknown(format!(
-                    "every mail host was ready at {since}; they were not looked at again since {at}"
+                    "every mail host was ready at {since}; they were not looked at again since \
+                     {again}"
                 ))
             } else {
                 Bound::until(
-                    at,
+                    Situation::guarded(again, it.terms.guard),
                     now,
                     format!("every mail host is ready since {since}"),
                     format!(
@@ -292,16 +291,18 @@ fn foreign_ds(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 }
 
 /// A7: a former owner's MTA-STS policy is ended by an id of ours.
-fn other_policy(it: &Situation<'_>, _: Timestamp) -> Option<Bound> {
+fn other_policy(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     if it.fresh || !it.terms.delegated || !it.terms.has_policy {
         return None;
     }
     let served = it.observed.policy.as_ref();
     let served = served.filter(|policy| Some(&*policy.what) == it.policy.shown);
     Some(match served {
-        Some(policy) => {
-            Bound::Passed(format!("our MTA-STS policy is served since {}", policy.since))
-        }
+        Some(policy) => Bound::since(
+            Situation::guarded(policy.since, it.terms.guard),
+            now,
+            format!("our MTA-STS policy is served since {}", policy.since),
+        ),
         None => Bound::Unknown(
             "the policy host was not seen to serve the domain's MTA-STS policy, and senders may \
              hold one of a former owner; where nothing watches, say so with `mxpool domain observed \

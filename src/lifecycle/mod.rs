@@ -22,7 +22,7 @@
 //! | rule | formula or demand | source | for operators |
 //! |---|---|---|---|
 //! | T0 | signed on every server, then NS, then DS | RFC 7583, 3.3.5 | The zone is served before the registrar is told of it. |
-//! | T1 | max(A1, A2, A2', A4, A5, A6, A7, A3) + G | RFC 2308, 5 | A domain becomes active when the world can reach it. |
+//! | T1 | max(A1, A2, A2', A4, A5, A6, A7, A3) | RFC 2308, 5 | A domain becomes active when the world can reach it. |
 //! | T2 | no new addresses; DNS as it was | RFC 5321, 4.5.4.1 | A draining domain takes mail and hands out nothing. |
 //! | T3 | max(R1, R2, R3, R4) | RFC 7505, 4.1 | The null MX comes when nothing can be lost by it. |
 //! | T4 | max(X1, X2, X3, X4, X5, X6) | RFC 8461, 8.3 | A name is given up when nobody can need it. |
@@ -31,17 +31,17 @@
 //! | A2 | published + Dc + Neg of before + G | RFC 2308, 5; RFC 8198, 5.4 | No resolver remembers that the records did not exist. |
 //! | A2' | end of each null MX + Dc + T + G | RFC 7505, 4.1 | No cache holds a version under which mail could not be delivered. |
 //! | A3 | DS seen at every parent server + Dp + Negp + G | RFC 7583, 3.3.5 | The DS is in force; before that the domain is merely insecure. |
-//! | A4 | every host seen ready twice, T of the MX apart | RFC 5321, 4.5.4.1 | The mail hosts answer. |
-//! | A5 | NS ours everywhere + Dp + T of the delegation before | RFC 9199, 3.6.1 | No cache holds another's delegation of the name. |
-//! | A6 | no foreign DS, and T of the DS since the last one | RFC 4035, 2.2 | A DS that matches none of our keys makes every answer bogus. |
-//! | A7 | own MTA-STS published for a name with a previous owner | RFC 8461, 3.1 | Senders may hold the previous owner's policy for a year; a new id ends it. |
+//! | A4 | every host seen ready twice, T of the MX apart, + G | RFC 5321, 4.5.4.1 | The mail hosts answer. |
+//! | A5 | NS ours everywhere + Dp + T of the delegation before + G | RFC 9199, 3.6.1 | No cache holds another's delegation of the name. |
+//! | A6 | no foreign DS, and Dp + T of the DS + G since the last one | RFC 4035, 2.2 | A DS that matches none of our keys makes every answer bogus. |
+//! | A7 | own MTA-STS published for a name with a previous owner + G | RFC 8461, 3.1 | Senders may hold the previous owner's policy for a year; a new id ends it. |
 //! | A8 | every mail host has applied a routing that accepts the domain | RFC 5321, 3.6.3 | The first address is handed out when the mail hosts know the domain. |
 //! | R1 | last hand-out + drain | RFC 5321, 5.1 | Addresses live as long as was promised. |
 //! | R2 | our last deferral + Qmax | RFC 5321, 4.5.4.1 | What we deferred is tried again; it must not meet the null MX. |
 //! | R3 | end of each version with a longer TTL + Dc + T | RFC 1035, 3.2.1 | A lowered TTL counts when the longer one has left the caches. |
 //! | R4 | end of sending + Qmax | RFC 5321, 4.5.4.1 | Answers to what the domain sent find their way back. |
 //! | X1 | null MX + Dc + T of the old MX + G | RFC 1035, 3.2.1 | No cache holds the old MX. |
-//! | X2 | last served policy with a mode other than none + max_age | RFC 8461, 8.3 | No sender holds an MTA-STS policy. |
+//! | X2 | last announced policy with a mode other than none + Dc + T of its TXT + max_age | RFC 8461, 8.3 | No sender holds an MTA-STS policy. |
 //! | X3 | end of each MX at our hosts + lifetime of signatures | RFC 7671, 13 | No signed old answer can be replayed. |
 //! | X4 | no zone of ours names a host in the domain | RFC 7671, 13 | Nothing else depends on the name. |
 //! | X5 | null MX + quarantine, and fewer MX queries a day than query_floor | RFC 7505, 4.1 | The world has stopped writing to the name. |
