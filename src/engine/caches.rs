@@ -21,7 +21,7 @@ pub struct Held {
     /// Until when; `None` while it is.
     pub off: Option<Timestamp>,
     /// Until when a cache that obeys TTLs, or a sender that obeys max_age, may hold it; `None` while it
-    /// is served.
+    /// is served, by us or by a listed server that has not followed.
     pub cache_until: Option<Timestamp>,
     /// Until when it can be replayed, validly signed; `None` while it is served, and for policies.
     pub replay_until: Option<Timestamp>,
@@ -62,7 +62,7 @@ impl View<'_> {
         let plain = Timeline::since(domain.added, PLAIN);
         let turns = domain.life.as_deref().map(|life| &life.turns);
         let turns = turns.filter(|turns| !turns.is_empty()).unwrap_or(&plain);
-        let mut versions: BTreeMap<HeldWhat, Vec<(Lapse<()>, Span)>> = BTreeMap::new();
+        let mut versions: BTreeMap<HeldWhat, Vec<(Lapse<()>, Kept)>> = BTreeMap::new();
         for turn in turns.iter() {
             for (settings, template, adoption, lapse) in templates(pool) {
                 let from = turn.on.max(domain.added);
@@ -77,44 +77,69 @@ impl View<'_> {
                 } else {
                     None
                 };
-                let lifetime = settings.signing().lifetime;
+                let kept = Kept {
+                    ttl: settings.ttl(),
+                    lifetime: settings.signing().lifetime,
+                };
                 for what in said(name, settings, template, &turn.what, shown.as_deref()) {
                     let spans = versions.entry(what).or_default();
                     match spans.last_mut() {
-                        // The same before and after is one version, signed for as long as either.
+                        // The same before and after is one version, kept for as long as either.
                         Some((last, longest)) if last.off == Some(on) => {
                             last.off = off;
-                            *longest = lifetime.max(*longest);
+                            longest.ttl = kept.ttl.max(longest.ttl);
+                            longest.lifetime = kept.lifetime.max(longest.lifetime);
                         }
-                        _ => spans.push((Lapse { what: (), on, off }, lifetime)),
+                        _ => spans.push((Lapse { what: (), on, off }, kept)),
                     }
                 }
             }
         }
-        let dc = pool.recipe.settings.timing().propagation;
+        let circumstances = facts.circumstances(name, domain)?;
+        let situation = circumstances.situation();
+        let left = |off| situation.left_servers(off);
         let held = versions.into_iter().flat_map(|(what, spans)| {
             let spans = spans.into_iter();
-            spans.map(move |(lapse, lifetime)| held(what.clone(), &lapse, lifetime, dc))
+            spans.map(move |(lapse, kept)| held(what.clone(), &lapse, kept, left))
         });
         let held = held.filter(|held| {
             let until = held.cache_until.max(held.replay_until);
-            held.on <= at && (held.off.is_none() || until.is_some_and(|until| until > at))
+            let is_served = held.cache_until.is_none();
+            held.on <= at && (is_served || until.is_some_and(|until| until > at))
         });
         Some(held.collect())
     }
 }
 
-/// Returns a version with its horizons.
-fn held(what: HeldWhat, lapse: &Lapse<()>, lifetime: Span, dc: Span) -> Held {
-    let (cache_until, replay_until) = match (&what, lapse.off) {
-        (_, None) => (None, None),
-        (HeldWhat::Rrset { ttl, .. }, Some(off)) => (
-            Some(cache_horizon(off, dc, *ttl)),
-            Some(replay_horizon(off, lifetime)),
+/// For how long what a version said is held.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    /// The TTL of the TXT that announces a policy.
+    ttl: Ttl,
+    /// How long a signature was valid at most.
+    lifetime: Span,
+}
+
+/// Returns a version with its horizons; `left` says when every listed server had left behind what went
+/// off.
+fn held(
+    what: HeldWhat,
+    lapse: &Lapse<()>,
+    kept: Kept,
+    left: impl Fn(Timestamp) -> Option<Timestamp>,
+) -> Held {
+    let gone = lapse.off.and_then(left);
+    let zero = Span::from_secs(0);
+    let (cache_until, replay_until) = match &what {
+        HeldWhat::Rrset { ttl, .. } => (
+            gone.map(|gone| cache_horizon(gone, zero, *ttl)),
+            lapse.off.map(|off| replay_horizon(off, kept.lifetime)),
         ),
-        (HeldWhat::Policy { max_age, .. }, Some(off)) => {
-            let age = Ttl::from_secs(max_age.as_secs());
-            (Some(cache_horizon(off, dc, age)), None)
+        // Who has the TXT cached may fetch until it expires, and prolongs what it holds (X2, S18).
+        HeldWhat::Policy { max_age, .. } => {
+            let fetched = gone.map(|gone| cache_horizon(gone, zero, kept.ttl));
+            let until = fetched.map(|last| last.saturating_add(max_age.as_duration()));
+            (until, None)
         }
     };
     Held {

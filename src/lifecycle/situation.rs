@@ -205,7 +205,7 @@ impl Situation<'_> {
     ///
     /// Where the outside is watched, every server was seen to serve something newer. Where nobody
     /// looked at the time, the moment from which all serve the newest content is the safe one.
-    pub(super) fn left_servers(&self, off: Timestamp) -> Option<Timestamp> {
+    pub fn left_servers(&self, off: Timestamp) -> Option<Timestamp> {
         let assumed = off.saturating_add(self.terms.propagation.as_duration());
         if self.watched && self.observed.departures.is_known() {
             return self.observed.departures.left(off);

@@ -723,6 +723,79 @@ fn caches_show_every_version_that_somebody_may_hold() {
     assert_eq!(held(22 * DAY).len(), 1);
 }
 
+/// X2: senders that have the TXT cached fetch the policy as long, and keep it from then on; what was
+/// shown ended an hour too early.
+#[test]
+fn x2_caches_show_a_policy_for_as_long_as_a_sender_may_hold_it() {
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    for to in [LifecycleState::Active, LifecycleState::Draining] {
+        house.step(to, true).unwrap();
+    }
+    house.done(Op::Observe {
+        name: apex(ONE),
+        word: Word {
+            policy_served: Some(true),
+            ..Word::default()
+        },
+        if_match: None,
+    });
+    house.pass(DAY);
+
+    let held = house.engine.view().caches(&apex(ONE), house.clock.now());
+    let ended = held.unwrap().into_iter().filter_map(|held| {
+        let HeldWhat::Policy { max_age, .. } = held.what else {
+            return None;
+        };
+        Some((max_age.as_duration(), held.off?, held.cache_until?))
+    });
+    let ended: Vec<_> = ended.collect();
+
+    assert!(!ended.is_empty());
+    for (max_age, off, until) in ended {
+        let announced = Duration::from_secs(60 + 3_600);
+        assert_eq!(until, off.saturating_add(announced + max_age));
+    }
+}
+
+/// A listed server that has not followed gives out what was before: caches were said to be clear of it
+/// a minute and a TTL later.
+#[test]
+fn caches_hold_what_a_listed_server_still_serves() {
+    let config = EngineConfig {
+        watched: true,
+        ..EngineConfig::default()
+    };
+    let clock = Arc::new(ManualClock::new(START));
+    let house = House::configured(Fragile::new(), clock, config);
+    house.done(put_pool(
+        "main",
+        &life_settings(&[("mta_sts", Value::Null)]),
+    ));
+    house.done(add(ONE));
+    seen(&house, vec![Fact::Published(serial(&house))]);
+    house.step(LifecycleState::Active, true).unwrap();
+    house.step(LifecycleState::Draining, true).unwrap();
+    house.pass(DAY);
+    house.step(LifecycleState::Retired, true).unwrap();
+    let old_mx = |house: &House| {
+        let held = house.engine.view().caches(&apex(ONE), house.clock.now());
+        let mut held = held.unwrap().into_iter().filter(|held| {
+            matches!(&held.what, HeldWhat::Rrset { owner, rtype, .. }
+                if owner == "@" && *rtype == Rtype::MX)
+        });
+        held.find(|held| held.off.is_some()).unwrap().cache_until
+    };
+
+    house.pass(2 * DAY);
+    assert_eq!(old_mx(&house), None);
+    seen(&house, vec![Fact::Published(serial(&house))]);
+    let followed = house.clock.now();
+
+    assert_eq!(old_mx(&house), Some(followed.saturating_add(HOUR)));
+}
+
 /// K28: a restored store withdraws nothing for a while, and announces its policies anew.
 #[test]
 fn k28_a_restored_store_withholds_withdrawals_and_adopts_policies_anew() {
