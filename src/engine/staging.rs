@@ -11,9 +11,9 @@ use super::life::{Standing, shown_id, wanted_id};
 use super::writer::Writer;
 use crate::clock::{Span, Timestamp};
 use crate::history::Lapse;
-use crate::lifecycle::{self, LifecycleState};
+use crate::lifecycle::{self, LifecycleState, ServersSeen};
 use crate::mail::{self, HostZone, PoolSettings, RoutingAnswer, Served, StageFacts, Staging};
-use crate::store::record::ShownPolicy;
+use crate::store::record::{HostRecord, ShownPolicy};
 use crate::wire::{Apex, Name, Rtype};
 
 /// How long a wish rests after it was looked at, by the clock that nobody sets.
@@ -142,7 +142,7 @@ impl Facts {
     }
 
     /// Returns why nothing may be withdrawn from a pool's domains now, if so: one of them is held (I4),
-    /// or the store was restored (K28); and until when, if that is known.
+    /// its servers fail (I5), or the store was restored (K28); and until when, if that is known.
     fn keeps_all(
         &self,
         pool: &str,
@@ -159,11 +159,49 @@ impl Facts {
             let what = format!("{name} is held: nothing is withdrawn from the pool's domains");
             return Some((lifecycle::Rule::I4.id(), what, None));
         }
+        if let Some(kept) = self.fails(pool, now) {
+            return Some(kept);
+        }
         let until = self.recovering_until().filter(|until| now < *until)?;
         let what = "the store was restored from a backup; what it has forgotten may still be \
                     promised"
             .to_owned();
         Some((lifecycle::Rule::K28.id(), what, Some(until)))
+    }
+
+    /// Returns whose listed servers do not answer, and until when caches may serve what expired because
+    /// none did (I5).
+    fn fails(
+        &self,
+        pool: &str,
+        now: Timestamp,
+    ) -> Option<(&'static str, String, Option<Timestamp>)> {
+        let rule = lifecycle::Rule::I5;
+        if !self.judgement.book.holds(rule) {
+            return None;
+        }
+        let mut stale = None;
+        for state in LifecycleState::ALL {
+            for (name, domain) in self.members(pool, state) {
+                let observed = domain.life.as_ref().map(|life| &life.observed);
+                let Some(observed) = observed.filter(|_| !domain.is_dropped()) else {
+                    continue;
+                };
+                let answers = observed
+                    .servers
+                    .is_none_or(|(seen, _)| seen == ServersSeen::All);
+                if self.judgement.watched && !answers {
+                    let name = name.to_api_text();
+                    let what = format!("a listed name server of {name} does not answer");
+                    return Some((rule.id(), what, None));
+                }
+                stale = stale.max(observed.stale_until());
+            }
+        }
+        let until = stale.filter(|until| now < *until)?;
+        let what = "no listed name server answered, and caches may serve what expired for three \
+                    days";
+        Some((rule.id(), what.to_owned(), Some(until)))
     }
 
     /// Returns the domains of a pool that are served.
@@ -238,15 +276,27 @@ impl Facts {
         let hosts = pool.recipe.settings.mail_hosts().iter();
         let hosts = hosts.filter_map(|host| {
             let key = super::life::host_key(&host.name, name);
-            self.hosts.get(&key)?.deferred
+            self.hosts.get(&key)
         });
+        let hosts: Vec<&HostRecord> = hosts.collect();
+        let applied = hosts.iter().filter_map(|host| Some(host.applied?.0)).min();
         let domains = members.filter_map(|domain| {
             let life = domain.life.as_ref()?;
             let later = life.suspension.as_ref();
             let later = later.filter(|it| it.answer == RoutingAnswer::Later);
             let suspended = later.map(|it| it.until.map_or(now, |until| until.max(now)));
-            life.deferred.max(life.observed.deferred).max(suspended)
+            // What may defer still does so now: a host that was seen down, or lags behind the routing.
+            let in_use = [LifecycleState::Active, LifecycleState::Draining].contains(&domain.state);
+            let red = life
+                .observed
+                .mail
+                .is_some_and(|it| it.green_since.is_none());
+            let lags = applied.is_some_and(|applied| applied < domain.routed);
+            let still = (in_use && (red || lags)).then_some(now);
+            let known = life.deferred.max(life.observed.deferred);
+            known.max(suspended).max(still)
         });
+        let hosts = hosts.iter().filter_map(|host| host.deferred);
         hosts.chain(domains).chain(self.down_until).max()
     }
 }

@@ -188,6 +188,12 @@ impl Observed {
         }
     }
 
+    /// Returns until when caches may serve what expired, because no listed server answered them when that
+    /// was last seen.
+    pub fn stale_until(&self) -> Option<Timestamp> {
+        Some(self.outage?.saturating_add(STALE))
+    }
+
     /// Notes which listed servers answer.
     fn answered(&mut self, seen: ServersSeen, at: Timestamp) {
         // An outage ends when it is seen to end; until then nobody found the MX (R2).
@@ -202,6 +208,9 @@ impl Observed {
         }
     }
 }
+
+/// How long caches may serve what expired when no server answers them (RFC 8767, section 5).
+const STALE: std::time::Duration = std::time::Duration::from_secs(3 * 86_400);
 
 /// The TTL of a delegation that nobody measured: what com and net give theirs.
 pub(super) const UNMEASURED_DELEGATION: u32 = 172_800;

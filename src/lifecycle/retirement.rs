@@ -128,9 +128,6 @@ pub(super) fn withdrawal(it: &Situation<'_>, now: Timestamp, book: &Rulebook, bo
     }
 }
 
-/// How long caches may serve what expired when no server answers them (RFC 8767, section 5).
-const STALE: std::time::Duration = std::time::Duration::from_secs(3 * 86_400);
-
 /// I5: every listed server answers, and no cache serves stale data because none did.
 fn servers(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
     // What was seen once and is looked at no more says nothing of now.
@@ -139,12 +136,12 @@ fn servers(it: &Situation<'_>, now: Timestamp, bounds: &mut Bounds) {
         let what = format!("a listed name server does not answer since {since}");
         bounds.add(Rule::I5, Bound::Unknown(what));
     }
-    if let Some(outage) = it.observed.outage {
+    if let (Some(outage), Some(until)) = (it.observed.outage, it.observed.stale_until()) {
         let what = format!(
             "no listed name server answered until {outage}: caches may serve what expired for \
              three days"
         );
-        bounds.add_until(Rule::I5, outage.saturating_add(STALE), now, what);
+        bounds.add_until(Rule::I5, until, now, what);
     }
 }
 

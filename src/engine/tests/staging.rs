@@ -1,12 +1,17 @@
 //! What is wished for of pools in use, and comes step by step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::house::*;
-use crate::engine::{Op, Refusal, Word};
-use crate::wire::Rtype;
+use crate::clock::{Clock, ManualClock};
+use crate::engine::{EngineConfig, Observation, Op, Refusal, Word};
+use crate::lifecycle::{Fact, ServersSeen};
+use crate::store::meta::{self, Restored};
+use crate::store::{Batch, Store};
+use crate::wire::{Rtype, Serial};
 
 const ONE: &str = "one.test";
 
@@ -269,4 +274,108 @@ fn i4_nothing_is_withdrawn_from_a_pool_while_one_of_its_domains_is_held() {
     house.passes(2);
     house.passes(61);
     assert!(!house.has("sub.one.test", Rtype::MX));
+}
+
+/// Returns a pool with names below its domains, or without them.
+fn below(is: bool) -> Value {
+    settings(&[("subdomains", json!(is)), ("drain", json!("1d"))])
+}
+
+/// A host that was down still made senders defer, and `*` lost its MX five days after it was seen.
+#[test]
+fn r2_names_below_wait_for_a_host_that_is_down() {
+    let house = House::new();
+    house.done(put_pool("main", &below(true)));
+    house.done(add(ONE));
+    let mut activate = change(vec![Op::Transition {
+        name: apex(ONE),
+        to: crate::lifecycle::LifecycleState::Active,
+        force: true,
+        if_match: None,
+    }]);
+    activate.reason = Some("test".to_owned());
+    house.done(activate);
+    let ready = |is| Op::Observe {
+        name: apex(ONE),
+        word: Word {
+            mail_ready: Some(is),
+            ..Word::default()
+        },
+        if_match: None,
+    };
+    house.done(ready(false));
+
+    house.done(put_pool("main", &below(false)));
+    house.passes(30 * 86_400);
+    assert_eq!(house.waits_of_pool(), ["R2"]);
+    assert!(house.has("x.one.test", Rtype::MX));
+    house.done(ready(true));
+    house.passes(5 * 86_400 - 60);
+    assert!(house.has("x.one.test", Rtype::MX));
+    house.passes(120);
+
+    assert!(!house.has("x.one.test", Rtype::MX));
+}
+
+/// After a restore a pool's wish of before went on, whatever the lost days had made of it.
+#[test]
+fn k28_a_restored_pool_withdraws_nothing_for_a_while() {
+    let mut house = House::new();
+    house.done(put_pool("main", &below(true)));
+    house.done(add(ONE));
+    house.done(put_pool("main", &below(false)));
+    house.stop();
+    let mut batch = Batch::new();
+    let restored = Restored {
+        at: house.clock.now(),
+        backup_revision: house.engine.view().revision(),
+    };
+    meta::RESTORED.put(&mut batch, &restored);
+    house.store.commit(&batch).unwrap();
+    let house = house.restarted();
+
+    // What was deferred meanwhile is tried again for five days (R2).
+    house.passes(6 * 86_400);
+    assert_eq!(house.waits_of_pool(), ["K28"]);
+    assert!(house.has("x.one.test", Rtype::MX));
+    house.passes(30 * 86_400);
+
+    assert!(!house.has("x.one.test", Rtype::MX));
+}
+
+/// I5: a listed server that fails kept a domain's own MX, not the one at `*`.
+#[test]
+fn i5_a_pool_withdraws_nothing_while_a_server_of_its_domains_fails_nor_from_stale_caches() {
+    let config = EngineConfig {
+        watched: true,
+        ..EngineConfig::default()
+    };
+    let clock = Arc::new(ManualClock::new(START));
+    let house = House::configured(Fragile::new(), clock, config);
+    house.done(put_pool("main", &below(true)));
+    house.done(add(ONE));
+    let seen = |fact| {
+        house.engine.observe(vec![Observation {
+            name: apex(ONE),
+            fact,
+            at: house.clock.now(),
+        }]);
+        house.engine.tick();
+    };
+    let served = || Fact::Published(Serial::new(house.serial(ONE)));
+    seen(served());
+    house.done(put_pool("main", &below(false)));
+
+    seen(Fact::Servers(ServersSeen::Some));
+    house.passes(30 * 86_400);
+    assert_eq!(house.waits_of_pool(), ["I5"]);
+    assert!(house.has("x.one.test", Rtype::MX));
+    seen(Fact::Servers(ServersSeen::None));
+    seen(served());
+    house.passes(2 * 86_400);
+    assert!(house.waits_of_pool().contains(&"I5"));
+    // What none of them could answer is tried again, too (R2).
+    house.passes(4 * 86_400);
+
+    assert!(!house.has("x.one.test", Rtype::MX));
 }

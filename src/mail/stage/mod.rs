@@ -145,6 +145,7 @@ impl StageWait {
             "R4" => "the DKIM selector goes",
             "L8" => "mail hosts forget the names below the domains",
             "I4" | "K28" => "what it withdraws goes as it may",
+            "I5" if self.pointer != "/subdomains" => "what it withdraws goes as it may",
             _ => "\"*\" loses its MX",
         }
     }
@@ -162,6 +163,7 @@ impl StageWait {
             "R4" => "its CNAME stays",
             "L8" => "\"*\" has no MX any more",
             "I4" | "K28" => "it stays as it is",
+            "I5" if self.pointer != "/subdomains" => "it stays as it is",
             _ => "mail to names below the domains goes on",
         }
     }
