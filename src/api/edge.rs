@@ -154,7 +154,7 @@ pub(super) mod tests {
     use tokio::runtime::Runtime;
 
     use super::*;
-    use crate::clock::{ManualClock, Timestamp};
+    use crate::clock::{Clock, ManualClock, Timestamp};
     use crate::dnssec::SealingKey;
     use crate::engine::{EngineConfig, EngineThreads};
     use crate::store::record::TokenRecord;
@@ -165,6 +165,8 @@ pub(super) mod tests {
     pub(in crate::api) struct Server {
         /// Where it listens.
         pub(in crate::api) address: String,
+        /// Its clock, which stands still.
+        pub(in crate::api) clock: Arc<ManualClock>,
         /// The control plane.
         engine: Engine,
         /// Its threads.
@@ -205,11 +207,11 @@ pub(super) mod tests {
             store.commit(&batch).unwrap();
             let (publisher, _) = zone_set();
             let metrics = Arc::new(Metrics::new());
-            let clock = ManualClock::new(Timestamp::from_secs(1_795_537_800));
+            let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_537_800)));
             let (engine, threads) = Engine::start(
                 EngineConfig::default(),
                 Arc::new(store),
-                Arc::new(clock),
+                Arc::clone(&clock) as Arc<dyn Clock>,
                 SealingKey::generate().unwrap(),
                 publisher,
                 crate::mail::routing_set().0,
@@ -227,6 +229,7 @@ pub(super) mod tests {
             });
             Self {
                 address,
+                clock,
                 engine,
                 threads: Some(threads),
                 runtime: Some(runtime),

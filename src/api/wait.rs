@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::params::Params;
 use super::problem::{Kind, Problem};
-use crate::clock::Span;
+use crate::clock::{Span, Timestamp};
 use crate::engine::{DomainFilter, Engine, Outcome};
 use crate::lifecycle::{ConditionKind, Status};
 use crate::wire::Apex;
@@ -54,9 +54,9 @@ pub(super) struct Wait {
     touched: Arc<Touched>,
 }
 
-/// The domains that a request's change touched; `None` while it has made none.
+/// The domains that a request's change touched, and when; `None` while it has made none.
 #[derive(Debug, Default)]
-pub(super) struct Touched(Mutex<Option<Vec<Apex>>>);
+pub(super) struct Touched(Mutex<Option<(Vec<Apex>, Timestamp)>>);
 
 impl Touched {
     /// Notes the domains that a change touched.
@@ -70,7 +70,8 @@ impl Touched {
             let name = effect.subject.split(' ').next().unwrap_or_default();
             names.extend(Apex::parse(name));
         }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(names);
+        let touched = Some((names, engine.now()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = touched;
     }
 }
 
@@ -170,11 +171,11 @@ impl Wait {
         let end = Instant::now() + self.timeout;
         let touched = self.touched.0.lock();
         let touched = touched.unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut left) = touched else {
+        let Some((mut left, changed)) = touched else {
             return response;
         };
         let ended = loop {
-            self.goal.strike_out(engine, &mut left);
+            self.goal.strike_out(engine, changed, &mut left);
             if left.is_empty() {
                 break "reached";
             }
@@ -190,8 +191,8 @@ impl Wait {
 }
 
 impl Goal {
-    /// Takes those domains away that have reached it.
-    fn strike_out(self, engine: &Engine, left: &mut Vec<Apex>) {
+    /// Takes those domains away that have reached it since the change.
+    fn strike_out(self, engine: &Engine, changed: Timestamp, left: &mut Vec<Apex>) {
         while !left.is_empty() {
             let from = left.len().saturating_sub(SLICE);
             let view = engine.view();
@@ -205,12 +206,14 @@ impl Goal {
                         let published = conditions.find(|it| it.kind == ConditionKind::Published);
                         published.is_none_or(|it| it.status != Status::Unknown)
                     }),
-                    Self::CacheClear => view.caches(name, now).is_none_or(|held| {
-                        let mut held = held.iter();
-                        held.all(|it| {
-                            it.off.is_none() || it.cache_until.is_some_and(|at| at <= now)
-                        })
-                    }),
+                    Self::CacheClear => {
+                        let denied = view.denied_until(name, changed);
+                        let held = view.caches(name, now).unwrap_or_default();
+                        denied.is_none_or(|until| until.is_some_and(|at| at <= now))
+                            && held.iter().all(|it| {
+                                it.off.is_none() || it.cache_until.is_some_and(|at| at <= now)
+                            })
+                    }
                 };
                 if reached {
                     left.swap_remove(at);
@@ -230,6 +233,7 @@ mod tests {
     use serde_json::json;
 
     use crate::api::edge::tests::Server;
+    use crate::clock::Clock as _;
 
     #[test]
     fn an_answer_can_wait_until_all_servers_serve_it() {
@@ -244,15 +248,44 @@ mod tests {
 
         // Propagation is assumed to take a minute, and the clock stands still.
         let waited = put("?wait=live&timeout=1s");
-        let clear = put("?timeout=1s&wait=cache_clear");
         let wrong = put("?wait=forever&timeout=2w");
 
         assert_eq!(waited.status, 201, "{waited:?}");
         assert_eq!(waited.header("mxpool-wait").as_deref(), Some("timeout"));
-        assert_eq!(clear.header("mxpool-wait").as_deref(), Some("reached"));
         assert_eq!(wrong.status, 422, "{wrong:?}");
         assert_eq!(wrong.pointers().len(), 2, "{wrong:?}");
         assert_eq!(put("").header("mxpool-wait"), None);
+    }
+
+    /// RFC 2308, section 5: a cache that had been told that there is no `www` denied it for a quarter of
+    /// an hour, and was called clear.
+    #[test]
+    fn caches_are_clear_when_none_can_deny_what_is_there_now() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+        let put = |owner: &str, timeout: &str| {
+            let body = json!({"ttl": 60, "records": ["192.0.2.7"]});
+            let wait = format!("wait=cache_clear&timeout={timeout}");
+            let path = format!("/v1/domains/a.example/rrsets/{owner}/A?{wait}");
+            server.call("PUT", &path, Some(&body)).header("mxpool-wait")
+        };
+        let before = server.clock.now();
+
+        let at_once = put("www", "1s");
+        let later = std::thread::scope(|scope| {
+            let call = scope.spawn(|| put("web", "1m"));
+            while !call.is_finished() {
+                server.clock.advance(std::time::Duration::from_secs(60));
+                std::thread::park_timeout(std::time::Duration::from_millis(20));
+            }
+            call.join().unwrap()
+        });
+
+        assert_eq!(at_once.as_deref(), Some("timeout"));
+        assert_eq!(later.as_deref(), Some("reached"));
+        // A minute to every server, and the negative TTL.
+        assert!(server.clock.now().since(before).as_secs() >= 60 + 900);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::facts::{PoolFacts, SharedTemplate};
 use super::life::{PLAIN, shown_id};
 use super::view::View;
 use crate::clock::{Span, Timestamp};
-use crate::history::{Lapse, Timeline, cache_horizon, replay_horizon};
+use crate::history::{Lapse, Timeline, absence_horizon, cache_horizon, replay_horizon};
 use crate::mail::{self, PoolSettings};
 use crate::store::record::{PolicyTurn, ShownPolicy, Turn};
 use crate::wire::{Apex, Rtype, Ttl};
@@ -108,6 +108,20 @@ impl View<'_> {
             held.on <= at && (is_served || until.is_some_and(|until| until > at))
         });
         Some(held.collect())
+    }
+
+    /// Returns until when a cache may deny what a change at a moment has brought, `None` within for a
+    /// listed server that has not followed; `None` for a name that is no domain.
+    pub fn denied_until(&self, name: &Apex, changed: Timestamp) -> Option<Option<Timestamp>> {
+        let facts = self.facts();
+        let domain = facts.domains.get(name)?;
+        let circumstances = facts.circumstances(name, domain)?;
+        let situation = circumstances.situation();
+        // The negative TTL of before counts for every new name and type (RFC 8198, section 5.1).
+        let negative = situation.stays.iter().map(|stay| stay.negative_ttl).max();
+        let left = situation.left_servers(changed);
+        let negative = negative.unwrap_or(situation.terms.negative_ttl);
+        Some(left.map(|left| absence_horizon(left, Span::from_secs(0), negative)))
     }
 }
 
