@@ -7,7 +7,7 @@ use super::life::longest_horizon;
 use crate::clock::{Span, Timestamp};
 use crate::dnssec::SigningPolicy;
 use crate::lifecycle;
-use crate::mail::{PoolSettings, Target};
+use crate::mail::PoolSettings;
 use crate::store::meta::LeftReference;
 use crate::wire::{Apex, Name, Rtype};
 use crate::zone::RelativeRrset;
@@ -71,10 +71,10 @@ pub(super) fn referenced<'a>(
     };
     for (pool, settings) in pools {
         let held = longest_horizon(settings);
-        let hosts = settings.mail_hosts().iter().map(|host| &host.name);
-        let names = hosts.chain(settings.nameservers());
-        for name in names.filter_map(Target::as_shared) {
-            add(name.clone(), held, &|| format!("the pool {pool}"));
+        let included = settings.spf().map(names_in_text).unwrap_or_default();
+        let included = included.iter().filter_map(|name| Name::parse(name).ok());
+        for name in settings.referred().into_iter().chain(included) {
+            add(name, held, &|| format!("the pool {pool}"));
         }
     }
     let lifetime = SigningPolicy::default().lifetime().as_secs();

@@ -24,6 +24,7 @@ mod operator_zone;
 mod outbound;
 mod pools;
 mod read;
+mod referred;
 mod render;
 mod report_uris;
 mod routing;

@@ -723,6 +723,20 @@ fn caches_show_every_version_that_somebody_may_hold() {
     assert_eq!(held(22 * DAY).len(), 1);
 }
 
+/// X4: reports, too, go to a name; it was released under them.
+#[test]
+fn x4_a_name_that_reports_go_to_is_not_released() {
+    let house = House::new();
+    let reports = json!({ "tlsrpt": "mailto:tlsrpt@one.test" });
+    house.done(put_pool("main", &life_settings(&[("reports", reports)])));
+    house.done(add(ONE));
+
+    assert!(house.waits(LifecycleState::Released).contains(&"X4"));
+    house.done(put_pool("main", &life_settings(&[])));
+    house.pass(60 * DAY);
+    house.step(LifecycleState::Released, false).unwrap();
+}
+
 /// X2: senders that have the TXT cached fetch the policy as long, and keep it from then on; what was
 /// shown ended an hour too early.
 #[test]
