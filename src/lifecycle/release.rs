@@ -141,6 +141,14 @@ pub(super) fn zone_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> B
                 let waits = format!("{what}; caches may hold the delegation");
                 Bound::until(at, now, what, waits)
             }
+            Some(ns) if ns.what == NsSeen::Others => {
+                let what = format!(
+                    "a parent server showed other name servers at {}, and perhaps ours beside them; if \
+                     the name has a new owner, delete the domain by force",
+                    ns.at
+                );
+                Bound::Unsafe(None, what)
+            }
             Some(ns) => {
                 let what = format!(
                     "a parent server still delegated the name at {}; delete it at the registrar",

@@ -38,7 +38,8 @@ pub(super) fn retirement(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
     if book.holds(Rule::R4) && it.terms.sends {
         let at = it.since.saturating_add(it.terms.queue_max.as_duration());
         let what = format!(
-            "the domain sent mail until {}; bounces and answers come for up to {}",
+            "a domain that drains sends no more: bounces of what it sent until {}, and answers, come \
+             for up to {}",
             it.since, it.terms.queue_max
         );
         bounds.add_until(Rule::R4, at, now, what);
