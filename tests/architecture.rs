@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mxpool::lifecycle::Rule;
+
 /// The rooms of `src/` and their ranks; a room imports from lower ranks only.
 const RANKS: [(&str, u8); 21] = [
     ("clock", 0),
@@ -382,6 +384,60 @@ fn every_room_in_the_table_is_there_and_tells_its_story() {
             "the crate doc names `{room}`"
         );
     }
+}
+
+/// Returns the names of the tests in a source text.
+fn tests_in(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim_start) {
+        match line.strip_prefix("fn ") {
+            Some(rest) if is_test => {
+                found.extend(rest.split('(').next());
+                is_test = false;
+            }
+            _ => is_test |= line == "#[test]",
+        }
+    }
+    found
+}
+
+/// Returns whether a test's name names a rule: `x5_…`, `…_a2_prime_…`.
+fn names_rule(test: &str, rule: &str) -> bool {
+    let rule = rule.to_lowercase().replace('\'', "_prime");
+    format!("_{test}_").contains(&format!("_{rule}_"))
+}
+
+#[test]
+fn every_rule_of_a_life_is_named_by_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    rust_files(&root.join("src"), &mut files);
+    rust_files(&root.join("tests"), &mut files);
+    let texts = files.iter().map(fs::read_to_string);
+    let texts: Vec<String> = texts.map(|text| text.expect("it can be read")).collect();
+    let tests: Vec<&str> = texts.iter().flat_map(|text| tests_in(text)).collect();
+
+    let rules = Rule::ALL.iter().map(|rule| rule.id());
+    let unnamed = rules.filter(|rule| !tests.iter().any(|test| names_rule(test, rule)));
+    let unnamed: Vec<&str> = unnamed.collect();
+
+    assert_eq!(
+        unnamed, [""; 0],
+        "no test says in its name what they are for"
+    );
+}
+
+#[test]
+fn the_look_for_rules_finds_tests_that_name_them_alone() {
+    let text = "    #[test]\n    fn a2_prime_x5_it_waits() {}\n    fn x6_no_test() {}\n";
+
+    let tests = tests_in(text);
+
+    assert_eq!(tests, ["a2_prime_x5_it_waits"]);
+    let names = |rule| tests.iter().any(|test| names_rule(test, rule));
+    assert!(names("A2'") && names("X5"));
+    assert!(!names("X6") && !names("X") && !names("X51"));
 }
 
 #[test]

@@ -50,6 +50,7 @@
 //! | L4 | no address at the apex | RFC 5321, 5.1 | Without an MX, mail would go to the address. |
 //! | L5 | A1 counts Negp always | RFC 8198, 5.1 | A range proof denies names that nobody asked for. |
 //! | L6 | standby: 450; postmaster and abuse accepted | RFC 5321, 4.5.1 | A 5xx today is a suppressed address tomorrow. |
+//! | L7 | max over null MX versions of end + Dc + T + G | RFC 7505, 4.1 | A standby domain has its final MX already: a null one would hold its activation back. |
 //! | L8 | null MX + Dc + T of the old MX + G | RFC 5321, 3.6.2 | The mail host answers for the domain as long as a cache may lead there. |
 //! | L14 | references to a host are zero | RFC 7671, 13 | What mail still refers to is not removed. |
 //! | L15 | every MX of the zone in one version | RFC 4592, 2.2.1 | The wildcard's MX moves with the apex. |

@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc2181_10_3_an_mx_at_an_alias_is_refused() {
+    fn i2_rfc2181_10_3_an_mx_at_an_alias_is_refused() {
         let records = json!({ "records": "mx1 CNAME elsewhere.test.\n" });
         let document = with(in_domain(), "/extra", records);
 
@@ -420,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc5321_5_1_an_address_at_the_apex_is_refused_unless_allowed() {
+    fn l4_rfc5321_5_1_an_address_at_the_apex_is_refused_unless_allowed() {
         refused_records("@ A 192.0.2.1", &["apex_address", "RFC 5321"]);
         refused_records("@ AAAA 2001:db8::1", &["apex_address"]);
         let host = json!([{ "name": "@", "addresses": ["192.0.2.1"] }]);
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc8461_4_1_a_policy_that_leaves_a_host_out_is_refused() {
+    fn i3_rfc8461_4_1_a_policy_that_leaves_a_host_out_is_refused() {
         let one = json!(["*.infra-a.example"]);
         refused(
             "/mta_sts/patterns",

@@ -209,7 +209,7 @@ mod tests {
     use crate::mail::sample;
 
     #[test]
-    fn rfc8461_3_2_a_policy_file_ends_its_lines_with_crlf_and_names_every_host() {
+    fn s4_rfc8461_3_2_a_policy_file_ends_its_lines_with_crlf_and_names_every_host() {
         let apex = Apex::parse("d.example").unwrap();
         let settings = sample::settings(&sample::in_domain());
 
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn rfc8461_3_1_an_id_never_stands_for_two_texts() {
+    fn s2_rfc8461_3_1_an_id_never_stands_for_two_texts() {
         let ids = [
             policy_id(7, "a"),
             policy_id(8, "b"),

@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn the_golden_zone_is_what_its_pool_says() {
+    fn s1_the_golden_zone_is_what_its_pool_says() {
         let settings = sample::settings(&sample::document());
 
         let lines = zone(&settings, "d.example");

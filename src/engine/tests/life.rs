@@ -737,6 +737,27 @@ fn x4_a_name_that_reports_go_to_is_not_released() {
     house.step(LifecycleState::Released, false).unwrap();
 }
 
+/// I6: a null MX that nobody can validate bounces nothing, it defers.
+#[test]
+fn i6_a_retired_zone_is_signed_again_for_months() {
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    for to in [
+        LifecycleState::Active,
+        LifecycleState::Draining,
+        LifecycleState::Retired,
+    ] {
+        house.step(to, true).unwrap();
+    }
+
+    for _ in 0..60 {
+        house.pass(DAY);
+        house.verify(ONE);
+        assert!(house.has(ONE, Rtype::MX));
+    }
+}
+
 /// X2: senders that have the TXT cached fetch the policy as long, and keep it from then on; what was
 /// shown ended an hour too early.
 #[test]

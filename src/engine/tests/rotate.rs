@@ -249,7 +249,7 @@ fn a_rotation_tells_who_retires_what_it_drains() {
 }
 
 #[test]
-fn an_active_domain_says_when_its_age_takes_it_out_of_use() {
+fn t2_k25_an_active_domain_says_when_its_age_takes_it_out_of_use() {
     let house = House::filled(1, 1);
     let by_age = settings(&[("max_active_age", json!("7d"))]);
     let next = || {
