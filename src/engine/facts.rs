@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::counts::Counters;
 use super::deferring::Deferring;
+use super::delegated::Delegated;
 use super::followed::Followed;
 use super::life::{Judgement, Life};
 use super::prepare::PrepareError;
@@ -53,6 +54,8 @@ pub(super) struct Facts {
     pub(super) hosts: BTreeMap<String, HostRecord>,
     /// The domains whose mail the hosts may defer until they have applied the routing.
     pub(super) deferring: Deferring,
+    /// The standby domains that are delegated to us.
+    pub(super) delegated: Delegated,
     /// The domains for which something may be due by itself, by the moment.
     pub(super) wake: BTreeSet<(Timestamp, Apex)>,
     /// When each of them is to be looked at.
@@ -94,6 +97,7 @@ impl Default for Facts {
             followed: Followed::default(),
             hosts: BTreeMap::new(),
             deferring: Deferring::default(),
+            delegated: Delegated::default(),
             wake: BTreeSet::new(),
             counters: Counters::default(),
             wakes: BTreeMap::new(),
@@ -321,6 +325,7 @@ impl Facts {
         let dropped = domain.is_dropped();
         self.counters.follow(&apex, &domain);
         self.deferring.follow(&apex, &domain);
+        self.delegated.follow(&apex, &domain);
         self.domains.insert(apex.clone(), domain);
         if !dropped {
             self.schedule(apex, earliest);
@@ -405,6 +410,7 @@ impl Facts {
             members.remove(&(domain.since, apex.clone()));
         }
         self.deferring.forget(apex, &domain);
+        self.delegated.forget(apex, &domain);
     }
 
     /// Returns the pools whose policies were adopted before the store was restored: what was served

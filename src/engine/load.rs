@@ -149,6 +149,7 @@ pub(super) fn start(
     for (apex, domain) in &facts.domains {
         facts.counters.follow(apex, domain);
         facts.deferring.follow(apex, domain);
+        facts.delegated.follow(apex, domain);
     }
     each::<CountRecord>(&*store, |key, record| {
         loaded.facts.counters.remember(&apex(key)?, record);

@@ -22,6 +22,7 @@ mod change;
 mod commit;
 mod counts;
 mod deferring;
+mod delegated;
 mod describe;
 mod downtime;
 mod facts;

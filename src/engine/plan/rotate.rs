@@ -1,6 +1,6 @@
 //! Rotation: which domains a pool hands out next, and which it stops handing out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::draft::Draft;
 use super::lives::sentences;
@@ -246,37 +246,52 @@ impl Draft<'_> {
     /// Returns the standby domains of a pool that may become active now, the longest waiting first, up
     /// to `wanted`.
     fn standby(&self, pool: &str, wanted: u32) -> Standby {
-        let mut found = Standby::default();
-        let readiness = self.settings(pool).map(|settings| settings.readiness());
-        let asks =
-            readiness.is_some_and(|it| it.delegated || it.mail_ready || it.secured == Secured::Yes);
+        let candidates = self.candidates(pool);
+        let candidates = candidates.filter(|(name, _)| !self.domains.contains_key(*name));
+        let ready = candidates.filter_map(|(name, domain)| {
+            let because = self.readiness(name, domain).ok()?;
+            Some((name.clone(), because))
+        });
+        let ready: Vec<(Apex, Vec<String>)> = ready.take(wanted as usize).collect();
+        if ready.len() == wanted as usize {
+            return Standby {
+                ready,
+                not_ready: Vec::new(),
+            };
+        }
+        let names: HashSet<&Apex> = ready.iter().map(|(name, _)| name).collect();
+        let others = self.facts.members(pool, LifecycleState::Standby);
+        let others =
+            others.filter(|(name, _)| !self.domains.contains_key(*name) && !names.contains(*name));
+        let not_ready = others.filter_map(|(name, domain)| {
+            let waiting_for = self.readiness(name, domain).err()?;
+            let name = name.clone();
+            Some(NotReady { name, waiting_for })
+        });
+        Standby {
+            not_ready: not_ready.take(REASONS).collect(),
+            ready,
+        }
+    }
+
+    /// Returns the standby domains of a pool that may be ready, the longest waiting first: of a large
+    /// pool most are not delegated yet, or nothing was observed of them, and need not be judged.
+    fn candidates<'d>(
+        &'d self,
+        pool: &'d str,
+    ) -> Box<dyn Iterator<Item = (&'d Apex, &'d DomainFacts)> + 'd> {
         let standby = self.facts.members(pool, LifecycleState::Standby);
-        for (name, domain) in standby {
-            if found.ready.len() as u64 >= u64::from(wanted) {
-                found.not_ready.clear();
-                break;
-            }
-            if self.domains.contains_key(name) {
-                continue;
-            }
-            // Of a domain without a life nothing was observed: where the pool asks for anything, such
-            // are passed over once enough reasons are told, which in a large pool are most of them.
-            if asks && domain.life.is_none() && found.not_ready.len() >= REASONS {
-                continue;
-            }
-            match self.readiness(name, domain) {
-                Ok(because) => found.ready.push((name.clone(), because)),
-                Err(waiting_for) if found.not_ready.len() < REASONS => {
-                    let name = name.clone();
-                    found.not_ready.push(NotReady { name, waiting_for });
-                }
-                Err(_) => {}
-            }
+        let Some(known) = self.facts.pools.get(pool) else {
+            return Box::new(standby);
+        };
+        let readiness = known.recipe.settings.readiness();
+        let book = &self.facts.judgement.book;
+        if readiness.delegated && book.holds(Rule::A1) {
+            return Box::new(self.facts.delegated_standby(pool));
         }
-        if found.ready.len() as u64 >= u64::from(wanted) {
-            found.not_ready.clear();
-        }
-        found
+        let asks = readiness.mail_ready && book.holds(Rule::A4)
+            || readiness.secured == Secured::Yes && book.holds(Rule::A3);
+        Box::new(standby.filter(move |(_, domain)| !asks || domain.life.is_some()))
     }
 
     /// Returns the rules that let a standby domain become active, or what it waits for.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::house::*;
-use crate::engine::{IfMatch, Op, Refusal, Rotation};
+use crate::engine::{IfMatch, Op, Refusal, Rotation, Word};
 use crate::lifecycle::LifecycleState;
 use crate::mail::RoutingAnswer;
 
@@ -288,4 +288,53 @@ fn a_change_after_a_rotation_sees_its_revision() {
     });
 
     assert!(matches!(refused, Refusal::PreconditionFailed { .. }));
+}
+
+/// A1: of a pool that asks for a delegation only domains that have one are judged, whatever came
+/// between; of the others the first are told.
+#[test]
+fn a1_domains_that_are_delegated_are_found_among_many_that_are_not() {
+    let house = House::new();
+    let asks = json!({"delegated": true, "secured": "no", "mail_ready": false});
+    let timing = json!({"guard": "0s"});
+    let members = [("readiness", asks), ("timing", timing)];
+    house.done(put_pool("main", &settings(&members)));
+    for n in 0..12 {
+        house.done(add(&format!("d{n:02}.test")));
+    }
+    let say = |house: &House, name: &str, ns| {
+        house.done(Op::Observe {
+            name: apex(name),
+            word: Word {
+                ns: Some(ns),
+                ..Word::default()
+            },
+            if_match: None,
+        });
+    };
+    for name in ["d09.test", "d10.test", "d11.test"] {
+        say(&house, name, true);
+    }
+    say(&house, "d10.test", false);
+    let house = house.restarted();
+    house.clock.advance(30 * DAY);
+
+    let rotation = house.done(rotate(&[], 3)).plan.rotation.unwrap();
+
+    assert_eq!(rotation.activated, ["d09.test", "d11.test"].map(apex));
+    assert_eq!(rotation.short, 1);
+    let first: Vec<_> = rotation
+        .not_ready
+        .iter()
+        .map(|it| it.name.clone())
+        .collect();
+    assert_eq!(
+        first,
+        Vec::from_iter((0..8).map(|n| apex(&format!("d{n:02}.test"))))
+    );
+    say(&house, "d10.test", true);
+    house.clock.advance(30 * DAY);
+    let rotation = house.done(rotate(&[], 1)).plan.rotation.unwrap();
+    assert_eq!(rotation.activated, [apex("d10.test")]);
+    assert!(rotation.not_ready.is_empty());
 }
