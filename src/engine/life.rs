@@ -291,6 +291,13 @@ impl PoolFacts {
         })
     }
 
+    /// Returns how long after it went off somebody may hold anything of any version, at most.
+    pub(super) fn longest_horizon(&self) -> Span {
+        let versions = self.versions();
+        let spans = versions.map(|(settings, _, _)| longest_horizon(settings));
+        spans.max().unwrap_or(Span::from_secs(0))
+    }
+
     /// Returns every version of the pool that somebody may still hold, oldest first.
     fn versions(&self) -> impl Iterator<Item = (&PoolSettings, Timestamp, Option<Timestamp>)> {
         let earlier = self.earlier.iter();
@@ -544,6 +551,29 @@ pub(super) fn note_turn(life: &mut Life, added: Timestamp, turn: Turn, now: Time
         life.turns = Timeline::since(added, PLAIN);
     }
     life.turns.put(now, turn);
+}
+
+/// Drops the turns of which nobody can hold anything any more: `longest` after every listed server had
+/// `left` them behind; while the MX is null, not those that tell since when (X5).
+///
+/// Every new text of a pool's policy makes two of each domain (S9).
+pub(super) fn forget_turns(
+    life: &mut Life,
+    longest: Span,
+    left: impl Fn(Timestamp) -> Option<Timestamp>,
+    now: Timestamp,
+) {
+    let is_null = life.form.mail == MailForm::Null;
+    life.turns.prune(|turn| {
+        let own = match turn.what.policy {
+            PolicyTurn::Own { max_age, .. } => max_age,
+            PolicyTurn::Pool | PolicyTurn::Gone => Span::from_secs(0),
+        };
+        let held = longest.as_duration() + own.as_duration();
+        let tells_since = is_null && turn.what.form.mail == MailForm::Null;
+        let left = turn.off.and_then(&left);
+        !tells_since && left.is_some_and(|left| left.saturating_add(held) <= now)
+    });
 }
 
 /// Takes in a fact about what listed servers serve: where `Dc` ends.

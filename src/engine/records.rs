@@ -13,10 +13,10 @@ use super::facts::{
 };
 use super::idempotency::RememberedKeys;
 use super::job::Job;
-use super::life::{history_after, note_turn, turn_of};
+use super::life::{forget_turns, history_after, longest_horizon, note_turn, turn_of};
 use super::plan::{DomainDraft, PoolDraft, ZoneDraft};
 use super::prepare::{Material, Prepared, written_serial};
-use crate::clock::Timestamp;
+use crate::clock::{Span, Timestamp};
 use crate::history::Lapse;
 use crate::lifecycle::LifecycleState;
 use crate::mail::PoolSettings;
@@ -154,17 +154,16 @@ impl Job {
         made.or(now).cloned()
     }
 
-    /// Returns settings and policy of a pool as they will be.
-    fn pool_of<'f>(
-        &'f self,
-        facts: &'f Facts,
-        pool: &str,
-    ) -> Option<(&'f PoolSettings, Option<&'f Adoption>)> {
+    /// Returns what a pool will say of its domains.
+    fn pool_of<'f>(&'f self, facts: &'f Facts, pool: &str) -> Option<PoolSays<'f>> {
         match self.planned.pools.get(pool) {
-            Some(draft) => draft
-                .as_ref()
-                .map(|draft| (&*draft.settings, draft.policy.as_ref())),
-            None => pool_and_policy(facts, pool),
+            Some(draft) => draft.as_ref().map(|draft| PoolSays {
+                settings: &draft.settings,
+                policy: draft.policy.as_ref(),
+                known: facts.pools.get(pool),
+                watched: facts.judgement.watched,
+            }),
+            None => PoolSays::now(facts, pool),
         }
     }
 
@@ -256,7 +255,7 @@ impl Job {
                 None => draft.served.clone(),
             };
             if let Some(served) = served {
-                let context = pool_and_policy(facts, &draft.pool);
+                let context = PoolSays::now(facts, &draft.pool);
                 let domain = draft.facts(revision, served, now, context);
                 if domain.is_dropped() {
                     publication.withdrawn.push(apex.clone());
@@ -444,6 +443,21 @@ impl ZoneDraft {
     }
 }
 
+/// From how many on it is looked whether turns of a domain can be forgotten: a plain life has fewer.
+const MANY_TURNS: usize = 8;
+
+/// What a pool says of its domains, or will say.
+struct PoolSays<'f> {
+    /// Its settings.
+    settings: &'f PoolSettings,
+    /// When its MTA-STS policy was adopted, if it has one.
+    policy: Option<&'f Adoption>,
+    /// The pool as it is, with its history.
+    known: Option<&'f PoolFacts>,
+    /// Whether the outside is watched.
+    watched: bool,
+}
+
 impl DomainDraft {
     /// Returns what is known of the domain from now on.
     fn facts(
@@ -451,12 +465,20 @@ impl DomainDraft {
         revision: u64,
         served: Served,
         now: Timestamp,
-        pool: Option<(&PoolSettings, Option<&Adoption>)>,
+        pool: Option<PoolSays<'_>>,
     ) -> DomainFacts {
         let mut life = self.life.clone();
-        if let (Some(life), Some((settings, policy))) = (&mut life, pool) {
-            let turn = turn_of(self.state, life, settings, policy);
+        if let (Some(life), Some(pool)) = (&mut life, pool) {
+            let turn = turn_of(self.state, life, pool.settings, pool.policy);
             note_turn(life, self.added, turn, now);
+            if life.turns.len() > MANY_TURNS {
+                let departures = life.observed.departures;
+                let left = |off| match pool.watched {
+                    true => departures.left(off),
+                    false => Some(off),
+                };
+                forget_turns(life, pool.longest_horizon(), left, now);
+            }
             if self.inputs.is_some() {
                 life.content = Some((served.serial, None));
                 life.observed.departures.changed(now);
@@ -505,13 +527,23 @@ fn adoption(policy: &Adoption) -> PolicyAdoption {
     }
 }
 
-/// Returns settings and policy of a pool.
-fn pool_and_policy<'f>(
-    facts: &'f Facts,
-    pool: &str,
-) -> Option<(&'f PoolSettings, Option<&'f Adoption>)> {
-    let pool = facts.pools.get(pool)?;
-    Some((&*pool.recipe.settings, pool.policy.as_ref()))
+impl<'f> PoolSays<'f> {
+    /// Returns what a pool says as it is.
+    fn now(facts: &'f Facts, pool: &str) -> Option<Self> {
+        let pool = facts.pools.get(pool)?;
+        Some(Self {
+            settings: &pool.recipe.settings,
+            policy: pool.policy.as_ref(),
+            known: Some(pool),
+            watched: facts.judgement.watched,
+        })
+    }
+
+    /// Returns how long after it went off somebody may hold anything of any version, at most.
+    fn longest_horizon(&self) -> Span {
+        let known = self.known.map(PoolFacts::longest_horizon);
+        longest_horizon(self.settings).max(known.unwrap_or(Span::from_secs(0)))
+    }
 }
 
 /// Stores what a domain has learnt of the outside.

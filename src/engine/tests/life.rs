@@ -7,11 +7,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::house::*;
-use crate::clock::{Clock, ManualClock};
+use crate::clock::{Clock, ManualClock, Span, Timestamp};
+use crate::engine::life::{Life, PLAIN, forget_turns};
 use crate::engine::{EngineConfig, HeldWhat, Observation, Op, Refusal, Word};
+use crate::history::Timeline;
 use crate::lifecycle::{About, DsSeen, Fact, LifecycleState, NsSeen, Subject, Urgency};
-use crate::mail::RoutingAnswer;
+use crate::mail::{Form, HostsForm, RoutingAnswer};
 use crate::store::meta::{self, Restored};
+use crate::store::record::{PolicyTurn, Turn};
 use crate::store::{Batch, Space, Store};
 use crate::wire::{Rtype, Serial};
 
@@ -721,6 +724,75 @@ fn caches_show_every_version_that_somebody_may_hold() {
     );
     assert_eq!(old.replay_until, Some(off.saturating_add(21 * DAY)));
     assert_eq!(held(22 * DAY).len(), 1);
+}
+
+/// Every text of a pool's policy left two turns with each of its domains for good: 35 kB of each after a
+/// year of daily changes.
+#[test]
+fn x2_a_year_of_policies_leaves_no_more_with_a_domain_than_somebody_may_hold() {
+    let house = House::new();
+    let with = |age: u64| {
+        let policy =
+            json!({ "mode": "testing", "max_age": format!("{age}s"), "addresses": ["192.0.2.80"] });
+        let policy = [("mta_sts", policy)];
+        put_pool("main", &life_settings(&policy))
+    };
+    house.done(with(86_400));
+    house.done(add(ONE));
+    let turns = |house: &House| {
+        let view = house.engine.view();
+        let life = view.facts().domains[&apex(ONE)].life.clone();
+        life.map_or(0, |life| life.turns.len())
+    };
+    let served = || {
+        house.say(Word {
+            policy_served: Some(true),
+            ..Word::default()
+        });
+        house.engine.tick();
+    };
+    let mut most = 0;
+    for day in 1..120 {
+        house.done(with(86_400 + day));
+        served();
+        house.pass(DAY);
+        most = most.max(turns(&house));
+    }
+
+    // What is signed for three weeks, and a day of guard and of max_age.
+    assert!((2 * 22..2 * 26).contains(&most), "{most}");
+    let held = house.engine.view().caches(&apex(ONE), house.clock.now());
+    let policies = held.unwrap().into_iter();
+    let policies = policies.filter(|held| matches!(held.what, HeldWhat::Policy { .. }));
+    assert!(policies.count() >= 2, "those of today and yesterday");
+}
+
+/// X5: since when the MX is null is told by the first turn with it, however long ago that ended.
+#[test]
+fn x5_turns_that_tell_since_when_the_mx_is_null_are_kept() {
+    let at = Timestamp::from_secs;
+    let null = |hosts| Turn {
+        form: Form {
+            hosts,
+            ..Form::NULL
+        },
+        policy: PolicyTurn::Gone,
+    };
+    let mut life = Life {
+        turns: Timeline::since(at(1), PLAIN),
+        form: null(HostsForm::Gone).form,
+        ..Life::default()
+    };
+    life.turns.put(at(10), null(HostsForm::Kept));
+    life.turns.put(at(20), null(HostsForm::Gone));
+    let held = Span::from_secs(5);
+
+    forget_turns(&mut life, held, |_| None, at(100));
+    assert_eq!(life.turns.len(), 3, "a listed server may serve all of them");
+    forget_turns(&mut life, held, Some, at(100));
+
+    let on: Vec<_> = life.turns.iter().map(|turn| turn.on).collect();
+    assert_eq!(on, [at(10), at(20)]);
 }
 
 /// X4: reports, too, go to a name; it was released under them.
