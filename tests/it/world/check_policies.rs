@@ -79,7 +79,14 @@ impl World {
 
     /// Notes when all domains in use were first seen to announce a policy that is tried (S8).
     pub(super) fn note_trial(&mut self, product: &mut dyn Product) {
-        let wanted = self.accepted.setting.sts.is_some();
+        let sts = self.accepted.setting.sts;
+        let wanted = sts.is_some();
+        // What was enforced and is no more begins again.
+        if !self.ladder && sts.is_none_or(|(mode, _)| mode != "enforce") {
+            let mut texts = self.books.keys().filter_map(|name| product.policy(name));
+            self.ladder = !texts.any(|text| text.contains("mode: enforce"));
+            self.testing_since = None;
+        }
         if !self.ladder || !wanted || self.testing_since.is_some() {
             return;
         }

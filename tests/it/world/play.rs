@@ -551,13 +551,11 @@ impl Play<'_> {
         if old.sends != new.sends {
             self.world.sent_until = (!new.sends).then_some(now);
         }
-        // What was enforced and is no more begins again; so does what ended.
-        let enforced = !self.world.ladder;
-        let enforces = new.sts.is_some_and(|(mode, _)| mode == "enforce");
-        if new.sts.is_none() || enforced && !enforces {
-            self.world.ladder = true;
+        // What ended begins again.
+        if new.sts.is_none() {
             self.world.testing_since = None;
         }
+        let enforces = new.sts.is_some_and(|(mode, _)| mode == "enforce");
         // Nobody sends to a pool without domains: there is nothing to try.
         let mut names = self.world.books.keys();
         let in_use = names.any(|name| self.product.domain(name).is_some());

@@ -201,7 +201,6 @@ impl Tampered {
                     }
                 }
             }
-            Fault::SerialBack => shown.serial = u32::MAX - shown.serial,
             Fault::DkimWithdrawn if draining => {
                 Self::change(shown, &Spot::Dkim, |seen| *seen = None);
             }
@@ -238,7 +237,11 @@ impl Tampered {
             let now = self.inner.serial(name);
             let shown = self.serial(name);
             for serial in serials.iter_mut().flatten() {
-                let behind = shown.map_or(0, |shown| shown.wrapping_sub(*serial)) / SPREAD;
+                let behind = match self.fault {
+                    // No server takes what seems to be older.
+                    Fault::SerialBack => 0,
+                    _ => shown.map_or(0, |shown| shown.wrapping_sub(*serial)) / SPREAD,
+                };
                 *serial = now.map_or(*serial, |now| now.wrapping_sub(behind));
             }
         }
@@ -356,12 +359,12 @@ impl Product for Tampered {
         }
         // What is shown otherwise by the stage is another version.
         let moved = self.since.get(apex).map_or(0, |(_, _, moved)| *moved);
-        Some(
-            self.inner
-                .serial(apex)?
-                .wrapping_mul(SPREAD)
-                .wrapping_add(moved),
-        )
+        let serial = self.inner.serial(apex)?;
+        let serial = serial.wrapping_mul(SPREAD).wrapping_add(moved);
+        Some(match self.fault {
+            Fault::SerialBack => u32::MAX - serial,
+            _ => serial,
+        })
     }
 
     fn route(&mut self, domain: &str) -> Option<Reply> {
