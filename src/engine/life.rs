@@ -479,6 +479,26 @@ pub(super) fn wanted_policy(
     Some((id, settings.mta_sts()?.in_form(form)))
 }
 
+/// Returns what a domain announces that comes back after its policy ended, until the pool's text was
+/// seen served (S9): policy hosts that copy late may serve "none" still, and a sender would keep that
+/// under the pool's id. `None` where the pool has no policy.
+pub(super) fn comeback_policy(
+    settings: &PoolSettings,
+    adoption: Option<&Adoption>,
+    now: Timestamp,
+) -> Option<ShownPolicy> {
+    let text = mail::policy_text(settings, PolicyForm::None)?;
+    let none = settings.mta_sts()?.in_form(PolicyForm::None);
+    // Another turn than that in which the domain retires again: the pool's text is fetched under this
+    // id for a while (S2).
+    let turn = now.as_secs() + 1;
+    Some(ShownPolicy::Own {
+        id: mail::policy_id(adoption?.revision.saturating_add(turn), &text),
+        acts: none.acts(),
+        max_age: none.max_age,
+    })
+}
+
 /// Returns the id of the policy text that a domain's policy hosts are to serve.
 pub(super) fn wanted_id(
     phase: Phase,

@@ -6,7 +6,7 @@ use super::draft::{DomainDraft, Draft};
 use crate::document::Fault;
 use crate::engine::facts::{Adoption, DomainFacts, PoolFacts};
 use crate::engine::life::{Circumstances, Life, Standing, note_published};
-use crate::engine::life::{Phase, route_of, shown_id, wanted_policy};
+use crate::engine::life::{Phase, comeback_policy, route_of, shown_id, wanted_policy};
 use crate::engine::references::{Left, Reference, Referrer, find_reference, left, referenced};
 use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
@@ -162,8 +162,9 @@ impl Draft<'_> {
             }
         }
         if life.policy == ShownPolicy::Gone && to == LifecycleState::Active {
-            // Nobody can hold another text under the pool's id than the one that is served.
-            life.policy = ShownPolicy::Pool;
+            let settings = settings.as_ref();
+            let none = settings.and_then(|it| comeback_policy(it, adoption.as_ref(), now));
+            life.policy = none.unwrap_or_default();
         }
         // A host that need not do anything otherwise need not say that it did.
         if route_of(to, Some(&life), false) != route {

@@ -263,3 +263,22 @@ fn a7_a_name_that_had_an_owner_comes_back_from_its_null_mx() {
     ];
     tell(setting, events, &["step", "force"]);
 }
+
+#[test]
+fn s9_a_policy_that_had_ended_comes_back_after_its_text() {
+    let setting = Setting {
+        watching: false,
+        sts: Some(("enforce", DAY)),
+        copies: 2 * DAY,
+        ..world()
+    };
+    for hours in [0, 3, 20] {
+        let then = vec![
+            (DAY, Event::Step(0, Stage::Draining)),
+            (6 * DAY, Event::Step(0, Stage::Retired)),
+            (3 * DAY + hours * HOUR, Event::Force(0, Stage::Active)),
+            (9 * DAY, Event::Quiet),
+        ];
+        tell(setting.clone(), in_use(then), &["step", "force"]);
+    }
+}

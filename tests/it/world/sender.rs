@@ -98,9 +98,11 @@ impl Road<'_> {
                     failures.insert(Why::NoAddress);
                     continue;
                 }
-                certain |= meetings
-                    .iter()
-                    .all(|it| *it == Meeting::Answers(Some(Reply::Accept)));
+                // Who is accepted, or refused for good, asks no other host.
+                certain |= meetings.iter().all(|it| match it {
+                    Meeting::Answers(reply) => *reply != Some(Reply::Later),
+                    Meeting::Fails(_) => false,
+                });
                 for meeting in meetings {
                     match meeting {
                         Meeting::Answers(Some(Reply::Accept)) => {

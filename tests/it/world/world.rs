@@ -165,6 +165,12 @@ impl World {
     /// Makes a world in which nothing has happened.
     pub(crate) fn new(seed: u64, setting: &Setting, now: u64) -> Self {
         let (ns_ttl, ds_ttl, negative) = setting.parent;
+        // Where nobody measures the parent, resolvers keep its denials for as long as they ought to at
+        // most (RFC 2308, section 5).
+        let negative = match setting.watching {
+            true => negative,
+            false => negative.min(3 * HOUR),
+        };
         let pool = PoolWish::new(setting);
         let mut world = Self {
             now,
