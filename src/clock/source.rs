@@ -1,7 +1,9 @@
 //! Who tells the time: the machine, or a test.
 
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::Timestamp;
 
@@ -17,15 +19,15 @@ pub trait Clock: Send + Sync + 'static {
 /// The machine's clock: the only place that reads it.
 #[derive(Debug)]
 pub struct SystemClock {
-    /// When this clock was made; monotonic readings count from here.
-    start: Instant,
+    /// The reading when this clock was made; monotonic readings count from there.
+    start: Duration,
 }
 
 impl SystemClock {
     /// Creates a clock whose monotonic reading starts now.
     pub fn new() -> Self {
         Self {
-            start: Instant::now(),
+            start: since_boot(),
         }
     }
 }
@@ -47,8 +49,18 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        since_boot().saturating_sub(self.start)
     }
+}
+
+/// Returns the time since the machine was booted.
+///
+/// What it slept counts: the monotonic clock of the standard library stands still meanwhile, and the
+/// wall clock would seem to have been set.
+fn since_boot() -> Duration {
+    let since = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(since.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(since.tv_nsec).unwrap_or(0))
 }
 
 /// A clock that moves only when told to.
