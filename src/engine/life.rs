@@ -268,9 +268,12 @@ impl Facts {
 /// Returns what the mail hosts may accept for a domain.
 pub(super) fn route_of(state: LifecycleState, life: Option<&Life>, subdomains: bool) -> Route {
     let suspension = life.and_then(|life| life.suspension.as_ref());
-    // A standby domain that was released never had mail to answer for.
     let answers = life.is_none_or(|life| !life.unanswered);
-    lifecycle::route(state, suspension, answers, subdomains)
+    let mut route = lifecycle::route(state, suspension, answers, subdomains);
+    // A name that is given up unused has its real MX until its zone goes (L6).
+    let is_real = life.is_none_or(|life| life.form.mail == MailForm::Live);
+    route.postmaster |= state == LifecycleState::Released && answers && is_real;
+    route
 }
 
 impl PoolFacts {

@@ -795,6 +795,27 @@ fn x5_turns_that_tell_since_when_the_mx_is_null_are_kept() {
     assert_eq!(on, [at(10), at(20)]);
 }
 
+/// L6: where the MX is real postmaster is answered; of a name that was given up unused it was not.
+#[test]
+fn l6_a_name_that_is_released_unused_takes_postmaster_until_its_zone_goes() {
+    let house = House::new();
+    house.done(put_pool("main", &life_settings(&[])));
+    house.done(add(ONE));
+    house.step(LifecycleState::Released, false).unwrap();
+    let route = |house: &House| house.routing.get(&apex(ONE));
+
+    let released = route(&house).unwrap();
+    assert_eq!(released.answer, RoutingAnswer::Never);
+    assert!(released.postmaster);
+    house.say(Word {
+        ns_gone: Some(true),
+        ..Word::default()
+    });
+    house.pass(10 * DAY);
+    let gone = route(&house);
+    assert!(gone.is_none_or(|gone| !gone.postmaster), "{gone:?}");
+}
+
 /// X4: reports, too, go to a name; it was released under them.
 #[test]
 fn x4_a_name_that_reports_go_to_is_not_released() {
