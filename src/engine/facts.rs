@@ -18,7 +18,7 @@ use crate::lifecycle::{LifecycleState, Rulebook};
 use crate::mail::{self, PoolSettings};
 use crate::store::meta::Restored;
 use crate::store::record::{HostRecord, ScheduledChange};
-use crate::wire::{Apex, Name, Serial};
+use crate::wire::{Apex, Name, Rtype, Serial, Ttl};
 use crate::zone::{RelativeRrset, Template, TemplateId};
 
 /// Everything the engine knows, as of the last commit.
@@ -251,6 +251,9 @@ pub(super) struct Arrival {
     pub(super) serial: Serial,
     /// When; `None` while one was not seen to.
     pub(super) seen: Option<Timestamp>,
+    /// The longest negative TTL that it had before, as far as this run knows: what was denied then is
+    /// denied for as long (RFC 2308, section 5).
+    pub(super) denied: Option<Ttl>,
 }
 
 /// Which signed zone serves a name, and what of it is asked often.
@@ -462,6 +465,7 @@ impl Facts {
         if let Some(old) = old.filter(|old| old.content == zone.content) {
             zone.arrival = old.arrival;
         }
+        zone.arrival.denied = old.and_then(|old| old.negative_ttl(&apex));
         self.remove_zone(&apex);
         let earliest = zone.served.earliest_expiration;
         self.zones.insert(apex.clone(), zone);
@@ -474,7 +478,7 @@ impl Facts {
         let Some(zone) = self.zones.get_mut(apex) else {
             return false;
         };
-        let Arrival { serial, seen } = &mut zone.arrival;
+        let Arrival { serial, seen, .. } = &mut zone.arrival;
         if !serial.is_newer_than(oldest) {
             seen.get_or_insert(at);
         }
@@ -554,12 +558,25 @@ pub(super) fn ancestors(name: &Name) -> impl Iterator<Item = Apex> + use<> {
     above.filter_map(|name| Apex::new(name).ok())
 }
 
+impl ZoneFacts {
+    /// Returns for how long caches may deny names of the zone: the lesser of the SOA's two numbers (RFC
+    /// 2308, section 5), now or before.
+    pub(super) fn negative_ttl(&self, apex: &Apex) -> Option<Ttl> {
+        let mut records = self.records.iter();
+        let soa = records.find(|rrset| rrset.rtype == Rtype::SOA)?;
+        let rdata = soa.rdatas.first()?.under(soa.rtype, apex).ok()?;
+        let now = rdata.soa_numbers()?.minimum.min(soa.ttl);
+        Some(self.arrival.denied.map_or(now, |before| before.max(now)))
+    }
+}
+
 impl Arrival {
     /// Begins with a version that nobody was seen to serve.
     pub(super) const fn of(served: &Served) -> Self {
         Self {
             serial: served.serial,
             seen: None,
+            denied: None,
         }
     }
 }

@@ -303,6 +303,7 @@ mod tests {
             arrival: Arrival {
                 serial: Serial::new(1),
                 seen: None,
+                denied: None,
             },
             served: Served {
                 version: 1,

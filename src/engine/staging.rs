@@ -14,7 +14,7 @@ use crate::history::Lapse;
 use crate::lifecycle::{self, LifecycleState, ServersSeen};
 use crate::mail::{self, HostZone, PoolSettings, RoutingAnswer, Served, StageFacts, Staging};
 use crate::store::record::{HostRecord, ShownPolicy};
-use crate::wire::{Apex, Name, Rtype};
+use crate::wire::{Apex, Name};
 
 /// How long a wish rests after it was looked at, by the clock that nobody sets.
 const REST: Duration = Duration::from_secs(60);
@@ -230,13 +230,8 @@ impl Facts {
     /// Returns what is known of the zone of a shared host, if that is one of the operator's.
     fn zone_of_host(&self, host: &Name, propagation: Span) -> Option<HostZone> {
         let (apex, zone) = self.operator_zone_of(host)?;
-        let mut records = zone.records.iter();
-        let soa = records.find(|rrset| rrset.rtype == Rtype::SOA)?;
-        let rdata = soa.rdatas.first()?.under(soa.rtype, apex).ok()?;
-        let minimum = rdata.soa_numbers()?.minimum;
         Some(HostZone {
-            // RFC 2308, section 5: the smaller of both.
-            negative_ttl: minimum.min(soa.ttl),
+            negative_ttl: zone.negative_ttl(apex)?,
             served: if self.judgement.watched {
                 Served::Seen(zone.arrival.seen)
             } else {

@@ -93,6 +93,34 @@ fn m4_a_host_joins_at_once_but_for_its_mx_which_comes_by_itself_even_after_a_res
     house.verify(ONE);
 }
 
+/// The negative TTL of before counts: a cache that was told for a day that there is no such host denied it
+/// when its MX came.
+#[test]
+fn m4_a_shared_host_waits_for_as_long_as_its_zone_denied_it_before() {
+    let house = House::new();
+    let day = INFRA
+        .replace(" 900\n", " 86400\n")
+        .replace("@ 900", "@ 86400");
+    house.done(put_zone("infra.test", &day));
+    house.done(put_pool("main", &shared_settings(&[])));
+    house.done(add(ONE));
+    house.done(put_zone("infra.test", INFRA));
+    let mut both = shared_settings(&[]);
+    let second = json!({
+        "name": "mx2.infra.test.",
+        "preference": 20,
+        "addresses": ["192.0.2.26"],
+    });
+    both["mail_host"].as_array_mut().unwrap().push(second);
+    house.done(put_pool("main", &both));
+
+    house.passes(60 + 86_400 + 3_600 - 10);
+    assert_eq!((house.exchanges(), house.waits_of_pool()), (1, vec!["M4"]));
+    house.passes(20);
+
+    assert_eq!(house.exchanges(), 2);
+}
+
 #[test]
 fn m4_a_host_waits_for_the_policy_that_names_it_to_be_announced() {
     let house = House::new();
