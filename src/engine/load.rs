@@ -7,6 +7,7 @@ use std::thread;
 
 use super::act::Acts;
 use super::census::Counting;
+use super::compose::{Composed, compose};
 use super::downtime;
 use super::facts::{
     Adoption, Arrival, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
@@ -29,12 +30,11 @@ use crate::mail::{PoolSettings, RoutingPublisher};
 use crate::metrics::Metrics;
 use crate::store::record::{
     self, ChangeRecord, CountRecord, DomainRecord, Fate, HostRecord, IdempotencyRecord,
-    OperatorZoneRecord, PolicyAdoption, PoolRecord, Record, SignedZoneRecord, TemplateRecord,
-    TokenRecord, ZoneFact,
+    OperatorZoneRecord, PolicyAdoption, PoolRecord, Record, TemplateRecord, TokenRecord, ZoneFact,
 };
 use crate::store::{Batch, Direction, Space, Store, StoreError, meta};
-use crate::wire::{Apex, Name, Rtype};
-use crate::zone::{Layouts, RelativeRrset, Template, TemplateId, ZoneImage, ZonePublisher};
+use crate::wire::{Apex, Name};
+use crate::zone::{Layouts, Template, TemplateId, ZoneImage, ZonePublisher};
 
 /// Why the engine does not start; nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +80,6 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// How many signed zones are decoded and composed in one piece of work.
-const CHUNK: usize = 256;
-
 /// How many records are deleted in one commit at start.
 const DELETIONS: usize = 4096;
 
@@ -94,7 +91,7 @@ pub(super) struct Loaded {
     /// What is served.
     pub(super) images: Vec<ZoneImage>,
     /// What nothing names any more.
-    orphans: Vec<(Space, Vec<u8>)>,
+    pub(super) orphans: Vec<(Space, Vec<u8>)>,
     /// The templates that are stored and needed.
     pub(super) templates: HashMap<TemplateId, Arc<SharedTemplate>>,
     /// The highest version of a zone.
@@ -451,145 +448,6 @@ fn is_dropped(record: &DomainRecord) -> bool {
         .life
         .as_ref()
         .is_some_and(|life| life.dropped.is_some())
-}
-
-/// A signed zone that was read and composed.
-struct Composed {
-    /// The template it is made over.
-    template: Arc<SharedTemplate>,
-    /// The RRsets of an operator's zone, but for SOA and keys; nothing for a domain.
-    content: Vec<RelativeRrset>,
-}
-
-/// One chunk of signed zones, as stored.
-type Raw = Vec<(Apex, Vec<u8>)>;
-
-/// What became of a chunk.
-type Done = Result<Vec<(Apex, Composed, ZoneImage)>, StartError>;
-
-/// Reads every signed zone that is wanted, and composes its image; the rest are orphans.
-fn compose(
-    store: &dyn Store,
-    layouts: &Layouts,
-    cores: usize,
-    wanted: &HashMap<Apex, u64>,
-    loaded: &mut Loaded,
-) -> Result<HashMap<Apex, Composed>, StartError> {
-    let templates = &loaded.templates;
-    let mut orphans = Vec::new();
-    let mut last_version = 0;
-    let mut composed = HashMap::with_capacity(wanted.len());
-    let mut images = Vec::with_capacity(wanted.len());
-    thread::scope(|scope| {
-        // Bounded, so that no more than a few chunks of octets are in flight.
-        let (chunks, work) = mpsc::sync_channel::<Raw>(2 * cores);
-        let work = Arc::new(std::sync::Mutex::new(work));
-        let (results, done) = mpsc::channel::<Done>();
-        for _ in 0..cores {
-            let work = Arc::clone(&work);
-            let results = results.clone();
-            scope.spawn(move || {
-                loop {
-                    let chunk = work
-                        .lock()
-                        .unwrap_or_else(std::sync::PoisonError::into_inner)
-                        .recv();
-                    let Ok(chunk) = chunk else {
-                        return;
-                    };
-                    let zones = chunk.into_iter();
-                    let zones =
-                        zones.map(|(apex, octets)| compose_one(apex, &octets, templates, layouts));
-                    if results.send(zones.collect()).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        drop(results);
-
-        let mut chunk: Raw = Vec::with_capacity(CHUNK);
-        let scanned = store.scan(
-            Space::SignedZone,
-            Bound::Unbounded,
-            Direction::Ascending,
-            &mut |key, value| {
-                match record::split_signed_zone_key(key) {
-                    Some((apex, version)) if wanted.get(&apex) == Some(&version) => {
-                        last_version = last_version.max(version);
-                        chunk.push((apex, value.to_vec()));
-                    }
-                    other => {
-                        let version = other.map_or(0, |(_, version)| version);
-                        last_version = last_version.max(version);
-                        orphans.push((Space::SignedZone, key.to_vec()));
-                    }
-                }
-                if chunk.len() == CHUNK {
-                    let full = std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK));
-                    if chunks.send(full).is_err() {
-                        return ControlFlow::Break(());
-                    }
-                }
-                ControlFlow::Continue(())
-            },
-        );
-        // The workers end when they see the end of the channel.
-        let _ = chunks.send(chunk);
-        drop(chunks);
-        for zones in done {
-            for (apex, zone, image) in zones? {
-                images.push(image);
-                composed.insert(apex, zone);
-            }
-        }
-        scanned.map_err(StartError::from)
-    })?;
-    loaded.orphans = orphans;
-    loaded.last_version = last_version;
-    loaded.images = images;
-    Ok(composed)
-}
-
-/// Composes one signed zone.
-fn compose_one(
-    apex: Apex,
-    octets: &[u8],
-    templates: &HashMap<TemplateId, Arc<SharedTemplate>>,
-    layouts: &Layouts,
-) -> Result<(Apex, Composed, ZoneImage), StartError> {
-    let damaged = |reason: String| StartError::Damaged {
-        what: format!("the signed zone {}", apex.to_api_text()),
-        reason,
-    };
-    let stored: SignedZoneRecord = record::decode(octets).map_err(|e| damaged(e.to_string()))?;
-    let zone = stored.into_zone(apex.clone());
-    let template = templates.get(&zone.template);
-    let template =
-        template.ok_or_else(|| damaged(format!("there is no template {}", zone.template)))?;
-    let image = ZoneImage::compose(&zone, &template.template, layouts);
-    let image = image.map_err(|error| damaged(error.to_string()))?;
-    let shares_nothing = template.template.rrsets().is_empty();
-    let content = if shares_nothing {
-        let own = zone.own.into_iter();
-        own.filter(|rrset| !is_made_here(rrset)).collect()
-    } else {
-        Vec::new()
-    };
-    let composed = Composed {
-        template: Arc::clone(template),
-        content,
-    };
-    Ok((apex, composed, image))
-}
-
-/// Returns whether an RRset of a signed zone is the SOA or speaks of keys.
-fn is_made_here(rrset: &RelativeRrset) -> bool {
-    rrset.owner.is_apex()
-        && matches!(
-            rrset.rtype,
-            Rtype::SOA | Rtype::DNSKEY | Rtype::CDS | Rtype::CDNSKEY
-        )
 }
 
 /// Puts facts together with the signed zones that they name.

@@ -20,6 +20,7 @@ mod caches;
 mod census;
 mod change;
 mod commit;
+mod compose;
 mod counts;
 mod deferring;
 mod delegated;
