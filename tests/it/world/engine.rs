@@ -143,14 +143,7 @@ impl Real {
 
     /// Makes a change.
     fn change(&self, ops: Vec<Op>, expect: Option<u64>) -> Result<Outcome, Vec<OpError>> {
-        let change = Change {
-            ops,
-            actor: Actor("story".to_owned()),
-            reason: Some("it is told so".to_owned()),
-            id: None,
-            dry_run: false,
-            expect_domains: expect,
-        };
+        let change = wish(ops, expect);
         self.runtime.block_on(self.running.engine.change(change))
     }
 
@@ -193,19 +186,9 @@ impl Real {
 
     /// Has steps made at a moment.
     fn schedule(&self, ops: Vec<Op>, at: u64) -> Reaction {
-        let change = Change {
-            ops,
-            actor: Actor("story".to_owned()),
-            reason: Some("it is told so".to_owned()),
-            id: None,
-            dry_run: false,
-            expect_domains: None,
-        };
-        let at = Timestamp::from_secs(at);
-        match self
-            .runtime
-            .block_on(self.running.engine.schedule(change, at))
-        {
+        let engine = &self.running.engine;
+        let scheduled = engine.schedule(wish(ops, None), Timestamp::from_secs(at));
+        match self.runtime.block_on(scheduled) {
             Ok(outcome) => Reaction::Done(outcome.revision),
             Err(errors) => reaction(&errors),
         }
@@ -414,6 +397,18 @@ impl Real {
         let page = view.domains(&DomainFilter::default(), None, 100);
         let domains = page.items.iter();
         domains.map(|domain| domain.name.to_api_text()).collect()
+    }
+}
+
+/// Returns a change as the operator of a story asks for it.
+fn wish(ops: Vec<Op>, expect: Option<u64>) -> Change {
+    Change {
+        ops,
+        actor: Actor("story".to_owned()),
+        reason: Some("it is told so".to_owned()),
+        id: None,
+        dry_run: false,
+        expect_domains: expect,
     }
 }
 
