@@ -81,10 +81,19 @@ impl World {
     pub(super) fn note_trial(&mut self, product: &mut dyn Product) {
         let sts = self.accepted.setting.sts;
         let wanted = sts.is_some();
-        // What was enforced and is no more begins again.
+        // What was enforced and is no more begins again; so does what was tried by domains in use.
+        let mut texts = self.books.keys().filter_map(|name| product.policy(name));
         if !self.ladder && sts.is_none_or(|(mode, _)| mode != "enforce") {
-            let mut texts = self.books.keys().filter_map(|name| product.policy(name));
             self.ladder = !texts.any(|text| text.contains("mode: enforce"));
+            self.testing_since = None;
+        }
+        let stage = |name: &String| Some(self.books[name].now.as_ref()?.stage);
+        let used = self
+            .books
+            .keys()
+            .filter(|name| stage(name) < Some(Stage::Draining));
+        let texts: Vec<String> = used.filter_map(|name| product.policy(name)).collect();
+        if !texts.is_empty() && texts.iter().all(|text| text.contains("mode: none")) {
             self.testing_since = None;
         }
         if !self.ladder || !wanted || self.testing_since.is_some() {

@@ -551,10 +551,6 @@ impl Play<'_> {
         if old.sends != new.sends {
             self.world.sent_until = (!new.sends).then_some(now);
         }
-        // What ended begins again.
-        if new.sts.is_none() {
-            self.world.testing_since = None;
-        }
         let enforces = new.sts.is_some_and(|(mode, _)| mode == "enforce");
         // Nobody sends to a pool without domains: there is nothing to try.
         let mut names = self.world.books.keys();
