@@ -82,9 +82,12 @@ impl World {
         let sts = self.accepted.setting.sts;
         let wanted = sts.is_some();
         // What was enforced and is no more begins again; so does what was tried by domains in use.
-        let mut texts = self.books.keys().filter_map(|name| product.policy(name));
+        let texts = self.books.keys().filter_map(|name| product.policy(name));
+        let texts: Vec<String> = texts.collect();
+        let enforced = |text: &String| text.contains("mode: enforce");
         if !self.ladder && sts.is_none_or(|(mode, _)| mode != "enforce") {
-            self.ladder = !texts.any(|text| text.contains("mode: enforce"));
+            // What no domain shows any more may be the pool's still: a hold keeps it.
+            self.ladder = !texts.is_empty() && !texts.iter().any(enforced);
             self.testing_since = None;
         }
         let stage = |name: &String| Some(self.books[name].now.as_ref()?.stage);
