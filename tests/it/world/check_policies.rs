@@ -87,7 +87,8 @@ impl World {
         let enforced = |text: &String| text.contains("mode: enforce");
         if !self.ladder && sts.is_none_or(|(mode, _)| mode != "enforce") {
             // What no domain shows any more may be the pool's still: a hold keeps it.
-            self.ladder = !texts.is_empty() && !texts.iter().any(enforced);
+            let held = texts.is_empty() && self.books.values().any(|book| book.held);
+            self.ladder = !held && !texts.iter().any(enforced);
             self.testing_since = None;
         }
         let stage = |name: &String| Some(self.books[name].now.as_ref()?.stage);

@@ -321,7 +321,10 @@ impl Play<'_> {
                 self.order("resume", &Order::Resume(domain_name(*domain)));
             }
             Event::Hold(domain, true) => {
-                self.order("hold", &Order::Hold(domain_name(*domain)));
+                let name = domain_name(*domain);
+                if self.order("hold", &Order::Hold(name.clone())) {
+                    self.world.book(&name).held = true;
+                }
             }
             Event::Hold(domain, false) => {
                 self.order("unhold", &Order::Unhold(domain_name(*domain)));

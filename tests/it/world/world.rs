@@ -82,6 +82,8 @@ pub(crate) struct Book {
     pub(crate) named_stood: bool,
     /// When its registration ends, if that was said.
     pub(crate) expires: Option<u64>,
+    /// Whether it was ever held.
+    pub(crate) held: bool,
     /// Whether its registrar was told of us.
     pub(crate) registered: bool,
     /// Whether its registrar was told to delete it.
