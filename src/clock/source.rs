@@ -14,6 +14,12 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns a reading that only ever grows, unaffected by a wall clock that is set.
     fn monotonic(&self) -> Duration;
+
+    /// Returns both of one moment: what is compared with one and noted by the other must not have
+    /// time pass between them.
+    fn readings(&self) -> (Timestamp, Duration) {
+        (self.now(), self.monotonic())
+    }
 }
 
 /// The machine's clock: the only place that reads it.
@@ -105,5 +111,9 @@ impl Clock for ManualClock {
 
     fn monotonic(&self) -> Duration {
         self.lock().1
+    }
+
+    fn readings(&self) -> (Timestamp, Duration) {
+        *self.lock()
     }
 }

@@ -55,7 +55,7 @@ impl ClockGuard {
     /// A gap to an earlier run is normal, unless it is backwards.
     pub fn new(clock: &dyn Clock, last_signing: Option<Timestamp>) -> Self {
         Self {
-            start: (clock.now(), clock.monotonic()),
+            start: clock.readings(),
             last_signing,
         }
     }
@@ -72,18 +72,27 @@ impl ClockGuard {
     /// When the clock is more than five minutes behind the last signing, or more than five minutes
     /// away from where the time passed since the start puts it.
     pub fn now(&self, clock: &dyn Clock) -> Result<Timestamp, ClockError> {
-        let now = clock.now();
+        Ok(self.readings(clock)?.0)
+    }
+
+    /// Returns the moment to sign with, and the monotonic reading at that moment.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClockGuard::now`].
+    pub fn readings(&self, clock: &dyn Clock) -> Result<(Timestamp, Duration), ClockError> {
+        let (now, reading) = clock.readings();
         if let Some(last_signing) = self.last_signing
             && last_signing.since(now) > TOLERANCE
         {
             return Err(ClockError::WentBack { now, last_signing });
         }
         let (wall, monotonic) = self.start;
-        let expected = wall.saturating_add(clock.monotonic().saturating_sub(monotonic));
+        let expected = wall.saturating_add(reading.saturating_sub(monotonic));
         if now.since(expected).max(expected.since(now)) > TOLERANCE {
             return Err(ClockError::Jumped { now, expected });
         }
-        Ok(now)
+        Ok((now, reading))
     }
 
     /// Returns what is most likely the moment: what the clock says while it can be trusted, else where
@@ -162,6 +171,37 @@ mod tests {
             let likely = if trusted { later(seconds) } else { NOW };
             assert_eq!(guard.likely(&clock), likely);
         }
+    }
+
+    /// A clock by which ten minutes pass whenever it is looked at.
+    struct Hurried(ManualClock);
+
+    impl Clock for Hurried {
+        fn now(&self) -> Timestamp {
+            self.readings().0
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.readings().1
+        }
+
+        fn readings(&self) -> (Timestamp, Duration) {
+            let readings = self.0.readings();
+            self.0.advance(Duration::from_secs(600));
+            readings
+        }
+    }
+
+    /// Two readings one after the other seemed a jump when time passed between them.
+    #[test]
+    fn time_that_passes_while_the_clock_is_read_is_no_jump() {
+        let clock = Hurried(ManualClock::new(NOW));
+        let guard = ClockGuard::new(&clock, None);
+
+        let readings = guard.readings(&clock);
+
+        assert_eq!(readings, Ok((later(600), Duration::from_secs(600))));
+        assert_eq!(guard.now(&clock), Ok(later(1200)));
     }
 
     #[test]

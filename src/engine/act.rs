@@ -86,10 +86,9 @@ impl Writer {
     /// Takes the steps that are due, some at a time; the rest has its turn when those are done.
     pub(super) fn act_on_due(&mut self) {
         // By a clock that is a year ahead, everything would be due.
-        let Ok(now) = self.guard.now(&*self.shared.clock) else {
+        let Ok((now, reading)) = self.guard.readings(&*self.shared.clock) else {
             return;
         };
-        let reading = self.shared.clock.monotonic();
         if self.acts.rests_until.is_some_and(|until| reading < until) {
             return;
         }
@@ -148,7 +147,7 @@ impl Writer {
             }]);
         }
         self.run_scheduled(now, reading);
-        self.stage_due(now);
+        self.stage_due(now, reading);
         if ops.is_empty() {
             return;
         }

@@ -22,8 +22,9 @@ const REST: Duration = Duration::from_secs(60);
 impl Writer {
     /// Takes the next steps of pools' wishes: one change for all pools, as two that name one host take
     /// the same step.
-    pub(super) fn stage_due(&mut self, now: Timestamp) {
-        let reading = self.shared.clock.monotonic();
+    ///
+    /// Both readings are of one moment: a wish that was looked at by an earlier `now` would rest.
+    pub(super) fn stage_due(&mut self, now: Timestamp, reading: Duration) {
         self.acts.staged.retain(|_, until| reading < *until);
         let mut ops = Vec::new();
         let mut looked = Vec::new();
