@@ -55,16 +55,19 @@ pub enum Dropped {
     ResponseBit,
     /// A connection over the limits.
     Overload,
+    /// A connection that gave way to another one, because there was no place left.
+    Evicted,
     /// The answer could not be sent.
     SendFailed,
 }
 
 impl Dropped {
     /// All reasons, in the order of their numbers.
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Malformed,
         Self::ResponseBit,
         Self::Overload,
+        Self::Evicted,
         Self::SendFailed,
     ];
 
@@ -74,6 +77,7 @@ impl Dropped {
             Self::Malformed => "malformed",
             Self::ResponseBit => "response_bit",
             Self::Overload => "overload",
+            Self::Evicted => "evicted",
             Self::SendFailed => "send_failed",
         }
     }

@@ -1,26 +1,44 @@
-//! One TCP connection: messages in, answers out, in bounded memory and time.
+//! One connection, TCP or TLS: messages in, answers out, in bounded memory and time.
+//!
+//! A connection at rest owns no buffer. Its octets are read into a buffer of the thread, answered
+//! out of it, and the answers written from another one of the thread's, all in one go. Only what
+//! could not be finished is kept: the beginning of a message whose rest has not come yet, and
+//! answers that the client has not taken. The first ends at [`MOST_UNREAD`], the second at
+//! [`GATHERED`] and one answer more; while there are answers to take, nothing is read.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
+use std::mem;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::metrics::Family;
 
 use super::config::TcpLimits;
 use super::responder::Responder;
+use super::slots::Slot;
 
 /// Octets of the length before each message (RFC 1035, section 4.2.2).
 const PREFIX: usize = 2;
 
-/// How much is read at a time.
-const READ: usize = 8 << 10;
+/// How much is read at a time: as much as one TLS record holds.
+const READ: usize = 16 << 10;
+
+/// The most that is kept of what cannot be answered yet: a message that lacks one octet, and what
+/// was read behind it.
+const MOST_UNREAD: usize = PREFIX + u16::MAX as usize + READ;
 
 /// How many octets of answers are gathered before they are written, so that a client that asks
 /// without reading holds no more than this and one answer.
 const GATHERED: usize = 64 << 10;
+
+/// The part of the idle time that is left to a connection when there is no place left.
+const LEAST_PATIENCE: u32 = 10;
 
 /// What a connection works with.
 pub(super) struct Connection<S> {
@@ -32,50 +50,187 @@ pub(super) struct Connection<S> {
     pub(super) responder: Responder,
     /// What the client may take.
     pub(super) limits: TcpLimits,
+    /// Its place among the connections.
+    pub(super) slot: Slot,
+}
+
+/// The buffers of a thread.
+struct Buffers {
+    /// What was just read.
+    input: Box<[u8]>,
+    /// One answer.
+    reply: Vec<u8>,
+    /// Answers to be written, each behind its length.
+    gathered: Vec<u8>,
+}
+
+thread_local! {
+    /// Lent to one connection at a time, for as long as nothing has to be waited for.
+    static BUFFERS: RefCell<Buffers> = RefCell::new(Buffers {
+        input: vec![0; READ].into_boxed_slice(),
+        reply: Vec::new(),
+        gathered: Vec::new(),
+    });
+}
+
+/// What of a connection has to wait.
+#[derive(Default)]
+struct Waiting {
+    /// The beginning of a message, or whole messages that come after answers not yet taken.
+    unread: Vec<u8>,
+    /// Answers that the client has not taken yet.
+    unsent: Vec<u8>,
+    /// Whether the stream itself still holds some of them (TLS does).
+    is_unflushed: bool,
+}
+
+/// What one go has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Whole messages came, and at least one got an answer.
+    Answered,
+    /// Octets came, but no message that gets an answer was whole.
+    Unfinished,
+    /// The client sends no more.
+    End,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Answers until the client closes, falls silent, reads too slowly, or `stop` turns true.
+    /// Answers until the client closes, falls silent, reads too slowly, or has to leave.
     ///
     /// Queries are answered in the order they came, all whole ones of a read in one write
-    /// (RFC 7766, sections 6.2.1.1 and 8). A client that has closed its side still gets the
+    /// (RFC 7766, sections 6.2.1.1 and 8): an answer takes microseconds and waits for nothing, so
+    /// that no later one could overtake it. A client that has closed its side still gets the
     /// answers to what it sent before.
-    pub(super) async fn serve(mut self, mut stop: watch::Receiver<bool>) -> io::Result<()> {
-        let mut unread = Vec::new();
-        let mut gathered = Vec::new();
-        let mut reply = Vec::new();
+    ///
+    /// # Errors
+    ///
+    /// What the stream said, or that the client did not read.
+    pub(super) async fn serve(mut self) -> io::Result<()> {
+        let mut waiting = Waiting::default();
         // Only a complete message moves it: octet by octet, a client could hold its place for ever
         // (RFC 7766, section 6.2.3).
         let mut deadline = Instant::now() + self.limits.idle;
-        loop {
-            unread.reserve(READ);
-            let read = tokio::select! {
-                read = timeout_at(deadline, self.stream.read_buf(&mut unread)) => read,
-                _ = stop.wait_for(|stop| *stop) => break,
+        let mut alarm = pin!(sleep_until(deadline));
+        while !self.slot.is_leaving() {
+            let turn = tokio::select! {
+                biased;
+                turn = poll_fn(|context| poll_turn(
+                    Pin::new(&mut self.stream), context, &self.responder, self.family, &mut waiting,
+                )) => turn?,
+                () = self.slot.leave() => break,
+                // It is not moved with each message: that costs more than to look once in a while.
+                () = &mut alarm => {
+                    if Instant::now() >= deadline {
+                        break;
+                    }
+                    alarm.as_mut().reset(deadline);
+                    continue;
+                }
             };
-            match read {
-                Ok(Ok(0)) | Err(_) => break,
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(error),
-            }
-            let mut answered = 0;
-            while let Some(message) = first_message(&unread[answered..]) {
-                answered += PREFIX + message.len();
-                if self.responder.respond(message, self.family, &mut reply) {
-                    append(&mut gathered, &reply);
+            match turn {
+                Turn::Answered => {
+                    self.slot.asked();
+                    deadline = Instant::now() + self.patience();
+                    // It may have become shorter.
+                    if deadline < alarm.deadline() {
+                        alarm.as_mut().reset(deadline);
+                    }
+                    self.send(&mut waiting).await?;
                 }
-                if gathered.len() >= GATHERED {
-                    write(&mut self.stream, &mut gathered, self.limits.write).await?;
-                }
-            }
-            if answered > 0 {
-                unread.drain(..answered);
-                write(&mut self.stream, &mut gathered, self.limits.write).await?;
-                deadline = Instant::now() + self.limits.idle;
+                Turn::Unfinished if Instant::now() >= deadline => break,
+                Turn::Unfinished => {}
+                Turn::End => break,
             }
         }
-        self.stream.shutdown().await
+        // Who has to leave is not waited for.
+        let closed = timeout(self.limits.write, self.stream.shutdown());
+        tokio::select! {
+            biased;
+            closed = closed => closed?,
+            () = self.slot.leave() => Ok(()),
+        }
     }
+
+    /// Returns how long the client may be silent from now on.
+    fn patience(&self) -> Duration {
+        let idle = self.limits.idle;
+        self.slot.patience(idle).max(idle / LEAST_PATIENCE)
+    }
+
+    /// Writes what was left over; a client that does not read in time is given up, as is one whose
+    /// place is needed.
+    async fn send(&mut self, waiting: &mut Waiting) -> io::Result<()> {
+        if waiting.unsent.is_empty() && !waiting.is_unflushed {
+            return Ok(());
+        }
+        let unsent = mem::take(&mut waiting.unsent);
+        waiting.is_unflushed = false;
+        let sent = async {
+            self.stream.write_all(&unsent).await?;
+            self.stream.flush().await
+        };
+        tokio::select! {
+            biased;
+            sent = timeout(self.limits.write, sent) => sent?,
+            () = self.slot.leave() => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+/// Reads, answers and writes once, as far as it goes without waiting; waits for something to read.
+fn poll_turn<S: AsyncRead + AsyncWrite>(
+    mut stream: Pin<&mut S>,
+    context: &mut Context<'_>,
+    responder: &Responder,
+    family: Family,
+    waiting: &mut Waiting,
+) -> Poll<io::Result<Turn>> {
+    BUFFERS.with_borrow_mut(|buffers| {
+        let Buffers {
+            input,
+            reply,
+            gathered,
+        } = buffers;
+        let fresh = if first_message(&waiting.unread).is_some() {
+            0
+        } else {
+            let mut read = ReadBuf::new(input);
+            ready!(stream.as_mut().poll_read(context, &mut read))?;
+            match read.filled().len() {
+                0 => return Poll::Ready(Ok(Turn::End)),
+                length => length,
+            }
+        };
+        let fresh = &input[..fresh];
+        let octets = if waiting.unread.is_empty() {
+            fresh
+        } else {
+            waiting.unread.extend_from_slice(fresh);
+            &waiting.unread
+        };
+        gathered.clear();
+        let mut answered = 0;
+        while gathered.len() < GATHERED
+            && let Some(message) = first_message(&octets[answered..])
+        {
+            answered += PREFIX + message.len();
+            if responder.respond(message, family, reply) {
+                append(gathered, reply);
+            }
+        }
+        // Octet by octet, a long message is gathered in one place; all else that is left over gets
+        // a place of its own size, or none.
+        if answered > 0 || waiting.unread.is_empty() {
+            waiting.unread = octets[answered..].to_vec();
+        }
+        debug_assert!(waiting.unread.len() <= MOST_UNREAD);
+        if gathered.is_empty() {
+            return Poll::Ready(Ok(Turn::Unfinished));
+        }
+        write(stream, context, gathered, waiting)?;
+        Poll::Ready(Ok(Turn::Answered))
+    })
 }
 
 /// Returns the first message of `octets`, if it is there as a whole.
@@ -92,17 +247,31 @@ fn append(gathered: &mut Vec<u8>, reply: &[u8]) {
     }
 }
 
-/// Writes all of `gathered` and empties it; a client that does not read in time is given up.
-async fn write<S: AsyncWrite + Unpin>(
-    stream: &mut S,
-    gathered: &mut Vec<u8>,
-    patience: Duration,
+/// Writes `gathered` as far as the client takes it; the rest has to wait.
+fn write<S: AsyncWrite>(
+    mut stream: Pin<&mut S>,
+    context: &mut Context<'_>,
+    gathered: &[u8],
+    waiting: &mut Waiting,
 ) -> io::Result<()> {
-    if !gathered.is_empty() {
-        timeout(patience, stream.write_all(gathered))
-            .await
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-        gathered.clear();
+    let mut rest = gathered;
+    while !rest.is_empty() {
+        match stream.as_mut().poll_write(context, rest) {
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(written)) => rest = &rest[written..],
+            Poll::Ready(Err(error)) => return Err(error),
+            Poll::Pending => {
+                waiting.unsent = rest.to_vec();
+                return Ok(());
+            }
+        }
     }
+    waiting.is_unflushed = match stream.poll_flush(context) {
+        Poll::Ready(flushed) => {
+            flushed?;
+            false
+        }
+        Poll::Pending => true,
+    };
     Ok(())
 }

@@ -116,6 +116,11 @@ impl Responder {
         }
     }
 
+    /// Counts a panic of this worker's outside of answering.
+    pub(super) fn panicked(&self) {
+        self.traffic.panicked();
+    }
+
     /// Counts something of this worker's that got no answer.
     pub(super) fn dropped(&self, reason: Dropped) {
         self.traffic.dropped(reason);

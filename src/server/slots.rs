@@ -1,140 +1,321 @@
-//! How many connections there are, in total and from each source.
+//! How many connections there are, in total and from each source, and which of them gives way.
+//!
+//! With all places taken, a newcomer is not turned away: whoever holds the places would keep
+//! everybody else out by doing nothing. The connection that has been silent for longest gives way
+//! to it. Connections that have asked something are kept apart from those that have not, so that a
+//! flood of empty ones cannot push out resolvers at work, nor resolvers at work leave no room for
+//! a newcomer's first query to arrive.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+mod source;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
-/// Gives connections their place, as long as there is one.
+use tokio::sync::Notify;
+
+use source::{Network, Source};
+
+/// One place in so many is kept for connections that have not asked anything yet.
+const FRESH_SHARE: usize = 4;
+
+/// One network, of many sources, gets one place in so many.
+const NETWORK_SHARE: usize = 3;
+
+/// Gives connections their place.
 #[derive(Clone)]
 pub(super) struct Slots {
-    /// The counts; the lock keeps total and per-source counts consistent.
-    taken: Arc<Mutex<Taken>>,
+    /// What all clones share.
+    shared: Arc<Shared>,
+}
+
+/// What the places of one kind of connection share.
+struct Shared {
+    /// Who holds places; the lock keeps queues and counts consistent.
+    taken: Mutex<Taken>,
+    /// How many places are taken, for who only wants to know how it stands.
+    count: AtomicUsize,
+    /// When all began: what the places' moments are counted from.
+    epoch: Instant,
     /// Connections in total.
     total: usize,
     /// Connections from one source.
     per_source: usize,
+    /// Connections from one network.
+    per_network: usize,
 }
 
-/// How many places are taken.
+/// Who holds places.
 #[derive(Default)]
 struct Taken {
-    /// All of them.
-    total: usize,
-    /// Those of each source that has any, so that the map is as small as the total.
+    /// Those that have not asked anything yet, longest silent first.
+    fresh: BTreeMap<Rank, Arc<Seat>>,
+    /// Those that have asked.
+    ///
+    /// Their order is that of [`Seat::rank`], which may lag behind: a query does not take the lock.
+    /// Who comes first and has asked since is put in where it belongs before anybody gives way.
+    proven: BTreeMap<Rank, Arc<Seat>>,
+    /// How many each source holds, so that the map is as small as the total.
     by_source: HashMap<Source, usize>,
+    /// How many each network holds.
+    by_network: HashMap<Network, usize>,
+    /// The number of the next place.
+    next: u64,
+}
+
+/// What orders places: a moment, and a number that no other place has.
+type Rank = (u64, u64);
+
+/// One place, as the queues and its holder see it.
+struct Seat {
+    /// Its number.
+    number: u64,
+    /// Whose it is.
+    source: Source,
+    /// The moment it is queued under; changed under the lock only.
+    queued: AtomicU64,
+    /// When its holder last asked something, in milliseconds; 0: never.
+    asked: AtomicU64,
+    /// Whether its holder is to leave.
+    leaving: AtomicBool,
+    /// Wakes its holder for that.
+    leave: Notify,
 }
 
 /// A connection's place; dropping it gives it back.
 pub(super) struct Slot {
     /// Where it goes back to.
-    taken: Arc<Mutex<Taken>>,
-    /// Whose it is.
-    source: Source,
+    shared: Arc<Shared>,
+    /// The place.
+    seat: Arc<Seat>,
 }
 
-/// Who is counted as one.
-///
-/// An IPv4 address; of IPv6 a /64: whoever has one address of it has them all, and by taking
-/// another for each connection could take every place there is (RFC 9210, section 4.5, "IP address
-/// or subnet").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Source(IpAddr);
-
-impl Source {
-    /// The bits of an IPv6 address that tell sources apart.
-    const NETWORK: u128 = !0 << 64;
-
-    /// Returns whom an address belongs to.
-    fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(address) => address.into(),
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & Self::NETWORK).into(),
-        })
-    }
+/// What an attempt to get a place has come to.
+pub(super) enum Taking {
+    /// There was one.
+    Free(Slot),
+    /// There was none; another connection gives way.
+    GivenWay(Slot),
+    /// The source, or its network, has all that it can get.
+    Refused,
 }
 
 impl Slots {
     /// Creates empty places: `total`, and `per_source` of them for one source.
     pub(super) fn new(total: usize, per_source: usize) -> Self {
         Self {
-            taken: Arc::default(),
-            total,
-            per_source,
+            shared: Arc::new(Shared {
+                taken: Mutex::default(),
+                count: AtomicUsize::new(0),
+                epoch: Instant::now(),
+                total,
+                per_source,
+                per_network: (total / NETWORK_SHARE).max(per_source),
+            }),
         }
     }
 
-    /// Takes a place for a connection from `address`, if there is one.
-    pub(super) fn take(&self, address: IpAddr) -> Option<Slot> {
+    /// Takes a place for a connection from `address`, from another connection if need be.
+    pub(super) fn take(&self, address: IpAddr) -> Taking {
+        let shared = &self.shared;
         let source = Source::of(address);
-        let mut taken = lock(&self.taken);
-        let from_source = taken.by_source.get(&source).copied().unwrap_or_default();
-        if taken.total >= self.total || from_source >= self.per_source {
-            return None;
+        let now = shared.now();
+        let mut taken = shared.lock();
+        let held = |count: Option<&usize>| count.copied().unwrap_or_default();
+        if held(taken.by_source.get(&source)) >= shared.per_source
+            || held(taken.by_network.get(&source.network())) >= shared.per_network
+        {
+            return Taking::Refused;
         }
-        taken.total += 1;
-        taken.by_source.insert(source, from_source + 1);
-        Some(Slot {
-            taken: self.taken.clone(),
+        let is_full = taken.fresh.len() + taken.proven.len() >= shared.total;
+        if is_full && !taken.give_way(shared.total / FRESH_SHARE) {
+            return Taking::Refused;
+        }
+        let seat = taken.add(source, now);
+        shared.count.store(taken.count(), Ordering::Relaxed);
+        drop(taken);
+        let slot = Slot {
+            shared: shared.clone(),
+            seat,
+        };
+        if is_full {
+            Taking::GivenWay(slot)
+        } else {
+            Taking::Free(slot)
+        }
+    }
+
+    /// Frees a place, for its descriptor's sake; returns whether there was one to free.
+    pub(super) fn give_way(&self) -> bool {
+        let mut taken = self.shared.lock();
+        let gives_way = taken.give_way(0);
+        self.shared.count.store(taken.count(), Ordering::Relaxed);
+        gives_way
+    }
+
+    /// Tells all connections to leave.
+    pub(super) fn dismiss(&self) {
+        let taken = self.shared.lock();
+        for seat in taken.fresh.values().chain(taken.proven.values()) {
+            seat.dismiss();
+        }
+    }
+
+    /// Returns how many places are taken.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.shared.count.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// Returns the milliseconds since the beginning; never 0, which means "never".
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    /// Returns who holds places; a panic while that was held left it whole.
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Taken {
+    /// Returns how many places are taken.
+    fn count(&self) -> usize {
+        self.fresh.len() + self.proven.len()
+    }
+
+    /// Adds a place at the end of those that have not asked.
+    fn add(&mut self, source: Source, now: u64) -> Arc<Seat> {
+        let seat = Arc::new(Seat {
+            number: self.next,
             source,
-        })
+            queued: AtomicU64::new(now),
+            asked: AtomicU64::new(0),
+            leaving: AtomicBool::new(false),
+            leave: Notify::new(),
+        });
+        self.next += 1;
+        self.fresh.insert(seat.rank(), seat.clone());
+        *self.by_source.entry(source).or_default() += 1;
+        *self.by_network.entry(source.network()).or_default() += 1;
+        seat
+    }
+
+    /// Takes its place from the connection that has been silent for longest, and tells it; returns
+    /// whether there was one.
+    ///
+    /// One that has not asked anything yet goes first, unless there are fewer than `kept` of those.
+    fn give_way(&mut self, kept: usize) -> bool {
+        loop {
+            let from_fresh = self.fresh.len() >= kept.max(1) || self.proven.is_empty();
+            let queue = if from_fresh {
+                &mut self.fresh
+            } else {
+                &mut self.proven
+            };
+            let Some((_, seat)) = queue.pop_first() else {
+                return false;
+            };
+            // Each query of a connection lets it go round once at most, so a newcomer pays for what
+            // others asked, not for how many they are.
+            let asked = seat.asked.load(Ordering::Relaxed);
+            if asked > seat.queued.load(Ordering::Relaxed) {
+                seat.queued.store(asked, Ordering::Relaxed);
+                self.proven.insert(seat.rank(), seat);
+                continue;
+            }
+            self.forget(&seat);
+            seat.dismiss();
+            return true;
+        }
+    }
+
+    /// Takes a place out of the queues, if it is still in one.
+    fn remove(&mut self, seat: &Seat) {
+        let rank = seat.rank();
+        if self.fresh.remove(&rank).is_some() || self.proven.remove(&rank).is_some() {
+            self.forget(seat);
+        }
+    }
+
+    /// Counts a place no more for its source and network.
+    fn forget(&mut self, seat: &Seat) {
+        decrement(&mut self.by_source, seat.source);
+        decrement(&mut self.by_network, seat.source.network());
+    }
+}
+
+/// Counts one less for `key`, and forgets it at none.
+fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}
+
+impl Seat {
+    /// Returns what it is queued under.
+    fn rank(&self) -> Rank {
+        (self.queued.load(Ordering::Relaxed), self.number)
+    }
+
+    /// Tells its holder to leave.
+    fn dismiss(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+        self.leave.notify_one();
+    }
+}
+
+impl Slot {
+    /// Notes that its holder has asked something: it is not the one to give way next.
+    pub(super) fn asked(&self) {
+        // Past the moment it came, be that this very millisecond.
+        let now = self.shared.now() + 1;
+        self.seat.asked.store(now, Ordering::Relaxed);
+    }
+
+    /// Returns whether its holder is to leave.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.seat.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Waits until its holder is to leave.
+    pub(super) async fn leave(&self) {
+        while !self.is_leaving() {
+            self.seat.leave.notified().await;
+        }
+    }
+
+    /// Returns how long its holder may be silent, if it may be `most` while there is room.
+    ///
+    /// Above half of the places it grows shorter, down to nothing with the last (RFC 7766, section
+    /// 6.2.3: "timeouts … zero if the server is … under resource pressure"), so that connections
+    /// nobody needs end by themselves before one has to be picked.
+    pub(super) fn patience(&self, most: Duration) -> Duration {
+        let total = self.shared.total;
+        let free = total.saturating_sub(self.shared.count.load(Ordering::Relaxed));
+        let half = (total / 2).max(1);
+        let free = u32::try_from(free.min(half)).unwrap_or(u32::MAX);
+        most.saturating_mul(free) / u32::try_from(half).unwrap_or(u32::MAX)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = lock(&self.taken);
-        taken.total -= 1;
-        if let Some(count) = taken.by_source.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_source.remove(&self.source);
-            }
-        }
+        let mut taken = self.shared.lock();
+        taken.remove(&self.seat);
+        self.shared.count.store(taken.count(), Ordering::Relaxed);
     }
-}
-
-/// Returns the counts; a panic while they were held left them whole.
-fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    taken
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_end_per_source_and_in_total_and_come_back() {
-        let slots = Slots::new(3, 2);
-        let [one, two]: [IpAddr; 2] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
-
-        let first = slots.take(one).unwrap();
-        let _second = slots.take(one).unwrap();
-        assert!(slots.take(one).is_none(), "per source");
-        let third = slots.take(two).unwrap();
-        assert!(slots.take(two).is_none(), "in total");
-
-        drop(third);
-        assert!(slots.take(one).is_none(), "per source still");
-        drop(first);
-        let _fourth = slots.take(one).unwrap();
-        assert_eq!(lock(&slots.taken).total, 2);
-        assert_eq!(lock(&slots.taken).by_source.len(), 1);
-    }
-    #[test]
-    fn rfc9210_4_5_a_subnet_of_ipv6_is_one_source() {
-        let slots = Slots::new(9, 1);
-        let take = |text: &str| slots.take(text.parse().unwrap());
-
-        let first = take("2001:db8::1");
-        assert!(first.is_some());
-        assert!(take("2001:db8::ffff:1").is_none(), "the same /64");
-        let other = take("2001:db8:0:1::1");
-        assert!(other.is_some(), "another /64");
-        let ipv4 = take("192.0.2.1");
-        assert!(ipv4.is_some());
-        assert!(take("::ffff:192.0.2.1").is_none(), "the same address");
-        assert!(take("::ffff:192.0.2.2").is_some(), "another address");
-    }
-}
+mod tests;

@@ -15,6 +15,9 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// Connections that the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 1_024;
 
+/// How many octets of answers the kernel holds for a connection before it takes no more.
+const UNSENT: u32 = 128 << 10;
+
 // The kernel's IP_MTU_DISCOVER and IPV6_MTU_DISCOVER, which `nix` does not list.
 sockopt_impl!(
     /// How IPv4 datagrams are fragmented, and what path MTU is believed.
@@ -72,7 +75,7 @@ pub(super) fn udp(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Opens a TCP listener on `address` that nobody else may share.
+/// Opens a TCP listener on `address` that nobody else may share; its connections have its options.
 ///
 /// # Errors
 ///
@@ -88,6 +91,10 @@ pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    // Answers leave when they are written; there is nothing to wait for.
+    socket.set_tcp_nodelay(true)?;
+    // Else the kernel would hold megabytes for a client that asks and does not read.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;

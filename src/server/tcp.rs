@@ -1,12 +1,13 @@
 //! The listeners that accept TCP connections.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use nix::libc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::Dropped;
@@ -14,7 +15,7 @@ use crate::metrics::Dropped;
 use super::config::TcpLimits;
 use super::connection::Connection;
 use super::responder::Responder;
-use super::slots::Slots;
+use super::slots::{Slot, Slots, Taking};
 use super::udp::family;
 
 /// How long the listener waits when the process or the system has nothing left to accept with.
@@ -46,22 +47,30 @@ impl TcpAcceptor {
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
-                Some(_) = connections.join_next() => continue,
+                Some(ended) = connections.join_next() => {
+                    self.ended(ended);
+                    continue;
+                }
                 _ = stop.wait_for(|stop| *stop) => break,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     exhausted = false;
-                    let Some(slot) = self.slots.take(peer.ip()) else {
-                        self.responder.dropped(Dropped::Overload);
-                        continue;
+                    let slot = match self.slots.take(peer.ip()) {
+                        Taking::Free(slot) => slot,
+                        Taking::GivenWay(slot) => {
+                            self.responder.dropped(Dropped::Evicted);
+                            slot
+                        }
+                        Taking::Refused => {
+                            self.responder.dropped(Dropped::Overload);
+                            continue;
+                        }
                     };
-                    let connection = self.connection(stream, peer);
-                    let stop = stop.clone();
+                    let connection = self.connection(stream, peer, slot);
                     connections.spawn(async move {
                         // Its end is the client's affair; the counters have seen its queries.
-                        let _ = connection.serve(stop).await;
-                        drop(slot);
+                        let _ = connection.serve().await;
                     });
                 }
                 Err(error) if is_exhausted(&error) => {
@@ -69,25 +78,40 @@ impl TcpAcceptor {
                         tracing::warn!(%error, "TCP connections cannot be accepted; trying again");
                     }
                     exhausted = true;
+                    // Whoever waits in the kernel's queue is as good as a newcomer over the limit.
+                    if self.slots.give_way() {
+                        self.responder.dropped(Dropped::Evicted);
+                    }
                     sleep(EXHAUSTED).await;
                 }
                 Err(error) => tracing::debug!(%error, "a TCP connection ended before it began"),
             }
         }
-        let drained = async { while connections.join_next().await.is_some() {} };
+        self.slots.dismiss();
+        let drained = async {
+            while let Some(ended) = connections.join_next().await {
+                self.ended(ended);
+            }
+        };
         // What is left after that is aborted when the set is dropped.
         let _ = timeout(DRAIN, drained).await;
     }
 
     /// Returns the connection of an accepted stream.
-    fn connection(&self, stream: TcpStream, peer: std::net::SocketAddr) -> Connection<TcpStream> {
-        // Answers leave when they are written; there is nothing to wait for.
-        let _ = stream.set_nodelay(true);
+    fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) -> Connection<TcpStream> {
         Connection {
             stream,
             family: family(peer),
             responder: self.responder.clone(),
             limits: self.limits,
+            slot,
+        }
+    }
+
+    /// Takes note of a connection's end: a panic costs that connection and is counted.
+    fn ended(&self, ended: Result<(), JoinError>) {
+        if ended.is_err_and(|error| error.is_panic()) {
+            self.responder.panicked();
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The sockets as a client sees them; what answers is a stand-in.
 
+mod connections;
+mod crowds;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -7,16 +10,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::watch;
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
 use crate::clock::{ManualClock, Timestamp};
-use crate::metrics::{Family, Metrics};
+use crate::metrics::Metrics;
 use crate::wire::Rcode;
 use crate::zone::{Answered, DropReason, Transport, Verdict, ZoneReader, zone_set};
 
-use super::connection::Connection;
 use super::responder::Responders;
 use super::running::start;
 use super::{Running, ServerConfig, ServerError, TcpLimits};
@@ -274,33 +274,6 @@ async fn a_half_closed_client_gets_its_answers() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_are_closed_and_others_go_on() {
-    let responders = responders();
-    let mut config = config("127.0.0.1");
-    config.tcp.per_source = 2;
-    let running = start(&config, &responders).unwrap();
-    let server = running.addresses()[0];
-
-    tokio::task::spawn_blocking(move || {
-        let mut clients = [tcp_client(server), tcp_client(server)];
-        let mut third = tcp_client(server);
-
-        // Closed, whether the system says so by an end or by a reset.
-        assert!(!matches!(third.read(&mut [0]), Ok(1..)));
-        for client in &mut clients {
-            let query = query(3, b"");
-            client.write_all(&framed(&query)).unwrap();
-            assert_eq!(read_message(client), answer(query));
-        }
-        let text = responders.metrics.render();
-        assert!(text.contains("{reason=\"overload\"} 1"), "{text}");
-    })
-    .await
-    .unwrap();
-    timeout(LONG, running.stop()).await.unwrap();
-}
-
-#[tokio::test]
 async fn stopping_closes_connections_and_frees_the_port() {
     let (running, server, responders) = server("127.0.0.1");
     let asked = tokio::task::spawn_blocking(move || {
@@ -433,57 +406,4 @@ async fn in_a_full_table() {
         client.set_read_timeout(Some(LONG)).unwrap();
         assert_eq!(read_message(&mut client)[..2], [0, 1]);
     });
-}
-
-/// Returns a connection without a network, its client's end and its switch.
-fn connection(limits: TcpLimits) -> (Connection<DuplexStream>, DuplexStream, watch::Sender<bool>) {
-    let (stream, client) = duplex(1_024);
-    let connection = Connection {
-        stream,
-        family: Family::Ipv4,
-        responder: responders().responder(Transport::Tcp),
-        limits,
-    };
-    (connection, client, watch::channel(false).0)
-}
-
-#[tokio::test]
-async fn rfc7766_6_2_3_octets_alone_do_not_keep_a_connection_open() {
-    let limits = TcpLimits {
-        idle: Duration::from_millis(100),
-        ..TcpLimits::default()
-    };
-    let (connection, mut client, stop) = connection(limits);
-    // One octet of the longest message at a time: whole it would be after ten minutes.
-    let trickle = tokio::spawn(async move {
-        let mut ticks = interval(Duration::from_millis(10));
-        while client.write_all(&[0xff]).await.is_ok() {
-            ticks.tick().await;
-        }
-    });
-
-    let served = timeout(LONG, connection.serve(stop.subscribe())).await;
-
-    assert!(served.is_ok(), "the connection was closed");
-    timeout(LONG, trickle).await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_is_given_up() {
-    let limits = TcpLimits {
-        write: Duration::from_millis(100),
-        ..TcpLimits::default()
-    };
-    let (connection, mut client, stop) = connection(limits);
-    let asking = tokio::spawn(async move {
-        while client.write_all(&framed(&LARGE)).await.is_ok() {}
-        client
-    });
-
-    let served = timeout(LONG, connection.serve(stop.subscribe()))
-        .await
-        .unwrap();
-
-    assert_eq!(served.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
-    timeout(LONG, asking).await.unwrap().unwrap();
 }
