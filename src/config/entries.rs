@@ -8,9 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem};
 
-/// The sections and keys of this release.
-const KNOWN: [(&str, &[&str]); 8] = [
+/// The sections and keys of this release; a section within another has a dot in its name.
+const KNOWN: [(&str, &[&str]); 9] = [
     ("dns", &["listen", "udp_workers"]),
+    ("dns.tcp", &["connections", "per_source", "idle"]),
     ("api", &["listen"]),
     ("metrics", &["listen"]),
     ("routing", &["listen"]),
@@ -97,13 +98,15 @@ impl Entries {
         problems: &mut Vec<Problem>,
     ) {
         for (name, value) in variables {
+            // The last part is the key: what is in front of it may be a section within a section.
             let Some((section, key)) = name
                 .strip_prefix(PREFIX)
-                .and_then(|rest| rest.split_once(SEPARATOR))
+                .and_then(|rest| rest.rsplit_once(SEPARATOR))
             else {
                 continue;
             };
-            let [section, key] = [section, key].map(str::to_ascii_lowercase);
+            let section = section.to_ascii_lowercase().replace(SEPARATOR, ".");
+            let key = key.to_ascii_lowercase();
             let place = Place::Variable { name: name.clone() };
             match known(&section, &key) {
                 Ok(known) => {
@@ -204,11 +207,20 @@ fn known(section: &str, key: &str) -> Result<(&'static str, &'static str), Strin
         .find(|known| **known == key)
         .map(|key| (section, *key))
         .ok_or_else(|| {
+            let inner: Vec<_> = sections_in(section).collect();
+            let expected = keys.iter().chain(&inner).copied();
             format!(
                 "unknown key {key:?} in section [{section}]; expected {}",
-                one_of(keys.iter().copied())
+                one_of(expected.collect::<Vec<_>>().into_iter())
             )
         })
+}
+
+/// Returns the names that sections within a section have there.
+fn sections_in(section: &'static str) -> impl Iterator<Item = &'static str> {
+    KNOWN
+        .iter()
+        .filter_map(move |(known, _)| known.strip_prefix(section)?.strip_prefix('.'))
 }
 
 /// Returns a known section with its keys, or what is wrong with it.
@@ -262,33 +274,49 @@ impl Source<'_> {
     ) {
         for (section, content) in document {
             let place = self.place(section.span());
-            let name = section.get_ref().as_ref();
-            let table = match (known_section(name), content.get_ref()) {
-                (Err(detail), _) => {
-                    problems.push(Problem { place, detail });
-                    continue;
-                }
-                (Ok((known, _)), DeValue::Table(table)) => {
-                    entries.sections.insert(known);
-                    table
-                }
-                (Ok(_), other) => {
-                    let found = other.type_str();
-                    let detail = format!("expected a section [{name}], found a {found}");
-                    problems.push(Problem { place, detail });
-                    continue;
-                }
-            };
-            for (key, value) in table {
-                match known(name, key.get_ref()) {
-                    Ok(known) => {
-                        entries.put(known, self.entry(value));
-                    }
-                    Err(detail) => problems.push(Problem {
-                        place: self.place(key.span()),
-                        detail,
-                    }),
-                }
+            self.read_section(
+                section.get_ref(),
+                place,
+                content.get_ref(),
+                entries,
+                problems,
+            );
+        }
+    }
+
+    /// Reads one section, and those within it.
+    fn read_section(
+        &self,
+        name: &str,
+        place: Place,
+        content: &DeValue<'_>,
+        entries: &mut Entries,
+        problems: &mut Vec<Problem>,
+    ) {
+        let (section, table) = match (known_section(name), content) {
+            (Err(detail), _) => {
+                problems.push(Problem { place, detail });
+                return;
+            }
+            (Ok((section, _)), DeValue::Table(table)) => (section, table),
+            (Ok(_), other) => {
+                let found = other.type_str();
+                let detail = format!("expected a section [{name}], found a {found}");
+                problems.push(Problem { place, detail });
+                return;
+            }
+        };
+        entries.sections.insert(section);
+        for (key, value) in table {
+            let place = self.place(key.span());
+            if sections_in(section).any(|inner| inner == key.get_ref()) {
+                let name = format!("{section}.{}", key.get_ref());
+                self.read_section(&name, place, value.get_ref(), entries, problems);
+                continue;
+            }
+            match known(section, key.get_ref()) {
+                Ok(known) => entries.put(known, self.entry(value)),
+                Err(detail) => problems.push(Problem { place, detail }),
             }
         }
     }

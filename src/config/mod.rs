@@ -14,6 +14,7 @@ mod folder;
 mod listeners;
 mod problem;
 mod settings;
+mod streams;
 mod watch;
 
 pub use problem::{Place, Problem, Problems};

@@ -210,6 +210,7 @@ impl Reader {
         if let Some(workers) = self.get("dns", "udp_workers", number) {
             config.server.udp_workers = workers;
         }
+        config.server.tcp = self.tcp();
         if let Some(api) = self.get("api", "listen", loopback) {
             config.api = api;
         }
@@ -588,7 +589,7 @@ listen = ["127.0.0.1", "[::1]:5300", "[::1]:5300", 7]
 udp_worker = 1
 udp_workers = -1
 
-[dns.tls]
+[dns.tsl]
 dot = ["127.0.0.1:853"]
 
 [api]
@@ -612,9 +613,9 @@ level = "loud"
         .unwrap_err();
 
         let begins = [
-            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers",
-            "mxpool.toml:6:6: unknown key \"tls\" in section [dns]",
-            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, api, metrics",
+            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, tcp",
+            "mxpool.toml:6:6: unknown key \"tsl\" in section [dns]",
+            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.tcp, api, metrics",
             "MXPOOL_DNS__NSID: unknown key \"nsid\" in section [dns]",
             "MXPOOL_NO__THING: unknown section \"no\"",
             "mxpool.toml:2:11: dns.listen: expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found \"127.0.0.1\"",
