@@ -1,26 +1,15 @@
 //! The closed lists of label values.
 
-use crate::wire::Rtype;
+use crate::wire::{Rtype, Transport};
 
-/// How a query came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// A datagram.
-    Udp,
-    /// A TCP connection.
-    Tcp,
-}
-
-impl Transport {
-    /// All transports, in the order of their numbers.
-    pub(super) const ALL: [Self; 2] = [Self::Udp, Self::Tcp];
-
-    /// Returns the label's value.
-    pub(super) const fn label(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
+/// Returns the label's value of what carried a query.
+pub(super) const fn transport_label(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Dot => "dot",
+        Transport::Doq => "doq",
+        Transport::Doh => "doh",
     }
 }
 
@@ -172,7 +161,7 @@ impl RotationCause {
 
 /// The response codes with a label of their own, those that a server of ours sends; the last slot
 /// is for all others (RFC 6895, section 2.3).
-pub(super) const RCODES: [(u16, &str); 10] = [
+pub(super) const RCODES: [(u16, &str); 11] = [
     (0, "noerror"),
     (1, "formerr"),
     (2, "servfail"),
@@ -182,6 +171,7 @@ pub(super) const RCODES: [(u16, &str); 10] = [
     (6, "yxdomain"),
     (9, "notauth"),
     (16, "badvers"),
+    (23, "badcookie"),
     (u16::MAX, "other"),
 ];
 
@@ -259,6 +249,7 @@ mod tests {
         assert_eq!(qtype_label(qtype_slot(None)), "none");
         assert_eq!(RCODES[rcode_slot(3)].1, "nxdomain");
         assert_eq!(RCODES[rcode_slot(16)].1, "badvers");
+        assert_eq!(RCODES[rcode_slot(23)].1, "badcookie");
         assert_eq!(RCODES[rcode_slot(4_095)].1, "other");
     }
 

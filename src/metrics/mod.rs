@@ -14,6 +14,6 @@ mod labels;
 mod registry;
 mod traffic;
 
-pub use labels::{Dropped, Family, RotationCause, RoutingMap, RoutingResult, Transport};
+pub use labels::{Dropped, Family, RotationCause, RoutingMap, RoutingResult};
 pub use registry::{Metrics, PoolGauges};
 pub use traffic::Traffic;

@@ -13,9 +13,10 @@ use prometheus::{
 };
 
 use crate::clock::Timestamp;
+use crate::wire::Transport;
 
 use super::Traffic;
-use super::labels::{RotationCause, RoutingMap, RoutingResult, Transport};
+use super::labels::{RotationCause, RoutingMap, RoutingResult};
 use super::traffic::TrafficCollector;
 
 /// All metrics of the process.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::wire::Rtype;
+use crate::wire::{Rtype, Transport};
 
 use super::labels::{
-    Dropped, Family, QTYPE_SLOTS, RCODES, Transport, qtype_label, qtype_slot, rcode_slot,
+    Dropped, Family, QTYPE_SLOTS, RCODES, qtype_label, qtype_slot, rcode_slot, transport_label,
 };
 
 /// Upper bounds of answer sizes in octets: the classic limit, ours (1232), and TCP's sizes.
@@ -222,7 +222,7 @@ impl TrafficCollector {
                     });
                     if count > 0 {
                         let labels = [
-                            ("transport", transport.label().to_owned()),
+                            ("transport", transport_label(transport).to_owned()),
                             ("family", family.label().to_owned()),
                             ("type", qtype_label(slot)),
                         ];
@@ -237,11 +237,11 @@ impl TrafficCollector {
     /// Returns the counters of responses.
     fn responses(&self, blocks: &[Arc<Traffic>]) -> Vec<Metric> {
         let mut metrics = Vec::new();
-        for transport in Transport::ALL {
+        for transport in transports(blocks) {
             for (slot, (_, rcode)) in RCODES.iter().enumerate() {
                 let count = sum(blocks, Some(transport), |block| &block.responses[slot]);
                 let labels = [
-                    ("transport", transport.label().to_owned()),
+                    ("transport", transport_label(transport).to_owned()),
                     ("rcode", (*rcode).to_owned()),
                 ];
                 metrics.push(counter(labels, count));
@@ -279,6 +279,13 @@ impl Collector for TrafficCollector {
     }
 }
 
+/// Returns the transports that there are workers for.
+fn transports(blocks: &[Arc<Traffic>]) -> impl Iterator<Item = Transport> {
+    let has_worker = |transport| blocks.iter().any(|block| block.transport == transport);
+    let all = Transport::ALL.into_iter();
+    all.filter(move |transport| has_worker(*transport))
+}
+
 /// Returns the sum of one counter over the blocks, of one transport or of all.
 fn sum(
     blocks: &[Arc<Traffic>],
@@ -299,13 +306,12 @@ fn histograms<const N: usize>(
     unit: f64,
     buckets: impl Fn(&Traffic) -> &Buckets<N>,
 ) -> Vec<Metric> {
-    Transport::ALL
-        .iter()
+    transports(blocks)
         .map(|transport| {
             let total = |counter: &dyn Fn(&Buckets<N>) -> &AtomicU64| {
                 blocks
                     .iter()
-                    .filter(|block| block.transport == *transport)
+                    .filter(|block| block.transport == transport)
                     .map(|block| counter(buckets(block)).load(Ordering::Relaxed))
                     .sum::<u64>()
             };
@@ -322,8 +328,10 @@ fn histograms<const N: usize>(
             histogram.set_bucket(out);
             histogram.set_sample_count(cumulated + total(&|buckets| &buckets.beyond));
             histogram.set_sample_sum(total(&|buckets| &buckets.sum) as f64 / unit);
-            let mut metric =
-                Metric::from_label(vec![label("transport", transport.label().to_owned())]);
+            let mut metric = Metric::from_label(vec![label(
+                "transport",
+                transport_label(transport).to_owned(),
+            )]);
             metric.set_histogram(histogram);
             metric
         })

@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,10 +18,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::metrics::Family;
-
 use super::config::TcpLimits;
-use super::responder::Responder;
+use super::responder::{Client, Responder};
 use super::slots::Slot;
 
 /// Octets of the length before each message (RFC 1035, section 4.2.2).
@@ -44,8 +43,8 @@ const LEAST_PATIENCE: u32 = 10;
 pub(super) struct Connection<S> {
     /// The open stream.
     pub(super) stream: S,
-    /// The family that it came over.
-    pub(super) family: Family,
+    /// The client's address.
+    pub(super) peer: IpAddr,
     /// What answers.
     pub(super) responder: Responder,
     /// What the client may take.
@@ -113,10 +112,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut deadline = Instant::now() + self.limits.idle;
         let mut alarm = pin!(sleep_until(deadline));
         while !self.slot.is_leaving() {
+            let client = Client {
+                address: self.peer,
+                is_early: false,
+                idle: self.patience(),
+            };
             let turn = tokio::select! {
                 biased;
                 turn = poll_fn(|context| poll_turn(
-                    Pin::new(&mut self.stream), context, &self.responder, self.family, &mut waiting,
+                    Pin::new(&mut self.stream), context, &self.responder, &client, &mut waiting,
                 )) => turn?,
                 () = self.slot.leave() => break,
                 // It is not moved with each message: that costs more than to look once in a while.
@@ -183,7 +187,7 @@ fn poll_turn<S: AsyncRead + AsyncWrite>(
     mut stream: Pin<&mut S>,
     context: &mut Context<'_>,
     responder: &Responder,
-    family: Family,
+    client: &Client,
     waiting: &mut Waiting,
 ) -> Poll<io::Result<Turn>> {
     BUFFERS.with_borrow_mut(|buffers| {
@@ -215,7 +219,7 @@ fn poll_turn<S: AsyncRead + AsyncWrite>(
             && let Some(message) = first_message(&octets[answered..])
         {
             answered += PREFIX + message.len();
-            if responder.respond(message, family, reply) {
+            if responder.respond(message, client, reply) {
                 append(gathered, reply);
             }
         }

@@ -1,7 +1,7 @@
 //! Datagrams in and out, each answer from the address that was asked.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 
 use nix::libc::{in_pktinfo, in6_pktinfo};
@@ -97,6 +97,16 @@ impl DatagramSocket {
             }
         };
         Ok(())
+    }
+}
+
+impl Route {
+    /// Returns the address that the datagram came from.
+    pub(super) fn address(&self) -> IpAddr {
+        let ipv4 = self.peer.as_sockaddr_in().map(|peer| peer.ip().into());
+        let ipv6 = self.peer.as_sockaddr_in6().map(|peer| peer.ip().into());
+        // Datagrams of the internet come from one of both.
+        ipv4.or(ipv6).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::zone::{Transport, ZoneReader};
+use crate::zone::{ReplySettings, Transport, ZoneReader};
 
 use super::ServerConfig;
 use super::responder::Responders;
@@ -78,7 +78,8 @@ impl Server {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, ServerError> {
-        start(&config, &Responders::new(zones, clock, metrics))
+        let settings = Arc::new(ReplySettings::default());
+        start(&config, &Responders::new(zones, clock, metrics, settings))
     }
 }
 
@@ -165,7 +166,7 @@ pub(super) fn start(
         running.addresses.push(address);
         for socket in udp {
             let responder = responders.responder(Transport::Udp);
-            let worker = UdpWorker::start(socket, address, responder);
+            let worker = UdpWorker::start(socket, responder);
             running.workers.push(worker.map_err(ServerError::Thread)?);
         }
         let acceptor = TcpAcceptor {

@@ -16,7 +16,6 @@ use super::config::TcpLimits;
 use super::connection::Connection;
 use super::responder::Responder;
 use super::slots::{Slot, Slots, Taking};
-use super::udp::family;
 
 /// How long the listener waits when the process or the system has nothing left to accept with.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -101,7 +100,7 @@ impl TcpAcceptor {
     fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) -> Connection<TcpStream> {
         Connection {
             stream,
-            family: family(peer),
+            peer: peer.ip(),
             responder: self.responder.clone(),
             limits: self.limits,
             slot,

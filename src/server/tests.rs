@@ -15,7 +15,9 @@ use tokio::time::timeout;
 use crate::clock::{ManualClock, Timestamp};
 use crate::metrics::Metrics;
 use crate::wire::Rcode;
-use crate::zone::{Answered, DropReason, Transport, Verdict, ZoneReader, zone_set};
+use crate::zone::{
+    Answered, Asker, DropReason, ResponseClass, Subject, Verdict, ZoneReader, zone_set,
+};
 
 use super::responder::Responders;
 use super::running::start;
@@ -34,7 +36,7 @@ const LARGE: [u8; 12] = *b"\x12\x34\x01\0large!!!";
 fn stand_in(
     _: &ZoneReader,
     query: &[u8],
-    _: Transport,
+    _: &Asker<'_>,
     _: Timestamp,
     reply: &mut Vec<u8>,
 ) -> Verdict {
@@ -55,6 +57,9 @@ fn stand_in(
         rcode: Rcode::NOERROR,
         qtype: None,
         truncated: false,
+        class: ResponseClass::Positive,
+        subject: Subject::default(),
+        cookie: None,
     })
 }
 
@@ -64,6 +69,7 @@ fn responders() -> Responders {
         zones: zone_set().1,
         clock: Arc::new(ManualClock::new(Timestamp::from_secs(1_800_000_000))),
         metrics: Arc::new(Metrics::new()),
+        settings: Arc::default(),
         answer: stand_in,
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that answer datagrams.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use crate::metrics::{Dropped, Family};
+use crate::metrics::Dropped;
 
 use super::datagram::DatagramSocket;
-use super::responder::Responder;
+use super::responder::{Client, Responder};
 
 /// The largest datagram there is, so that none is ever cut.
 const LARGEST_DATAGRAM: usize = 65_535;
@@ -41,16 +41,12 @@ struct End {
 }
 
 impl UdpWorker {
-    /// Starts a thread that answers what comes to `socket`, bound to `address`.
+    /// Starts a thread that answers what comes to `socket`.
     ///
     /// # Errors
     ///
     /// What the system said.
-    pub(super) fn start(
-        socket: Socket,
-        address: SocketAddr,
-        responder: Responder,
-    ) -> io::Result<Self> {
+    pub(super) fn start(socket: Socket, responder: Responder) -> io::Result<Self> {
         socket.set_read_timeout(Some(LOOK_UP))?;
         let datagrams = DatagramSocket::new(socket);
         let socket = datagrams.handle()?;
@@ -58,7 +54,6 @@ impl UdpWorker {
         let work = Work {
             datagrams,
             responder,
-            family: family(address),
             stopping: stopping.clone(),
         };
         let thread = thread::Builder::new()
@@ -99,22 +94,12 @@ impl Drop for End {
     }
 }
 
-/// Returns the family that an address belongs to.
-pub(super) fn family(address: SocketAddr) -> Family {
-    match address {
-        SocketAddr::V4(_) => Family::Ipv4,
-        SocketAddr::V6(_) => Family::Ipv6,
-    }
-}
-
 /// What a thread works with.
 struct Work {
     /// Its socket.
     datagrams: DatagramSocket,
     /// What answers.
     responder: Responder,
-    /// The family of its address.
-    family: Family,
     /// Set when it is to end.
     stopping: Arc<AtomicBool>,
 }
@@ -127,9 +112,10 @@ impl Work {
         while !self.stopping.load(Ordering::Relaxed) {
             match self.datagrams.receive(&mut query) {
                 Ok(Some((length, route))) => {
+                    let client = Client::of_datagram(route.address());
                     if self
                         .responder
-                        .respond(&query[..length], self.family, &mut reply)
+                        .respond(&query[..length], &client, &mut reply)
                         && let Err(error) = self.datagrams.send(&reply, &route)
                     {
                         // The client's network or address, mostly: its loss, not ours.

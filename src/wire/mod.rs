@@ -12,6 +12,7 @@
 //! Start reading at [`Name`], then [`Rdata`]; for the data plane at [`receive`] and [`Reply`];
 //! for asking others at [`Ask`] and [`Response`].
 
+mod cookie;
 mod edns;
 mod key;
 mod master;
@@ -21,9 +22,11 @@ mod rdata;
 mod relative;
 mod rtype;
 mod serial;
+mod transport;
 mod ttl;
 
-pub use edns::Edns;
+pub use cookie::{CookieCheck, CookieSecret, CookieSecrets};
+pub use edns::{COOKIE_LENGTH, Edns, ExtendedError, Options, ReplyOptions};
 #[cfg(test)]
 pub(crate) use key::independent;
 pub use key::{
@@ -37,11 +40,12 @@ pub(crate) use message::decoded;
 pub use message::{
     Ask, Asked, Authoritative, Checkpoint, DoesNotFit, DropReason, Envelope, HEADER_LENGTH,
     MAX_POINTER, NameBuffer, Opcode, Query, Rcode, Received, Record, Reply, Response,
-    ResponseError, Section, Transport, receive,
+    ResponseError, Section, receive,
 };
 pub use name::{Apex, Labels, Name, NameError};
 pub use rdata::{Rdata, RdataError, SoaNumbers};
 pub use relative::{RelativeName, RelativeRdata, SegmentEnd};
 pub use rtype::{Rtype, RtypeError};
 pub use serial::Serial;
+pub use transport::Transport;
 pub use ttl::Ttl;

@@ -27,7 +27,9 @@ mod template;
 mod unsigned;
 
 pub use crate::wire::{DropReason, Transport};
-pub use answer::{Answered, Verdict, answer};
+pub use answer::{
+    Answered, Asker, Nsid, ReplySettings, ResponseClass, Subject, Verdict, answer, answer_briefly,
+};
 pub use counter::QueryCounter;
 pub use data::{ZoneData, ZoneDataError};
 pub use export::{export, export_unsigned};

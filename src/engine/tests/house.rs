@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,7 +25,7 @@ use crate::store::{
     WatchError,
 };
 use crate::wire::{Apex, Name, NoIncludes, Rcode, Rtype, Transport, Ttl, parse_master};
-use crate::zone::{Verdict, ZoneData, ZoneReader, answer, zone_set};
+use crate::zone::{Asker, ReplySettings, Verdict, ZoneData, ZoneReader, answer, zone_set};
 
 /// When every test begins: 2026-11-24T16:30:00Z.
 pub(super) const START: Timestamp = Timestamp::from_secs(1_795_537_800);
@@ -390,13 +391,9 @@ impl House {
         // OPT with DO and a size that nothing here exceeds.
         query.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
         let mut reply = Vec::new();
-        let verdict = answer(
-            &self.reader,
-            &query,
-            Transport::Tcp,
-            self.clock.now(),
-            &mut reply,
-        );
+        let settings = ReplySettings::default();
+        let asker = Asker::new(Transport::Tcp, Ipv4Addr::LOCALHOST.into(), &settings);
+        let verdict = answer(&self.reader, &query, &asker, self.clock.now(), &mut reply);
         let Verdict::Reply(answered) = verdict else {
             panic!("no reply to {qname} {rtype}");
         };

@@ -1,6 +1,7 @@
 //! One connection without a network.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -10,9 +11,9 @@ use tokio::io::{
 };
 use tokio::time::interval;
 
-use crate::metrics::Family;
 use crate::server::connection::Connection;
 use crate::server::slots::{Slot, Slots, Taking};
+use crate::wire::Transport;
 
 use super::*;
 
@@ -30,7 +31,7 @@ fn over<S>(stream: S, limits: TcpLimits) -> (Connection<S>, Slots) {
     let (slot, slots) = only_place();
     let connection = Connection {
         stream,
-        family: Family::Ipv4,
+        peer: Ipv4Addr::LOCALHOST.into(),
         responder: responders().responder(Transport::Tcp),
         limits,
         slot,

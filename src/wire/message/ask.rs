@@ -59,7 +59,7 @@ impl Ask {
 mod tests {
     use super::*;
     use crate::wire::decoded::Decoded;
-    use crate::wire::{Received, receive};
+    use crate::wire::{Received, Transport, receive};
 
     fn ask(of: Asked) -> Ask {
         Ask {
@@ -89,6 +89,7 @@ mod tests {
     fn our_own_server_answers_what_we_ask() {
         let octets = ask(Asked::Authority).compose(7);
 
-        assert!(matches!(receive(&octets), Received::Query(query) if query.qtype == Rtype::DS));
+        let received = receive(&octets, Transport::Udp);
+        assert!(matches!(received, Received::Query(query) if query.qtype == Rtype::DS));
     }
 }

@@ -51,6 +51,7 @@ rcodes! {
     YXDOMAIN 6 "A DNAME makes too long a name (RFC 6672, section 2.2)."
     NOTAUTH 9 "The query is signed with a key that we do not have (RFC 8945, section 5.2.1)."
     BADVERS 16 "The EDNS version is not ours (RFC 6891, section 6.1.3)."
+    BADCOOKIE 23 "The server's cookie is wrong or missing (RFC 7873, section 8)."
 }
 
 impl Rcode {

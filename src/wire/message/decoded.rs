@@ -26,6 +26,8 @@ pub(crate) struct Decoded {
     sections: [Vec<DecodedRecord>; 3],
     /// Version, UDP size and DO of the OPT record.
     pub(crate) edns: Option<(u8, u16, bool)>,
+    /// Codes and values of the OPT record's options, in their order.
+    pub(crate) options: Option<Vec<(u16, Vec<u8>)>>,
     /// Whether a TSIG record ends the message.
     pub(crate) has_tsig: bool,
 }
@@ -79,6 +81,11 @@ impl Decoded {
                 records(&message.additionals),
             ],
             edns: edns.map(|edns| (edns.version(), edns.max_payload(), edns.flags().dnssec_ok)),
+            options: edns.map(|edns| {
+                let options = edns.options().as_ref().iter();
+                let options = options.map(|(code, value)| (u16::from(*code), encode(value)));
+                options.collect()
+            }),
             has_tsig: message.signature.is_some(),
         }
     }

@@ -22,7 +22,7 @@ mod walk;
 pub use ask::{Ask, Asked};
 pub use code::{Opcode, Rcode};
 pub use name_buffer::NameBuffer;
-pub use query::{DropReason, Envelope, Query, Received, Transport, receive};
+pub use query::{DropReason, Envelope, Query, Received, receive};
 pub use reply::{
     Authoritative, Checkpoint, DoesNotFit, HEADER_LENGTH, MAX_POINTER, Reply, Section,
 };

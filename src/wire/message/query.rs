@@ -5,24 +5,27 @@ use super::name_buffer::NameBuffer;
 use super::reply::HEADER_LENGTH;
 use super::tsig::Tsig;
 use super::walk::walk_name;
-use crate::wire::Rtype;
-use crate::wire::edns::{Edns, MIN_UDP_SIZE, OPT_LENGTH};
+use crate::wire::edns::{Edns, MIN_UDP_SIZE, OPT_LENGTH, ROOM};
+use crate::wire::{Rtype, Transport};
 
 /// What a received message is to a server.
 ///
 /// It is large and lives on the stack for one query.
-#[expect(clippy::large_enum_variant, reason = "a box would allocate per query")]
 #[derive(Debug)]
 pub enum Received<'m> {
     /// A question of class IN that is to be answered.
     Query(Query<'m>),
+    /// A question of class CH: about the server (RFC 4892).
+    Chaos(Query<'m>),
+    /// No question, only a cookie that is to be renewed or checked (RFC 7873, section 5.4).
+    Cookie(Envelope<'m>),
     /// A message that is answered with a code and nothing else.
     Refused(Envelope<'m>, Rcode),
     /// A message that gets no reply.
     Dropped(DropReason),
 }
 
-/// One question of class IN.
+/// One question.
 #[derive(Debug)]
 pub struct Query<'m> {
     /// What the reply repeats.
@@ -45,7 +48,7 @@ pub struct Envelope<'m> {
     /// The question's octets; empty when there is no readable single one.
     pub(super) question: &'m [u8],
     /// What the OPT record says, if there is one.
-    pub edns: Option<Edns>,
+    pub edns: Option<Edns<'m>>,
     /// The signature with a key that we do not know.
     pub(super) tsig: Option<Tsig<'m>>,
 }
@@ -57,15 +60,9 @@ pub enum DropReason {
     TooShort,
     /// It is a response itself: to answer could go on for ever.
     IsResponse,
-}
-
-/// What carried a query, as far as it decides how long the reply may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// A datagram: the requestor's size counts, up to ours.
-    Udp,
-    /// A stream: whatever a length of two octets can say (RFC 1035, section 4.2.2).
-    Tcp,
+    /// It breaks the rules of its transport: an option about TCP connections came over QUIC, which
+    /// ends the connection (RFC 9250, section 5.5.2).
+    ProtocolError,
 }
 
 /// The bit that tells responses from queries.
@@ -82,10 +79,12 @@ const RD_CD: u16 = 0x0110;
 const MAX_RECORDS: usize = 16;
 /// Class IN.
 const IN: u16 = 1;
+/// Class CH.
+const CH: u16 = 3;
 
-/// Reads a message as a server must: in full, so that nothing malformed is answered as if it
-/// were not.
-pub fn receive(message: &[u8]) -> Received<'_> {
+/// Reads a message that came over `transport` as a server must: in full, so that nothing malformed
+/// is answered as if it were not.
+pub fn receive(message: &[u8], transport: Transport) -> Received<'_> {
     let Some((header, _)) = message.split_first_chunk::<HEADER_LENGTH>() else {
         return Received::Dropped(DropReason::TooShort);
     };
@@ -112,31 +111,42 @@ pub fn receive(message: &[u8]) -> Received<'_> {
     let mut body = Body {
         message,
         at: HEADER_LENGTH,
+        transport,
         records: 0,
         question: None,
     };
     let counts = [word(2), word(3), word(4), word(5)];
     let well_formed = body.read(counts, &mut envelope).is_some();
-    match (well_formed, envelope.edns, body.question) {
-        (true, Some(edns), _) if edns.version > 0 => Received::Refused(envelope, Rcode::BADVERS),
-        (true, edns, Some(question)) if edns.is_none_or(|edns| edns.options_are_whole) => {
-            if envelope.tsig.is_some() {
-                return Received::Refused(envelope, Rcode::NOTAUTH);
-            }
-            // Other classes are none of ours: CH would name the software (RFC 4892).
-            if question.qclass != IN {
-                return Received::Refused(envelope, Rcode::REFUSED);
-            }
-            Received::Query(Query {
-                envelope,
-                qname: question.qname,
-                qtype: question.qtype,
-            })
-        }
-        _ => {
-            envelope.tsig = None;
-            Received::Refused(envelope, Rcode::FORMERR)
-        }
+    // What `Body::read` has read is in `envelope`; it is not read again.
+    let edns = envelope.edns.as_ref();
+    if well_formed && edns.is_some_and(|edns| edns.version > 0) {
+        return Received::Refused(envelope, Rcode::BADVERS);
+    }
+    if edns.is_some_and(|edns| edns.options.keepalive) && transport == Transport::Doq {
+        return Received::Dropped(DropReason::ProtocolError);
+    }
+    let is_right = well_formed && edns.is_none_or(|edns| edns.is_well_formed);
+    let has_cookie = edns.is_some_and(|edns| edns.options.cookie.is_some());
+    if !is_right || (body.question.is_none() && !has_cookie) {
+        envelope.tsig = None;
+        return Received::Refused(envelope, Rcode::FORMERR);
+    }
+    if envelope.tsig.is_some() {
+        return Received::Refused(envelope, Rcode::NOTAUTH);
+    }
+    let Some(question) = body.question else {
+        return Received::Cookie(envelope);
+    };
+    let query = Query {
+        envelope,
+        qname: question.qname,
+        qtype: question.qtype,
+    };
+    match question.qclass {
+        IN => Received::Query(query),
+        CH => Received::Chaos(query),
+        // Nobody has data of other classes.
+        _ => Received::Refused(query.envelope, Rcode::REFUSED),
     }
 }
 
@@ -156,6 +166,8 @@ struct Body<'m> {
     message: &'m [u8],
     /// Where the next octet to read lies.
     at: usize,
+    /// What carried it.
+    transport: Transport,
     /// How many records were read.
     records: usize,
     /// The first question, if it could be read.
@@ -183,7 +195,8 @@ impl<'m> Body<'m> {
     /// the query had one (RFC 6891, section 7).
     fn read(&mut self, counts: [u16; 4], envelope: &mut Envelope<'m>) -> Option<()> {
         let [questions, answers, authorities, additionals] = counts;
-        let mut well_formed = questions == 1;
+        // None at all may be right for a cookie; the caller knows.
+        let mut well_formed = questions <= 1;
         for index in 0..usize::from(questions) {
             // Several questions are malformed (RFC 9619, section 4); read on for the OPT record.
             if index >= MAX_RECORDS {
@@ -218,7 +231,8 @@ impl<'m> Body<'m> {
                         // A key with so long a name that the answer to it does not fit into
                         // every datagram is nobody's key.
                         let question = envelope.question.len();
-                        HEADER_LENGTH + question + OPT_LENGTH + tsig.length() <= MIN_UDP_SIZE.into()
+                        HEADER_LENGTH + question + OPT_LENGTH + ROOM + tsig.length()
+                            <= MIN_UDP_SIZE.into()
                     });
                     index + 1 == additionals && record.class == 255 && fits
                 }
@@ -274,10 +288,11 @@ impl<'m> Body<'m> {
     }
 
     /// Takes an OPT record; returns whether it is the only one, at the root.
-    fn take_opt(&self, record: &Record<'_>, envelope: &mut Envelope<'m>) -> bool {
+    fn take_opt(&self, record: &Record<'m>, envelope: &mut Envelope<'m>) -> bool {
         let is_first = envelope.edns.is_none();
         if is_first {
-            envelope.edns = Some(Edns::read(record.class, record.ttl, record.data));
+            let (class, ttl) = (record.class, record.ttl);
+            envelope.edns = Some(Edns::read(class, ttl, record.data, self.transport));
         }
         is_first && self.message.get(record.owner) == Some(&0)
     }
@@ -297,15 +312,21 @@ impl<'m> Body<'m> {
 impl Envelope<'_> {
     /// Returns the octets that a reply may have over `transport`.
     pub(super) fn limit(&self, transport: Transport) -> usize {
-        match transport {
-            Transport::Udp => self.edns.map_or(MIN_UDP_SIZE, Edns::udp_limit).into(),
-            Transport::Tcp => u16::MAX.into(),
+        if transport.is_stream() {
+            return u16::MAX.into();
         }
+        let edns = self.edns.as_ref();
+        edns.map_or(MIN_UDP_SIZE, Edns::udp_limit).into()
     }
 
     /// Returns whether the requestor asks for DNSSEC records.
     pub fn dnssec_ok(&self) -> bool {
-        self.edns.is_some_and(|edns| edns.dnssec_ok)
+        self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// Returns how many octets the question has; none if there is no readable single one.
+    pub fn question_length(&self) -> usize {
+        self.question.len()
     }
 
     /// Returns the type asked for, if there is a readable question.

@@ -2,10 +2,10 @@
 
 use super::code::Rcode;
 use super::name_buffer::NameBuffer;
-use super::query::{Envelope, Transport};
+use super::query::Envelope;
 use super::walk::is_name_at;
-use crate::wire::edns::OPT_LENGTH;
-use crate::wire::{Rtype, Ttl};
+use crate::wire::edns::{OPT_LENGTH, OPTION_HEAD};
+use crate::wire::{ReplyOptions, Rtype, Transport, Ttl};
 
 /// The octets of a header (RFC 1035, section 4.1.1).
 pub const HEADER_LENGTH: usize = 12;
@@ -23,8 +23,12 @@ pub struct Reply<'b, 'm> {
     octets: &'b mut Vec<u8>,
     /// What is repeated of the query.
     envelope: &'b Envelope<'m>,
+    /// What the OPT record says.
+    options: ReplyOptions<'b>,
     /// The octets there may be in front of the OPT and TSIG records.
     limit: usize,
+    /// The octets that these records take, padding not counted.
+    reserved: usize,
     /// The records of each section.
     counts: [u16; 3],
 }
@@ -64,20 +68,37 @@ enum Ending {
 
 impl<'b, 'm> Reply<'b, 'm> {
     /// Begins the reply to a query: header and question.
+    ///
+    /// The room that the OPT record takes, with its options, and a TSIG record is kept free.
     pub fn begin(
         octets: &'b mut Vec<u8>,
         envelope: &'b Envelope<'m>,
         transport: Transport,
+        mut options: ReplyOptions<'b>,
     ) -> Self {
         octets.clear();
         octets.extend_from_slice(&[0; HEADER_LENGTH]);
         octets.extend_from_slice(envelope.question);
-        let tsig = envelope.tsig.as_ref().map_or(0, |tsig| tsig.length());
-        let reserved = envelope.edns.map_or(0, |_| OPT_LENGTH) + tsig;
+        let limit = envelope.limit(transport);
+        let mut reserved = match envelope.edns {
+            Some(_) => OPT_LENGTH + options.length(),
+            None => 0,
+        };
+        if let Some(tsig) = &envelope.tsig {
+            reserved += tsig.length();
+            // All else has its room in every datagram; a name that can be had otherwise goes first.
+            if octets.len() + reserved > limit
+                && let Some(nsid) = options.nsid.take()
+            {
+                reserved -= OPTION_HEAD + nsid.len();
+            }
+        }
         Self {
             octets,
             envelope,
-            limit: envelope.limit(transport).saturating_sub(reserved),
+            options,
+            limit: limit.saturating_sub(reserved),
+            reserved,
             counts: [0; 3],
         }
     }
@@ -192,11 +213,14 @@ impl<'b, 'm> Reply<'b, 'm> {
 
     /// Appends OPT and TSIG and fills in the header.
     fn end(mut self, rcode: Rcode, authoritative: Authoritative, ending: Ending) {
-        if let Some(edns) = self.envelope.edns {
-            self.push(&edns.reply(rcode));
+        let tsig = self.envelope.tsig.as_ref();
+        if let Some(edns) = &self.envelope.edns {
+            let behind = tsig.map_or(0, |tsig| tsig.length());
+            let limit = self.limit + self.reserved;
+            self.options.write(self.octets, edns, rcode, behind, limit);
             self.counts[Section::Additional as usize] += 1;
         }
-        if let Some(tsig) = &self.envelope.tsig {
+        if let Some(tsig) = tsig {
             tsig.write(self.octets);
             self.counts[Section::Additional as usize] += 1;
         }

@@ -3,7 +3,12 @@
 //! [`answer`] is all that a listener calls. It reads the query, finds the zone, lets `resolve`
 //! follow the name through it, and `write` put the sections down. Nothing is allocated on the way,
 //! and everything that octets from outside can repeat has a bound.
+//!
+//! Who asks, and what the server says of itself, is an [`Asker`]: what a query's options ask for is
+//! in every reply that has an OPT record, in errors and truncated ones, too.
 
+mod account;
+mod asker;
 mod places;
 mod resolve;
 #[cfg(test)]
@@ -12,34 +17,16 @@ mod write;
 
 use crate::clock::Timestamp;
 use crate::wire::{
-    Authoritative, DropReason, Envelope, Query, Rcode, Received, Reply, Rtype, Section, Transport,
-    receive,
+    Authoritative, CookieCheck, Envelope, ExtendedError, Query, Rcode, Received, Reply,
+    ReplyOptions, Rtype, Section, Transport, receive,
 };
 use crate::zone::set::Found;
 use crate::zone::{ZoneImage, ZoneReader};
 
-use resolve::{Authority, Resolver};
+pub use account::{Answered, ResponseClass, Subject, Verdict};
+pub use asker::{Asker, Nsid, ReplySettings};
+use resolve::{Authority, Outcome, Resolver};
 use write::Writer;
-
-/// What became of a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The reply is complete and to be sent.
-    Reply(Answered),
-    /// Nothing is to be sent.
-    Drop(DropReason),
-}
-
-/// What a reply says, for counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answered {
-    /// How it came out.
-    pub rcode: Rcode,
-    /// The type asked for; `None` when there was no readable question.
-    pub qtype: Option<Rtype>,
-    /// Whether the TC bit is set.
-    pub truncated: bool,
-}
 
 /// Answers one query out of the published set.
 ///
@@ -48,41 +35,197 @@ pub struct Answered {
 pub fn answer(
     zones: &ZoneReader,
     query: &[u8],
-    transport: Transport,
+    asker: &Asker<'_>,
     now: Timestamp,
     reply: &mut Vec<u8>,
 ) -> Verdict {
-    let query = match receive(query) {
-        Received::Query(query) => query,
-        Received::Refused(envelope, rcode) => return refuse(&envelope, rcode, transport, reply),
+    match receive(query, asker.transport) {
+        Received::Query(query) => {
+            let opening = Opening::new(&query.envelope, asker, now);
+            answer_query(zones, query, opening, now, reply)
+        }
+        Received::Chaos(query) => {
+            let opening = Opening::new(&query.envelope, asker, now);
+            // It would name the software (RFC 4892, section 3).
+            let error = Some(ExtendedError::NotSupported);
+            opening.refuse(&query.envelope, Rcode::REFUSED, error, reply)
+        }
+        Received::Cookie(envelope) => {
+            let opening = Opening::new(&envelope, asker, now);
+            let rcode = opening.rcode_of_cookie();
+            opening.refuse(&envelope, rcode, None, reply)
+        }
+        Received::Refused(envelope, rcode) => {
+            Opening::new(&envelope, asker, now).refuse(&envelope, rcode, None, reply)
+        }
         Received::Dropped(reason) => {
             reply.clear();
-            return Verdict::Drop(reason);
+            Verdict::Drop(reason)
         }
-    };
-    if let Some(rcode) = refusal_of(query.qtype) {
-        return refuse(&query.envelope, rcode, transport, reply);
+    }
+}
+
+/// Replaces the answer to `query` by one that amplifies nothing, for a client whose address may be
+/// forged: it has to come back, with the cookie that it gets (RFC 7873, section 5.2.3) or over TCP.
+///
+/// What would be dropped or refused gets the same as from [`answer`].
+pub fn answer_briefly(
+    query: &[u8],
+    asker: &Asker<'_>,
+    now: Timestamp,
+    reply: &mut Vec<u8>,
+) -> Verdict {
+    match receive(query, asker.transport) {
+        Received::Query(query) | Received::Chaos(query) => {
+            let opening = Opening::new(&query.envelope, asker, now);
+            opening.send_back(&query, reply)
+        }
+        Received::Cookie(envelope) => {
+            let opening = Opening::new(&envelope, asker, now);
+            let rcode = opening.rcode_of_cookie();
+            opening.refuse(&envelope, rcode, None, reply)
+        }
+        Received::Refused(envelope, rcode) => {
+            Opening::new(&envelope, asker, now).refuse(&envelope, rcode, None, reply)
+        }
+        Received::Dropped(reason) => {
+            reply.clear();
+            Verdict::Drop(reason)
+        }
+    }
+}
+
+/// What is known of every reply to a query before it is written.
+struct Opening<'s> {
+    /// What carries it.
+    transport: Transport,
+    /// What the OPT record says.
+    options: ReplyOptions<'s>,
+    /// What the query's cookie is worth.
+    cookie: Option<CookieCheck>,
+}
+
+impl<'s> Opening<'s> {
+    /// Reads what the query's OPT record asks for.
+    fn new(envelope: &Envelope<'_>, asker: &Asker<'s>, now: Timestamp) -> Self {
+        let (options, cookie) = asker.greet(envelope, now);
+        Self {
+            transport: asker.transport,
+            options,
+            cookie,
+        }
+    }
+
+    /// Begins the reply.
+    fn begin<'b, 'm>(
+        &self,
+        octets: &'b mut Vec<u8>,
+        envelope: &'b Envelope<'m>,
+        error: Option<ExtendedError>,
+    ) -> Reply<'b, 'm>
+    where
+        's: 'b,
+    {
+        let options = ReplyOptions {
+            error,
+            ..self.options
+        };
+        Reply::begin(octets, envelope, self.transport, options)
+    }
+
+    /// Writes a reply with a code and nothing else.
+    fn refuse(
+        &self,
+        envelope: &Envelope<'_>,
+        rcode: Rcode,
+        error: Option<ExtendedError>,
+        octets: &mut Vec<u8>,
+    ) -> Verdict {
+        let reply = self.begin(octets, envelope, error);
+        reply.finish(rcode, Authoritative::No);
+        Verdict::Reply(Answered {
+            rcode,
+            qtype: envelope.qtype(),
+            truncated: false,
+            class: ResponseClass::Error,
+            subject: Subject::default(),
+            cookie: self.cookie,
+        })
+    }
+
+    /// Returns the code for a query that has a cookie and no question (RFC 7873, section 5.4).
+    fn rcode_of_cookie(&self) -> Rcode {
+        match self.cookie {
+            Some(CookieCheck::ClientOnly | CookieCheck::Valid | CookieCheck::Renewed) => {
+                Rcode::NOERROR
+            }
+            Some(CookieCheck::Expired | CookieCheck::Bad) => Rcode::BADCOOKIE,
+            // Who does not know cookies knows no query without a question, either.
+            None => Rcode::FORMERR,
+        }
+    }
+
+    /// Writes a reply that makes the client come back.
+    fn send_back(&self, query: &Query<'_>, octets: &mut Vec<u8>) -> Verdict {
+        let envelope = &query.envelope;
+        let reply = self.begin(octets, envelope, None);
+        let rcode = match self.options.cookie {
+            Some(_) => Rcode::BADCOOKIE,
+            None => Rcode::NOERROR,
+        };
+        let truncated = rcode == Rcode::NOERROR;
+        if truncated {
+            reply.finish_truncated(rcode, Authoritative::No);
+        } else {
+            reply.finish(rcode, Authoritative::No);
+        }
+        Verdict::Reply(Answered {
+            rcode,
+            qtype: Some(query.qtype),
+            truncated,
+            class: ResponseClass::Error,
+            subject: Subject::default(),
+            cookie: self.cookie,
+        })
+    }
+}
+
+/// Answers a question of class IN.
+fn answer_query(
+    zones: &ZoneReader,
+    query: Query<'_>,
+    opening: Opening<'_>,
+    now: Timestamp,
+    octets: &mut Vec<u8>,
+) -> Verdict {
+    let envelope = &query.envelope;
+    if let Some((rcode, error)) = refusal_of(query.qtype) {
+        return opening.refuse(envelope, rcode, Some(error), octets);
     }
     let Some(zone) = zone_for(zones, &query) else {
         // Never a referral upwards (RFC 8499 calls it lame; it only amplifies).
-        return refuse(&query.envelope, Rcode::REFUSED, transport, reply);
+        let error = Some(ExtendedError::NotAuthoritative);
+        return opening.refuse(envelope, Rcode::REFUSED, error, octets);
     };
     zone.count(query.qtype);
     if zone.has_expired(now) {
-        return refuse(&query.envelope, Rcode::SERVFAIL, transport, reply);
+        let error = Some(ExtendedError::InvalidData);
+        return opening.refuse(envelope, Rcode::SERVFAIL, error, octets);
     }
-    answer_from(&zone, query, transport, reply)
+    answer_from(&zone, query, &opening, octets)
 }
 
 /// Returns how a question is refused whatever the name is.
-fn refusal_of(qtype: Rtype) -> Option<Rcode> {
+fn refusal_of(qtype: Rtype) -> Option<(Rcode, ExtendedError)> {
     match qtype {
         // Transfers are for those who were let in, and nobody is yet (RFC 5936, section 4.2).
-        Rtype::AXFR | Rtype::IXFR => Some(Rcode::REFUSED),
+        Rtype::AXFR | Rtype::IXFR => Some((Rcode::REFUSED, ExtendedError::Prohibited)),
         // Obsolete since 1987 (RFC 1035, section 3.2.3), so "not implemented" is the truth.
-        Rtype::MAILA | Rtype::MAILB => Some(Rcode::NOTIMP),
+        Rtype::MAILA | Rtype::MAILB => Some((Rcode::NOTIMP, ExtendedError::NotSupported)),
         // Records about messages are in none; NXNAME is in bitmaps only (RFC 9824, section 3.5).
-        Rtype::OPT | Rtype::TSIG | Rtype::TKEY | Rtype::NXNAME => Some(Rcode::FORMERR),
+        Rtype::OPT | Rtype::TSIG | Rtype::TKEY | Rtype::NXNAME => {
+            Some((Rcode::FORMERR, ExtendedError::InvalidQueryType))
+        }
         _ => None,
     }
 }
@@ -100,26 +243,11 @@ fn zone_for(zones: &ZoneReader, query: &Query<'_>) -> Option<Found> {
     Some(closest)
 }
 
-/// Writes a reply with a code and nothing else.
-fn refuse(
-    envelope: &Envelope<'_>,
-    rcode: Rcode,
-    transport: Transport,
-    octets: &mut Vec<u8>,
-) -> Verdict {
-    Reply::begin(octets, envelope, transport).finish(rcode, Authoritative::No);
-    Verdict::Reply(Answered {
-        rcode,
-        qtype: envelope.qtype(),
-        truncated: false,
-    })
-}
-
 /// Answers a query out of the zone that its name is in.
 fn answer_from(
     zone: &ZoneImage,
     query: Query<'_>,
-    transport: Transport,
+    opening: &Opening<'_>,
     octets: &mut Vec<u8>,
 ) -> Verdict {
     let Query {
@@ -127,15 +255,18 @@ fn answer_from(
         qname,
         qtype,
     } = query;
-    let reply = Reply::begin(octets, &envelope, transport);
+    let reply = opening.begin(octets, &envelope, None);
     let Some(mut writer) = Writer::new(reply, zone, &qname, envelope.dnssec_ok()) else {
-        return refuse(&envelope, Rcode::REFUSED, transport, octets);
+        return opening.refuse(&envelope, Rcode::REFUSED, None, octets);
     };
     let mut rcode = Rcode::NOERROR;
     let mut authoritative = Authoritative::Yes;
+    let mut class = ResponseClass::Positive;
+    let apex_at = writer.apex_at();
     let resolved = Resolver::new(&mut writer, qname, qtype).resolve();
     let written = resolved.and_then(|outcome| {
         rcode = outcome.rcode;
+        class = class_of(&outcome);
         // Of a referral alone the zone is not the authority; the alias in front of one is its
         // word (RFC 1035, section 4.1.1).
         let refers = matches!(outcome.authority, Authority::Referral(_));
@@ -153,5 +284,23 @@ fn answer_from(
         rcode,
         qtype: Some(qtype),
         truncated: written.is_err(),
+        class,
+        subject: Subject::new(class, &envelope, apex_at),
+        cookie: opening.cookie,
     })
+}
+
+/// Returns what kind of reply an outcome makes.
+fn class_of(outcome: &Outcome) -> ResponseClass {
+    if outcome.rcode == Rcode::NXDOMAIN {
+        return ResponseClass::NxDomain;
+    }
+    match outcome.authority {
+        Authority::Referral(_) => ResponseClass::Referral,
+        Authority::Nothing | Authority::Negative if outcome.is_synthesised => {
+            ResponseClass::Wildcard
+        }
+        Authority::Nothing => ResponseClass::Positive,
+        Authority::Negative => ResponseClass::NoData,
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Resolver<'w, 'b, 'm, 'z> {
     chain: Chain,
     /// The NSEC records that the answer needs.
     proofs: Proofs,
+    /// Whether a wildcard stood for a name.
+    is_synthesised: bool,
 }
 
 /// How a question came out, its answer section written.
@@ -34,6 +36,8 @@ pub(super) struct Outcome {
     pub(super) rcode: Rcode,
     /// What the authority section says.
     pub(super) authority: Authority,
+    /// Whether a wildcard stood for a name.
+    pub(super) is_synthesised: bool,
     /// The NSEC records that prove it.
     proofs: Proofs,
     /// The answer's RRset, if it names hosts whose addresses can go along.
@@ -93,6 +97,7 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
                 links: [0; MAX_CHAIN + 4],
                 length: 0,
             },
+            is_synthesised: false,
         }
     }
 
@@ -108,6 +113,7 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
                 return Ok(Outcome {
                     rcode,
                     authority,
+                    is_synthesised: self.is_synthesised,
                     proofs: self.proofs,
                     names_hosts,
                 });
@@ -140,7 +146,10 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
                 self.prove(|chain| chain.gap(encloser, previous));
                 match layout.node(encloser).wildcard {
                     // There is exactly one source of synthesis (RFC 4592, section 3.3.1).
-                    Some(wildcard) => self.at_node(wildcard, names_hosts),
+                    Some(wildcard) => {
+                        self.is_synthesised = true;
+                        self.at_node(wildcard, names_hosts)
+                    }
                     None => {
                         self.prove(|chain| chain.no_wildcard(encloser));
                         Ok(Step::Done(Rcode::NXDOMAIN, Authority::Negative))

@@ -121,6 +121,11 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         self.with_dnssec
     }
 
+    /// Returns where in the question, and so in the query, the apex begins.
+    pub(super) fn apex_at(&self) -> usize {
+        self.apex_at
+    }
+
     /// Returns how many records a section has.
     pub(super) fn count(&self, section: Section) -> u16 {
         self.reply.count(section)

@@ -2,11 +2,12 @@
 //!
 //! Reads messages with code of its own: what the product writes is not read by the product.
 
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 
 use mxpool::clock::Timestamp;
 use mxpool::wire::{Name, Rcode, Rtype, Transport, key_tag};
-use mxpool::zone::{Verdict, ZoneReader, answer};
+use mxpool::zone::{Asker, ReplySettings, Verdict, ZoneReader, answer};
 
 /// What a zone says at one moment, as far as mail goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,7 +218,9 @@ pub(crate) fn ask(zones: &ZoneReader, qname: &str, rtype: Rtype, now: u64) -> An
     query.extend_from_slice(&[0, 0, 41, 0x04, 0xd0, 0, 0, 0x80, 0, 0, 0]);
     let mut reply = Vec::new();
     let now = Timestamp::from_secs(now);
-    let verdict = answer(zones, &query, Transport::Tcp, now, &mut reply);
+    let settings = ReplySettings::default();
+    let asker = Asker::new(Transport::Tcp, Ipv4Addr::LOCALHOST.into(), &settings);
+    let verdict = answer(zones, &query, &asker, now, &mut reply);
     let Verdict::Reply(answered) = verdict else {
         panic!("no reply to {qname} {rtype}");
     };

@@ -1,6 +1,7 @@
 //! Zones with signatures of made-up octets, and queries.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -10,12 +11,25 @@ use crate::wire::{
     parse_master,
 };
 use crate::zone::{
-    Answered, Layouts, RelativeRrset, SIGNATURE_LENGTH, SignedRrset, SignedZone, SigningKeyTag,
-    Template, Transport, Validity, Verdict, ZoneImage, ZonePublisher, ZoneReader, answer, zone_set,
+    Answered, Asker, Layouts, RelativeRrset, ReplySettings, SIGNATURE_LENGTH, SignedRrset,
+    SignedZone, SigningKeyTag, Template, Transport, Validity, Verdict, ZoneImage, ZonePublisher,
+    ZoneReader, answer, zone_set,
 };
 
 /// When the tests take place.
 pub(super) const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+/// What a server that says nothing of itself says.
+static SILENT: ReplySettings = ReplySettings {
+    nsid: None,
+    id_server: false,
+    cookies: None,
+};
+
+/// Returns somebody who asks a server that says nothing of itself.
+pub(super) fn asker(transport: Transport) -> Asker<'static> {
+    Asker::new(transport, Ipv4Addr::LOCALHOST.into(), &SILENT)
+}
 
 /// A zone, signed with octets that say where they belong.
 pub(super) struct TestZone {
@@ -167,7 +181,7 @@ impl Served {
     /// Asks and returns the reply's octets.
     pub(super) fn octets(&self, query: &[u8], transport: Transport) -> (Answered, Vec<u8>) {
         let mut reply = vec![0xff; 3];
-        let verdict = answer(&self.reader, query, transport, NOW, &mut reply);
+        let verdict = answer(&self.reader, query, &asker(transport), NOW, &mut reply);
         match verdict {
             Verdict::Reply(answered) => (answered, reply),
             Verdict::Drop(reason) => panic!("dropped: {reason:?}"),
@@ -184,9 +198,9 @@ impl Served {
         let (answered, reply) = self.octets(&query.to_wire(), transport);
         let decoded = Decoded::read(&reply);
         let limit = match (transport, query.udp_size) {
-            (Transport::Tcp, _) => 65535,
             (Transport::Udp, None) => 512,
             (Transport::Udp, Some(size)) => size.clamp(512, 1232),
+            _ => 65535,
         };
         assert!(reply.len() <= limit.into(), "{} octets", reply.len());
         assert_eq!(decoded.id, 0x1234);

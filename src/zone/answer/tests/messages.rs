@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::fixture::{Ask, NOW, Served};
+use super::fixture::{Ask, NOW, Served, asker};
 use crate::wire::decoded::Decoded;
 use crate::wire::{Rcode, Rtype, Section};
 use crate::zone::{DropReason, Transport, Verdict, answer};
@@ -42,7 +42,13 @@ fn with_octet(mut query: Vec<u8>, at: usize, octet: u8) -> Vec<u8> {
 fn rfc8906_3_1_1_only_fragments_of_headers_and_responses_get_no_reply() {
     let mut reply = Vec::new();
     let mut verdict = |octets: &[u8]| {
-        let verdict = answer(&served().reader, octets, Transport::Udp, NOW, &mut reply);
+        let verdict = answer(
+            &served().reader,
+            octets,
+            &asker(Transport::Udp),
+            NOW,
+            &mut reply,
+        );
         (verdict, reply.len())
     };
 
@@ -277,7 +283,7 @@ proptest! {
         }
         let mut reply = Vec::new();
 
-        match answer(&served().reader, &octets, Transport::Udp, NOW, &mut reply) {
+        match answer(&served().reader, &octets, &asker(Transport::Udp), NOW, &mut reply) {
             Verdict::Drop(_) => prop_assert!(reply.is_empty()),
             Verdict::Reply(answered) => {
                 prop_assert_eq!(Decoded::read(&reply).rcode, answered.rcode);
@@ -301,7 +307,7 @@ proptest! {
         let mut reply = Vec::new();
 
         if let Verdict::Reply(answered) =
-            answer(&served().reader, &octets, Transport::Udp, NOW, &mut reply)
+            answer(&served().reader, &octets, &asker(Transport::Udp), NOW, &mut reply)
         {
             prop_assert_eq!(Decoded::read(&reply).rcode, answered.rcode);
             prop_assert!(reply.len() <= 1232);

@@ -5,5 +5,6 @@ mod extremes;
 mod fixture;
 mod lengths;
 mod messages;
+mod options;
 mod reference;
 mod semantics;

@@ -1,6 +1,6 @@
 //! What is said of names and types, one rule each.
 
-use super::fixture::{Ask, NOW, Part, Served, TestZone};
+use super::fixture::{Ask, NOW, Part, Served, TestZone, asker};
 use crate::clock::Timestamp;
 use crate::wire::decoded::{Decoded, DecodedRecord};
 use crate::wire::{Apex, Name, NoIncludes, Rcode, Rtype, Section, Ttl, parse_master};
@@ -69,7 +69,13 @@ fn expired_signatures_are_not_served() {
     let rcode = |now: u64| {
         let mut reply = Vec::new();
         let now = Timestamp::from_secs(NOW.as_secs() + now);
-        let verdict = answer(&served.reader, &query, Transport::Udp, now, &mut reply);
+        let verdict = answer(
+            &served.reader,
+            &query,
+            &asker(Transport::Udp),
+            now,
+            &mut reply,
+        );
         let Verdict::Reply(Answered { rcode, .. }) = verdict else {
             panic!("dropped");
         };
@@ -557,7 +563,7 @@ fn x5_questions_for_an_mx_at_and_below_the_apex_are_counted_over_every_transport
     publisher.publish([counted, image("other.example")]);
     let ask = |qname, qtype, transport| {
         let query = Ask::plain(qname, qtype).to_wire();
-        answer(&reader, &query, transport, NOW, &mut Vec::new());
+        answer(&reader, &query, &asker(transport), NOW, &mut Vec::new());
     };
 
     ask("z.example", Rtype::MX, Transport::Udp);
