@@ -48,16 +48,19 @@ pub enum Dropped {
     Evicted,
     /// The answer could not be sent.
     SendFailed,
+    /// The kernel had no room to keep it until a worker would take it.
+    ReceiveBuffer,
 }
 
 impl Dropped {
     /// All reasons, in the order of their numbers.
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Malformed,
         Self::ResponseBit,
         Self::Overload,
         Self::Evicted,
         Self::SendFailed,
+        Self::ReceiveBuffer,
     ];
 
     /// Returns the label's value.
@@ -68,6 +71,7 @@ impl Dropped {
             Self::Overload => "overload",
             Self::Evicted => "evicted",
             Self::SendFailed => "send_failed",
+            Self::ReceiveBuffer => "receive_buffer",
         }
     }
 }
@@ -214,14 +218,32 @@ pub(super) const QTYPES: [Rtype; 24] = [
     Rtype::CAA,
 ];
 
+/// One more than the largest number of a type with a label of its own.
+const QTYPE_CODES: usize = 1 + QTYPES[QTYPES.len() - 1].code() as usize;
+
+/// The slot of every type up to there.
+///
+/// A search would cost what the rest of counting does: which way it goes cannot be foretold.
+const SLOT_OF: [u8; QTYPE_CODES] = {
+    let mut slots = [QTYPES.len() as u8; QTYPE_CODES];
+    let mut slot = 0;
+    while slot < QTYPES.len() {
+        slots[QTYPES[slot].code() as usize] = slot as u8;
+        slot += 1;
+    }
+    slots
+};
+
 /// The slots of question types: those of [`QTYPES`], `other`, and `none` for what had no question.
 pub(super) const QTYPE_SLOTS: usize = QTYPES.len() + 2;
 
 /// Returns the slot of a question's type.
 pub(super) fn qtype_slot(qtype: Option<Rtype>) -> usize {
     match qtype {
-        // A handful of comparisons on one cache line; the list is sorted by number.
-        Some(qtype) => QTYPES.binary_search(&qtype).unwrap_or(QTYPES.len()),
+        Some(qtype) => {
+            let slot = SLOT_OF.get(usize::from(qtype.code()));
+            slot.map_or(QTYPES.len(), |slot| usize::from(*slot))
+        }
         None => QTYPES.len() + 1,
     }
 }

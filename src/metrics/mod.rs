@@ -16,4 +16,4 @@ mod traffic;
 
 pub use labels::{Dropped, Family, RotationCause, RoutingMap, RoutingResult};
 pub use registry::{Metrics, PoolGauges};
-pub use traffic::Traffic;
+pub use traffic::{Traffic, Writers};

@@ -15,9 +15,9 @@ use prometheus::{
 use crate::clock::Timestamp;
 use crate::wire::Transport;
 
-use super::Traffic;
 use super::labels::{RotationCause, RoutingMap, RoutingResult};
 use super::traffic::TrafficCollector;
+use super::{Traffic, Writers};
 
 /// All metrics of the process.
 ///
@@ -299,8 +299,8 @@ impl Metrics {
     }
 
     /// Returns a block of counters for one worker of the data plane.
-    pub fn traffic(&self, transport: Transport) -> Arc<Traffic> {
-        self.traffic.block(transport)
+    pub fn traffic(&self, transport: Transport, writers: Writers) -> Arc<Traffic> {
+        self.traffic.block(transport, writers)
     }
 
     /// Shows `pools` and no other ones.
@@ -491,16 +491,17 @@ mod tests {
     fn what_workers_count_is_summed_in_the_text() {
         let metrics = Metrics::new();
         let workers = [
-            metrics.traffic(Transport::Udp),
-            metrics.traffic(Transport::Udp),
-            metrics.traffic(Transport::Tcp),
+            metrics.traffic(Transport::Udp, Writers::One),
+            metrics.traffic(Transport::Udp, Writers::One),
+            metrics.traffic(Transport::Tcp, Writers::Many),
         ];
 
         for worker in &workers {
             worker.query(Family::Ipv6, Some(Rtype::MX));
-            worker.response(3, 600, Duration::from_micros(3));
+            worker.response(3, 600);
+            worker.answered(Duration::from_micros(3), 1);
         }
-        workers[0].dropped(Dropped::Malformed);
+        workers[0].dropped(Dropped::Malformed, 1);
         workers[1].truncated();
         workers[2].panicked();
 

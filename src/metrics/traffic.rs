@@ -31,13 +31,15 @@ const TIMES: [u64; 10] = [
 pub struct Traffic {
     /// How the worker's queries come in.
     transport: Transport,
+    /// Who adds to the counters.
+    writers: Writers,
     /// Queries by address family and question type.
     queries: [[AtomicU64; QTYPE_SLOTS]; Family::ALL.len()],
     /// Responses by code.
     responses: [AtomicU64; RCODES.len()],
     /// Sizes of responses.
     sizes: Buckets<{ SIZES.len() }>,
-    /// Times from a query's arrival in our hands to its answer.
+    /// Times from a query's arrival in our hands to its answer; over UDP those of its batch.
     times: Buckets<{ TIMES.len() }>,
     /// What got no answer, by reason.
     dropped: [AtomicU64; Dropped::ALL.len()],
@@ -45,6 +47,16 @@ pub struct Traffic {
     truncated: AtomicU64,
     /// Panics caught while answering.
     panics: AtomicU64,
+}
+
+/// Who adds to a block of counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writers {
+    /// One thread: to add is to load and to store, which costs a tenth of an atomic addition. Of
+    /// what a second thread would add, some would be lost.
+    One,
+    /// Several threads, as tasks wander from one to the other.
+    Many,
 }
 
 /// A histogram's counters: one a bucket, one beyond the last, and the sum.
@@ -60,9 +72,10 @@ struct Buckets<const N: usize> {
 
 impl Traffic {
     /// Creates a block of zeros.
-    fn new(transport: Transport) -> Self {
+    fn new(transport: Transport, writers: Writers) -> Self {
         Self {
             transport,
+            writers,
             queries: array::from_fn(|_| zeros()),
             responses: zeros(),
             sizes: Buckets::new(),
@@ -75,30 +88,50 @@ impl Traffic {
 
     /// Counts a query; `qtype` is absent where no question could be read.
     pub fn query(&self, family: Family, qtype: Option<Rtype>) {
-        increment(&self.queries[family as usize][qtype_slot(qtype)]);
+        let counter = &self.queries[family as usize][qtype_slot(qtype)];
+        self.writers.add(counter, 1);
     }
 
-    /// Counts an answer of `size` octets with `rcode` (extended, 12 bits), made in `time`.
-    pub fn response(&self, rcode: u16, size: usize, time: Duration) {
-        increment(&self.responses[rcode_slot(rcode)]);
-        self.sizes.observe(&SIZES, size as u64);
-        self.times
-            .observe(&TIMES, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    /// Counts an answer of `size` octets with `rcode` (extended, 12 bits).
+    pub fn response(&self, rcode: u16, size: usize) {
+        self.writers.add(&self.responses[rcode_slot(rcode)], 1);
+        self.sizes.observe(self.writers, &SIZES, size as u64, 1);
+    }
+
+    /// Counts that so many answers were there `time` after their queries had been read.
+    pub fn answered(&self, time: Duration, count: u64) {
+        let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.times.observe(self.writers, &TIMES, time, count);
     }
 
     /// Counts an answer that had TC set.
     pub fn truncated(&self) {
-        increment(&self.truncated);
+        self.writers.add(&self.truncated, 1);
     }
 
-    /// Counts something that got no answer.
-    pub fn dropped(&self, reason: Dropped) {
-        increment(&self.dropped[reason as usize]);
+    /// Counts things that got no answer.
+    pub fn dropped(&self, reason: Dropped, count: u64) {
+        self.writers.add(&self.dropped[reason as usize], count);
     }
 
     /// Counts a panic that was caught while answering.
     pub fn panicked(&self) {
-        increment(&self.panics);
+        self.writers.add(&self.panics, 1);
+    }
+}
+
+impl Writers {
+    /// Adds to a counter.
+    fn add(self, counter: &AtomicU64, value: u64) {
+        match self {
+            Self::One => {
+                let sum = counter.load(Ordering::Relaxed).wrapping_add(value);
+                counter.store(sum, Ordering::Relaxed);
+            }
+            Self::Many => {
+                counter.fetch_add(value, Ordering::Relaxed);
+            }
+        }
     }
 }
 
@@ -112,22 +145,18 @@ impl<const N: usize> Buckets<N> {
         }
     }
 
-    /// Counts `value` in its bucket.
-    fn observe(&self, bounds: &[u64; N], value: u64) {
-        let bucket = bounds.partition_point(|bound| *bound < value);
-        increment(self.counts.get(bucket).unwrap_or(&self.beyond));
-        self.sum.fetch_add(value, Ordering::Relaxed);
+    /// Counts `count` observations of `value`.
+    fn observe(&self, writers: Writers, bounds: &[u64; N], value: u64, count: u64) {
+        // Without a branch, which of a mix of sizes could not be foretold.
+        let bucket: usize = bounds.iter().map(|bound| usize::from(*bound < value)).sum();
+        writers.add(self.counts.get(bucket).unwrap_or(&self.beyond), count);
+        writers.add(&self.sum, value.saturating_mul(count));
     }
 }
 
 /// Returns counters that stand at zero.
 fn zeros<const N: usize>() -> [AtomicU64; N] {
     array::from_fn(|_| AtomicU64::new(0))
-}
-
-/// Adds one.
-fn increment(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Sums the blocks of all workers when a scrape asks.
@@ -172,7 +201,7 @@ impl TrafficCollector {
             )?,
             desc(
                 "mxpool_dns_request_duration_seconds",
-                "Time from reading a query to having its answer.",
+                "Time from reading a query, or the batch of datagrams it came in, to having its answer, or those of the batch.",
                 &["transport"],
             )?,
             desc(
@@ -198,8 +227,8 @@ impl TrafficCollector {
     }
 
     /// Returns a new block that scrapes will sum from now on.
-    pub(super) fn block(&self, transport: Transport) -> Arc<Traffic> {
-        let block = Arc::new(Traffic::new(transport));
+    pub(super) fn block(&self, transport: Transport, writers: Writers) -> Arc<Traffic> {
+        let block = Arc::new(Traffic::new(transport, writers));
         self.blocks().push(block.clone());
         block
     }

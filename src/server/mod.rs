@@ -12,7 +12,7 @@
 
 mod config;
 mod connection;
-mod datagram;
+mod mmsg;
 mod responder;
 mod running;
 mod slots;

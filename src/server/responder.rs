@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
-use crate::metrics::{Dropped, Family, Metrics, Traffic};
+use crate::metrics::{Dropped, Family, Metrics, Traffic, Writers};
+use crate::wire::Rcode;
 use crate::zone::{self, Asker, DropReason, ReplySettings, Transport, Verdict, ZoneReader};
 
-/// The response code of an answer that a panic cut short (RFC 1035, section 4.1.1).
-const SERVFAIL: u8 = 2;
+/// The bit that tells responses from queries, in the third octet of a message.
+const RESPONSE: u8 = 0x80;
 
 /// Octets of a message's header (RFC 1035, section 4.1.1).
 const HEADER: usize = 12;
@@ -78,15 +79,19 @@ impl Responders {
         }
     }
 
-    /// Returns the responder of one worker.
+    /// Returns the responder of one worker: over UDP of a thread that shares it with nobody.
     pub(super) fn responder(&self, transport: Transport) -> Responder {
+        let writers = match transport {
+            Transport::Udp => Writers::One,
+            Transport::Tcp | Transport::Dot | Transport::Doq | Transport::Doh => Writers::Many,
+        };
         Responder {
             zones: self.zones.clone(),
             clock: self.clock.clone(),
             answer: self.answer,
             settings: self.settings.clone(),
             transport,
-            traffic: self.metrics.traffic(transport),
+            traffic: self.metrics.traffic(transport, writers),
         }
     }
 }
@@ -110,57 +115,36 @@ impl Client {
     }
 }
 
+/// Queries that are answered together: at one moment, read from the clock once.
+pub(super) struct Round<'r> {
+    /// What answers.
+    responder: &'r Responder,
+    /// Tells which signatures have expired.
+    now: Timestamp,
+    /// When the queries had been read.
+    begin: Duration,
+    /// How many got an answer.
+    answered: u64,
+}
+
 impl Responder {
-    /// Fills `reply` with the answer to `query`; false means that there is none.
-    ///
-    /// A panic is a bug of ours, but it must cost one answer, not a worker: it is caught, counted,
-    /// and answered with SERVFAIL, so that the resolver asks another server at once. The panic hook
-    /// has told where it happened, and how often it does so is the hook's to bound.
-    pub(super) fn respond(&self, query: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
-        let family = client.family();
-        let asker = Asker {
-            transport: self.transport,
-            address: client.address,
-            is_early: client.is_early,
-            idle: client.idle,
-            settings: &self.settings,
-        };
-        let begin = self.clock.monotonic();
-        let now = self.clock.now();
-        // Unwind safe: all that outlives the call is `reply`, which the next call empties, and the
-        // published set, which nobody changes in place.
-        let verdict = catch_unwind(AssertUnwindSafe(|| {
-            (self.answer)(&self.zones, query, &asker, now, reply)
-        }));
-        let time = || self.clock.monotonic().saturating_sub(begin);
-        match verdict {
-            Ok(Verdict::Reply(answered)) => {
-                self.traffic.query(family, answered.qtype);
-                if answered.truncated {
-                    self.traffic.truncated();
-                }
-                self.traffic
-                    .response(answered.rcode.code(), reply.len(), time());
-                true
-            }
-            Ok(Verdict::Drop(reason)) => {
-                self.traffic.dropped(match reason {
-                    DropReason::TooShort | DropReason::ProtocolError => Dropped::Malformed,
-                    DropReason::IsResponse => Dropped::ResponseBit,
-                });
-                false
-            }
-            Err(_) => {
-                self.traffic.panicked();
-                self.traffic.query(family, None);
-                let answered = fail(query, reply);
-                if answered {
-                    self.traffic
-                        .response(u16::from(SERVFAIL), reply.len(), time());
-                }
-                answered
-            }
+    /// Begins to answer queries that have come, all of them.
+    pub(super) fn begin(&self) -> Round<'_> {
+        let (now, begin) = self.clock.readings();
+        Round {
+            responder: self,
+            now,
+            begin,
+            answered: 0,
         }
+    }
+
+    /// Fills `reply` with the answer to one query; false means that there is none.
+    pub(super) fn respond(&self, query: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
+        let mut round = self.begin();
+        let answered = round.respond(query, client, reply);
+        round.end();
+        answered
     }
 
     /// Counts a panic of this worker's outside of answering.
@@ -168,22 +152,106 @@ impl Responder {
         self.traffic.panicked();
     }
 
-    /// Counts something of this worker's that got no answer.
-    pub(super) fn dropped(&self, reason: Dropped) {
-        self.traffic.dropped(reason);
+    /// Counts things of this worker's that got no answer.
+    pub(super) fn dropped(&self, reason: Dropped, count: u64) {
+        self.traffic.dropped(reason, count);
     }
 }
 
-/// Fills `reply` with a bare SERVFAIL to `query`, if that has a header to copy.
-fn fail(query: &[u8], reply: &mut Vec<u8>) -> bool {
+impl Round<'_> {
+    /// Fills `reply` with the answer to `query`; false means that there is none.
+    ///
+    /// A panic is a bug of ours, but it must cost one answer, not a worker: it is caught, counted,
+    /// and answered with SERVFAIL, so that the resolver asks another server at once. The panic hook
+    /// has told where it happened, and how often it does so is the hook's to bound.
+    pub(super) fn respond(&mut self, query: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
+        let Responder {
+            zones,
+            answer,
+            settings,
+            transport,
+            traffic,
+            ..
+        } = self.responder;
+        let asker = Asker {
+            transport: *transport,
+            address: client.address,
+            is_early: client.is_early,
+            idle: client.idle,
+            settings,
+        };
+        // Unwind safe: all that outlives the call is `reply`, which the next call empties, and the
+        // published set, which nobody changes in place.
+        let verdict = catch_unwind(AssertUnwindSafe(|| {
+            answer(zones, query, &asker, self.now, reply)
+        }));
+        match verdict {
+            Ok(Verdict::Reply(answered)) => {
+                traffic.query(client.family(), answered.qtype);
+                if answered.truncated {
+                    traffic.truncated();
+                }
+                traffic.response(answered.rcode.code(), reply.len());
+                self.answered += 1;
+                true
+            }
+            Ok(Verdict::Drop(reason)) => {
+                let reason = match reason {
+                    DropReason::TooShort | DropReason::ProtocolError => Dropped::Malformed,
+                    DropReason::IsResponse => Dropped::ResponseBit,
+                };
+                traffic.dropped(reason, 1);
+                false
+            }
+            Err(_) => {
+                traffic.panicked();
+                self.fail(query, Rcode::SERVFAIL, client, reply)
+            }
+        }
+    }
+
+    /// Refuses a datagram that is longer than any query, of which `begin` are the first octets.
+    pub(super) fn refuse(&mut self, begin: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
+        if begin.get(2).is_some_and(|flags| flags & RESPONSE != 0) {
+            self.responder.dropped(Dropped::ResponseBit, 1);
+            return false;
+        }
+        self.fail(begin, Rcode::FORMERR, client, reply)
+    }
+
+    /// Ends the round, its answers being there; returns when that is, on the monotonic clock.
+    pub(super) fn end(self) -> Duration {
+        let now = self.responder.clock.monotonic();
+        if self.answered > 0 {
+            let time = now.saturating_sub(self.begin);
+            self.responder.traffic.answered(time, self.answered);
+        }
+        now
+    }
+
+    /// Answers with a header alone, and counts that.
+    fn fail(&mut self, query: &[u8], rcode: Rcode, client: &Client, reply: &mut Vec<u8>) -> bool {
+        let traffic = &self.responder.traffic;
+        traffic.query(client.family(), None);
+        if !write_failure(query, rcode, reply) {
+            return false;
+        }
+        traffic.response(rcode.code(), reply.len());
+        self.answered += 1;
+        true
+    }
+}
+
+/// Fills `reply` with a header that says `rcode`, if `query` has a header to copy.
+fn write_failure(query: &[u8], rcode: Rcode, reply: &mut Vec<u8>) -> bool {
     reply.clear();
     let Some(header) = query.get(..HEADER) else {
         return false;
     };
     reply.extend_from_slice(&header[..2]);
     // QR set; opcode and RD copied, all other flags and all counts zero.
-    reply.push(0x80 | (header[2] & 0b0111_1001));
-    reply.push(SERVFAIL);
+    reply.push(RESPONSE | (header[2] & 0b0111_1001));
+    reply.push(rcode.code() as u8 & 0xf);
     reply.resize(HEADER, 0);
     true
 }

@@ -164,6 +164,9 @@ pub(super) fn start(
     };
     for Sockets { address, tcp, udp } in sockets {
         running.addresses.push(address);
+        if let Some(socket) = udp.first() {
+            socket::warn_of_small_buffer(socket);
+        }
         for socket in udp {
             let responder = responders.responder(Transport::Udp);
             let worker = UdpWorker::start(socket, responder);

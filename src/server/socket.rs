@@ -12,6 +12,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 /// kernel's own), about 20 ms of them.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
+/// The send buffer of a UDP socket: some 1800 of the largest answers (2304 octets with the kernel's
+/// own), which wait for the network, or in vain for somebody on it whom nobody can find.
+const SEND_BUFFER: usize = 4 << 20;
+
 /// Connections that the kernel keeps for us until we accept them.
 const BACKLOG: i32 = 1_024;
 
@@ -25,6 +29,14 @@ sockopt_impl!(
     SetOnly,
     libc::IPPROTO_IP,
     libc::IP_MTU_DISCOVER,
+    libc::c_int
+);
+sockopt_impl!(
+    /// The send buffer, whatever net.core.wmem_max says.
+    SendBufferForce,
+    SetOnly,
+    libc::SOL_SOCKET,
+    libc::SO_SNDBUFFORCE,
     libc::c_int
 );
 sockopt_impl!(
@@ -50,8 +62,14 @@ pub(super) fn udp(address: SocketAddr) -> io::Result<Socket> {
         Some(Protocol::UDP),
     )?;
     socket.set_reuse_port(true)?;
-    // The kernel caps it at net.core.rmem_max; less is no reason not to serve.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        // Without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max; less is no reason not to
+        // serve.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
+    if setsockopt(&socket, SendBufferForce, &(SEND_BUFFER as libc::c_int)).is_err() {
+        let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    }
     // Answers fit into the smallest MTU there may be, so a path MTU that somebody tells us can
     // only be a trick: believe none, never cut an answer into fragments (RFC 9715, section 3.1).
     match address {
@@ -73,6 +91,21 @@ pub(super) fn udp(address: SocketAddr) -> io::Result<Socket> {
     }
     socket.bind(&address.into())?;
     Ok(socket)
+}
+
+/// Says so if a UDP socket has much less room for what arrives in a burst than it should have.
+pub(super) fn warn_of_small_buffer(socket: &Socket) {
+    // The kernel doubles what it is asked for, to have room for its own.
+    let Ok(given) = socket.recv_buffer_size() else {
+        return;
+    };
+    if given < RECEIVE_BUFFER {
+        tracing::warn!(
+            octets = given,
+            wanted = 2 * RECEIVE_BUFFER,
+            "the receive buffers of UDP sockets are small, so bursts of queries may be lost: raise net.core.rmem_max to {RECEIVE_BUFFER}, or grant CAP_NET_ADMIN"
+        );
+    }
 }
 
 /// Opens a TCP listener on `address` that nobody else may share; its connections have its options.

@@ -58,11 +58,11 @@ impl TcpAcceptor {
                     let slot = match self.slots.take(peer.ip()) {
                         Taking::Free(slot) => slot,
                         Taking::GivenWay(slot) => {
-                            self.responder.dropped(Dropped::Evicted);
+                            self.responder.dropped(Dropped::Evicted, 1);
                             slot
                         }
                         Taking::Refused => {
-                            self.responder.dropped(Dropped::Overload);
+                            self.responder.dropped(Dropped::Overload, 1);
                             continue;
                         }
                     };
@@ -79,7 +79,7 @@ impl TcpAcceptor {
                     exhausted = true;
                     // Whoever waits in the kernel's queue is as good as a newcomer over the limit.
                     if self.slots.give_way() {
-                        self.responder.dropped(Dropped::Evicted);
+                        self.responder.dropped(Dropped::Evicted, 1);
                     }
                     sleep(EXHAUSTED).await;
                 }

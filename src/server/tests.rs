@@ -2,6 +2,7 @@
 
 mod connections;
 mod crowds;
+mod datagrams;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -210,6 +211,23 @@ async fn a_panic_costs_one_answer_not_a_worker() {
             text.contains("mxpool_dns_handler_panics_total 11"),
             "{text}"
         );
+    });
+}
+
+#[tokio::test]
+async fn a_datagram_longer_than_any_query_is_refused_by_its_header() {
+    served!("127.0.0.1", |server, responders| {
+        let client = udp_client(server);
+
+        let reply = ask_udp(&client, &query(0x1234, &[7; 60_000]));
+
+        assert_eq!(reply, b"\x12\x34\x81\x01\0\0\0\0\0\0\0\0");
+        // Somebody's answer is never answered, however long it is.
+        client.send(&answer(query(1, &[7; 60_000]))).unwrap();
+        let query = query(8, b"the next one");
+        assert_eq!(ask_udp(&client, &query), answer(query));
+        let text = responders.metrics.render();
+        assert!(text.contains("{reason=\"response_bit\"} 1"), "{text}");
     });
 }
 

@@ -11,13 +11,11 @@ use socket2::Socket;
 
 use crate::metrics::Dropped;
 
-use super::datagram::DatagramSocket;
+use super::mmsg::{Batch, Datagram, Exchange, overflows};
 use super::responder::{Client, Responder};
 
-/// The largest datagram there is, so that none is ever cut.
-const LARGEST_DATAGRAM: usize = 65_535;
-
-/// How often a worker looks up from an idle socket, should the wake-up of a stop get lost.
+/// How often a worker looks up from an idle socket, should the wake-up of a stop get lost, and how
+/// often it asks what the kernel dropped.
 const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// How long a worker waits after an error that is nobody's datagram, not to spin on it.
@@ -48,24 +46,27 @@ impl UdpWorker {
     /// What the system said.
     pub(super) fn start(socket: Socket, responder: Responder) -> io::Result<Self> {
         socket.set_read_timeout(Some(LOOK_UP))?;
-        let datagrams = DatagramSocket::new(socket);
-        let socket = datagrams.handle()?;
-        let stopping = Arc::new(AtomicBool::new(false));
-        let work = Work {
-            datagrams,
-            responder,
-            stopping: stopping.clone(),
+        let end = End {
+            socket: socket.try_clone()?,
+            stopping: Arc::new(AtomicBool::new(false)),
         };
+        let stopping = end.stopping.clone();
         let thread = thread::Builder::new()
             .name("dns-udp".to_owned())
-            .spawn(move || work.run())?;
-        Ok(Self {
-            end: End { socket, stopping },
-            thread,
-        })
+            .spawn(move || {
+                let work = Work {
+                    socket,
+                    batch: Batch::new(),
+                    responder,
+                    looked_up: None,
+                    overflows: 0,
+                };
+                work.run(&stopping);
+            })?;
+        Ok(Self { end, thread })
     }
 
-    /// Tells the thread to end after the datagram it has in hand.
+    /// Tells the thread to end after the batch it has in hand.
     pub(super) fn stop(&self) {
         self.end.tell();
     }
@@ -80,7 +81,7 @@ impl UdpWorker {
 }
 
 impl End {
-    /// Tells the thread to end after the datagram it has in hand.
+    /// Tells the thread to end after the batch it has in hand.
     fn tell(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         // An unconnected socket cannot be shut down, says the error, but its reader wakes up.
@@ -97,39 +98,70 @@ impl Drop for End {
 /// What a thread works with.
 struct Work {
     /// Its socket.
-    datagrams: DatagramSocket,
+    socket: Socket,
+    /// Its memory for queries and answers.
+    batch: Batch,
     /// What answers.
     responder: Responder,
-    /// Set when it is to end.
-    stopping: Arc<AtomicBool>,
+    /// When it last asked what the kernel dropped.
+    looked_up: Option<Duration>,
+    /// What the kernel said then.
+    overflows: u32,
 }
 
 impl Work {
     /// Receives, answers, sends, until told to stop.
-    fn run(mut self) {
-        let mut query = vec![0; LARGEST_DATAGRAM];
-        let mut reply = Vec::with_capacity(LARGEST_DATAGRAM);
-        while !self.stopping.load(Ordering::Relaxed) {
-            match self.datagrams.receive(&mut query) {
-                Ok(Some((length, route))) => {
-                    let client = Client::of_datagram(route.address());
-                    if self
-                        .responder
-                        .respond(&query[..length], &client, &mut reply)
-                        && let Err(error) = self.datagrams.send(&reply, &route)
-                    {
-                        // The client's network or address, mostly: its loss, not ours.
-                        tracing::trace!(%error, "an answer could not be sent");
-                        self.responder.dropped(Dropped::SendFailed);
-                    }
-                }
-                Ok(None) => {}
-                Err(error) if is_harmless(&error) => {}
+    fn run(mut self, stopping: &AtomicBool) {
+        while !stopping.load(Ordering::Relaxed) {
+            match self.batch.receive(&self.socket) {
+                Ok(_) => self.answer(),
+                Err(error) if is_harmless(&error) => self.look_up(),
                 Err(error) => {
                     tracing::warn!(%error, "a UDP socket reports an error; trying again");
                     thread::sleep(BACK_OFF);
                 }
             }
+        }
+    }
+
+    /// Answers what came.
+    fn answer(&mut self) {
+        // Only now, behind the last datagram's arrival: what was acknowledged before a query was
+        // sent has to be seen by it.
+        let mut round = self.responder.begin();
+        for Exchange {
+            peer,
+            query,
+            answer,
+        } in self.batch.exchanges()
+        {
+            let client = Client::of_datagram(peer.ip());
+            let answered = match query {
+                Datagram::Whole(query) => round.respond(query, &client, answer),
+                Datagram::Cut(query) => round.refuse(query, &client, answer),
+            };
+            if !answered {
+                answer.clear();
+            }
+        }
+        let now = round.end();
+        let failed = self.batch.send(&self.socket);
+        if failed > 0 {
+            self.responder.dropped(Dropped::SendFailed, failed as u64);
+        }
+        let ago = self.looked_up.map(|last| now.saturating_sub(last));
+        if ago.is_none_or(|ago| ago >= LOOK_UP) {
+            self.looked_up = Some(now);
+            self.look_up();
+        }
+    }
+
+    /// Asks what the kernel dropped because there was no room for it, and counts that.
+    fn look_up(&mut self) {
+        if let Some(overflows) = overflows(&self.socket) {
+            let more = overflows.wrapping_sub(self.overflows);
+            self.responder.dropped(Dropped::ReceiveBuffer, more.into());
+            self.overflows = overflows;
         }
     }
 }
