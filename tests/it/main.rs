@@ -20,4 +20,5 @@ mod resolver;
 mod routing;
 mod staging;
 mod stories;
+mod versus;
 mod world;

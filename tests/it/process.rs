@@ -127,13 +127,14 @@ impl Mxpool {
         Self::try_start_at(folder, ([127, 0, 0, 1], free_port()).into(), "")
     }
 
-    /// Starts a server that answers DNS at an address, with more sections in its configuration.
+    /// Starts a server that answers DNS at an address, with more in its configuration: of `[dns]`
+    /// first, then other sections.
     pub(crate) fn try_start_at(folder: &Path, dns: SocketAddr, more: &str) -> Result<Self, String> {
         let api = free_port();
         let config = folder.join("mxpool.toml");
         let text = format!(
-            "[dns]\nlisten = [\"{dns}\"]\n[api]\nlisten = \"127.0.0.1:{api}\"\n\
-             [store]\npath = {:?}\n[keys]\npath = {:?}\n{more}",
+            "[api]\nlisten = \"127.0.0.1:{api}\"\n[store]\npath = {:?}\n[keys]\npath = {:?}\n\
+             [dns]\nlisten = [\"{dns}\"]\n{more}",
             folder.join("data"),
             folder.join("keys"),
         );
