@@ -9,8 +9,9 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Place, Problem};
 
 /// The sections and keys of this release; a section within another has a dot in its name.
-const KNOWN: [(&str, &[&str]); 9] = [
-    ("dns", &["listen", "udp_workers"]),
+const KNOWN: [(&str, &[&str]); 10] = [
+    ("dns", &["listen", "udp_workers", "nsid", "id_server"]),
+    ("dns.cookies", &["secrets"]),
     ("dns.tcp", &["connections", "per_source", "idle"]),
     ("api", &["listen"]),
     ("metrics", &["listen"]),

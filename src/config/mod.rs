@@ -13,6 +13,7 @@ mod entries;
 mod folder;
 mod listeners;
 mod problem;
+mod replies;
 mod settings;
 mod streams;
 mod watch;

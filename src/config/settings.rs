@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::routing::{RoutingConfig, RoutingListen};
-use crate::server::{ServerConfig, TcpLimits};
+use crate::server::ServerConfig;
 use crate::watch::WatchConfig;
 
 use super::entries::{Entries, Entry, Value};
 use super::folder::usable;
 use super::listeners;
 use super::problem::{Place, Problem, Problems};
+use super::replies::cookie_secrets;
 
 /// The configuration that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "mxpool.toml";
@@ -150,7 +151,7 @@ impl Default for Config {
             server: ServerConfig {
                 listen: default_listen(),
                 udp_workers: 0,
-                tcp: TcpLimits::default(),
+                ..ServerConfig::default()
             },
             api: SocketAddr::from(([127, 0, 0, 1], 8_053)),
             metrics: None,
@@ -211,6 +212,8 @@ impl Reader {
             config.server.udp_workers = workers;
         }
         config.server.tcp = self.tcp();
+        config.server.identity = self.identity();
+        config.server.cookie_secrets = self.get("dns.cookies", "secrets", cookie_secrets);
         if let Some(api) = self.get("api", "listen", loopback) {
             config.api = api;
         }
@@ -533,7 +536,7 @@ pub(super) mod tests {
                     "[2001:db8::1]:53".parse().unwrap(),
                 ],
                 udp_workers: 3,
-                tcp: TcpLimits::default(),
+                ..ServerConfig::default()
             },
             api: "[::1]:9000".parse().unwrap(),
             metrics: Some("127.0.0.1:9153".parse().unwrap()),
@@ -606,17 +609,17 @@ level = "loud"
             text,
             &[
                 ("MXPOOL_LOG__FORMAT", "xml"),
-                ("MXPOOL_DNS__NSID", "x"),
+                ("MXPOOL_DNS__NAME", "x"),
                 ("MXPOOL_NO__THING", "x"),
             ],
         )
         .unwrap_err();
 
         let begins = [
-            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, tcp",
+            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, nsid",
             "mxpool.toml:6:6: unknown key \"tsl\" in section [dns]",
-            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.tcp, api, metrics",
-            "MXPOOL_DNS__NSID: unknown key \"nsid\" in section [dns]",
+            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.cookies, dns.tcp, api",
+            "MXPOOL_DNS__NAME: unknown key \"name\" in section [dns]",
             "MXPOOL_NO__THING: unknown section \"no\"",
             "mxpool.toml:2:11: dns.listen: expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found \"127.0.0.1\"",
             "mxpool.toml:2:38: dns.listen: expected each address once, found [::1]:5300 again",

@@ -198,7 +198,7 @@ fn resolvers_in(text: &str) -> Vec<SocketAddr> {
 }
 
 /// Reads yes or no.
-fn flag(entry: &Entry) -> Result<bool, String> {
+pub(super) fn flag(entry: &Entry) -> Result<bool, String> {
     let flag = match &entry.value {
         Value::Flag(flag) => Some(*flag),
         Value::Variable(text) => text.trim().parse().ok(),

@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
 use crate::mail::{RoutingReader, routing_set};
 use crate::metrics::Metrics;
 use crate::routing::{self, RoutingError, Socketmap};
-use crate::server::{self, Running, Server, ServerError};
+use crate::server::{self, CookieSecretsError, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
 use crate::watch::{TlsError, Watching};
 use crate::zone::{ZoneReader, zone_set};
@@ -242,6 +242,15 @@ impl Node {
     /// Returns the addresses that answer queries.
     pub(super) fn addresses(&self) -> &[SocketAddr] {
         self.server.addresses()
+    }
+
+    /// Takes over what may change while the node serves.
+    ///
+    /// # Errors
+    ///
+    /// Says what could not be taken over; it is as before then.
+    pub(super) fn reload(&mut self, config: &Config) -> Result<(), CookieSecretsError> {
+        self.server.reload(&config.server)
     }
 
     /// Returns where the API listens.

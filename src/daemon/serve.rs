@@ -28,12 +28,12 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFail
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {
         let mut signals = Signals::catch().map_err(StartFailure::Process)?;
-        let node = loaded.serve(&config).await?;
+        let mut node = loaded.serve(&config).await?;
         tracing::info!(dns = ?node.addresses(), api = %node.api(), "serving");
         loop {
             match signals.next().await {
                 Asked::Stop => break,
-                Asked::Reload => reload(&logs, file.as_deref()),
+                Asked::Reload => reload(&mut node, &logs, file.as_deref()),
             }
         }
         stop(node, signals).await;
@@ -63,11 +63,17 @@ pub(super) async fn stop(node: Node, mut signals: Signals) {
 }
 
 /// Reads the configuration again and takes over what may change while the server runs.
-fn reload(logs: &Logs, file: Option<&std::path::Path>) {
+fn reload(node: &mut Node, logs: &Logs, file: Option<&std::path::Path>) {
     match Config::load(file) {
         Ok(config) => {
             logs.set_level(config.log.level);
             tracing::info!(now = config.log.level.as_str(), "log level read again");
+            match node.reload(&config) {
+                Ok(()) => tracing::info!("cookie secrets read again"),
+                Err(error) => {
+                    tracing::error!(%error, "the cookie secrets stay as they were");
+                }
+            }
         }
         Err(problems) => {
             for problem in problems.0 {

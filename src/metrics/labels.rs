@@ -1,6 +1,6 @@
 //! The closed lists of label values.
 
-use crate::wire::{Rtype, Transport};
+use crate::wire::{CookieCheck, Rtype, Transport};
 
 /// Returns the label's value of what carried a query.
 pub(super) const fn transport_label(transport: Transport) -> &'static str {
@@ -73,6 +73,26 @@ impl Dropped {
             Self::SendFailed => "send_failed",
             Self::ReceiveBuffer => "receive_buffer",
         }
+    }
+}
+
+/// All that a query's cookie may be worth, in the order of their numbers.
+pub(super) const COOKIES: [CookieCheck; 5] = [
+    CookieCheck::ClientOnly,
+    CookieCheck::Valid,
+    CookieCheck::Renewed,
+    CookieCheck::Expired,
+    CookieCheck::Bad,
+];
+
+/// Returns the label's value of what a query's cookie is worth.
+pub(super) const fn cookie_label(check: CookieCheck) -> &'static str {
+    match check {
+        CookieCheck::ClientOnly => "client_only",
+        CookieCheck::Valid => "valid",
+        CookieCheck::Renewed => "renewed",
+        CookieCheck::Expired => "expired",
+        CookieCheck::Bad => "bad",
     }
 }
 
@@ -278,6 +298,9 @@ mod tests {
     #[test]
     fn numbers_follow_the_lists() {
         for (number, value) in Transport::ALL.iter().enumerate() {
+            assert_eq!(*value as usize, number);
+        }
+        for (number, value) in COOKIES.iter().enumerate() {
             assert_eq!(*value as usize, number);
         }
         for (number, value) in Family::ALL.iter().enumerate() {

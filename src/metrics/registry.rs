@@ -485,7 +485,7 @@ fn as_gauge(count: u64) -> i64 {
 mod tests {
     use super::super::labels::{Dropped, Family};
     use super::*;
-    use crate::wire::Rtype;
+    use crate::wire::{CookieCheck, Rtype};
 
     #[test]
     fn what_workers_count_is_summed_in_the_text() {
@@ -503,6 +503,8 @@ mod tests {
         }
         workers[0].dropped(Dropped::Malformed, 1);
         workers[1].truncated();
+        workers[0].cookie(CookieCheck::Renewed);
+        workers[2].cookie(CookieCheck::Renewed);
         workers[2].panicked();
 
         let text = metrics.render();
@@ -518,6 +520,8 @@ mod tests {
             "mxpool_dns_request_duration_seconds_sum{transport=\"tcp\"} 0.000003",
             "mxpool_dns_dropped_total{reason=\"malformed\"} 1",
             "mxpool_dns_truncated_total 1",
+            "mxpool_cookies_total{result=\"renewed\"} 2",
+            "mxpool_cookies_total{result=\"bad\"} 0",
             "mxpool_dns_handler_panics_total 1",
             "mxpool_build_info{version=\"0.1.0\"} 1",
             "# TYPE mxpool_dns_queries_total counter",

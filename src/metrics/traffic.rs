@@ -8,10 +8,11 @@ use std::time::Duration;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::wire::{Rtype, Transport};
+use crate::wire::{CookieCheck, Rtype, Transport};
 
 use super::labels::{
-    Dropped, Family, QTYPE_SLOTS, RCODES, qtype_label, qtype_slot, rcode_slot, transport_label,
+    COOKIES, Dropped, Family, QTYPE_SLOTS, RCODES, cookie_label, qtype_label, qtype_slot,
+    rcode_slot, transport_label,
 };
 
 /// Upper bounds of answer sizes in octets: the classic limit, ours (1232), and TCP's sizes.
@@ -45,6 +46,8 @@ pub struct Traffic {
     dropped: [AtomicU64; Dropped::ALL.len()],
     /// Answers with TC set.
     truncated: AtomicU64,
+    /// Cookies of queries, by what they were worth.
+    cookies: [AtomicU64; COOKIES.len()],
     /// Panics caught while answering.
     panics: AtomicU64,
 }
@@ -82,6 +85,7 @@ impl Traffic {
             times: Buckets::new(),
             dropped: zeros(),
             truncated: AtomicU64::new(0),
+            cookies: zeros(),
             panics: AtomicU64::new(0),
         }
     }
@@ -107,6 +111,11 @@ impl Traffic {
     /// Counts an answer that had TC set.
     pub fn truncated(&self) {
         self.writers.add(&self.truncated, 1);
+    }
+
+    /// Counts the cookie of a query.
+    pub fn cookie(&self, check: CookieCheck) {
+        self.writers.add(&self.cookies[check as usize], 1);
     }
 
     /// Counts things that got no answer.
@@ -165,7 +174,7 @@ pub(super) struct TrafficCollector {
     /// The blocks given out so far; taken only to add one and to scrape.
     blocks: Arc<Mutex<Vec<Arc<Traffic>>>>,
     /// Names and help of what is collected.
-    families: Arc<[Desc; 7]>,
+    families: Arc<[Desc; 8]>,
 }
 
 impl TrafficCollector {
@@ -213,6 +222,11 @@ impl TrafficCollector {
                 "mxpool_dns_truncated_total",
                 "DNS responses with TC set.",
                 &[],
+            )?,
+            desc(
+                "mxpool_cookies_total",
+                "Cookies of DNS queries, by what they were worth.",
+                &["result"],
             )?,
             desc(
                 "mxpool_dns_handler_panics_total",
@@ -291,6 +305,10 @@ impl Collector for TrafficCollector {
             let count = sum(&blocks, None, |block| &block.dropped[reason as usize]);
             counter([("reason", reason.label().to_owned())], count)
         });
+        let cookies = COOKIES.map(|check| {
+            let count = sum(&blocks, None, |block| &block.cookies[check as usize]);
+            counter([("result", cookie_label(check).to_owned())], count)
+        });
         let samples = [
             self.queries(&blocks),
             self.responses(&blocks),
@@ -298,6 +316,7 @@ impl Collector for TrafficCollector {
             histograms(&blocks, &TIMES, 1e9, |block| &block.times),
             dropped.into(),
             vec![counter([], sum(&blocks, None, |block| &block.truncated))],
+            cookies.into(),
             vec![counter([], sum(&blocks, None, |block| &block.panics))],
         ];
         self.families

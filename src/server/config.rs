@@ -1,10 +1,13 @@
 //! Addresses and limits.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::zone::Nsid;
+
 /// Where the data plane listens and what it allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerConfig {
     /// The addresses, UDP and TCP on each; port 0 takes a free port, the same for both.
     pub listen: Vec<SocketAddr>,
@@ -12,6 +15,20 @@ pub struct ServerConfig {
     pub udp_workers: usize,
     /// What TCP clients may take.
     pub tcp: TcpLimits,
+    /// What the node says of itself.
+    pub identity: Identity,
+    /// The file of the secrets that cookies are made with; without one there is a random secret,
+    /// which no other node has.
+    pub cookie_secrets: Option<PathBuf>,
+}
+
+/// What a node says of itself to those who ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Its name (RFC 5001).
+    pub nsid: Option<Nsid>,
+    /// Whether `id.server` is answered with it (RFC 4892).
+    pub id_server: bool,
 }
 
 /// What TCP clients may take from us (RFC 7766, section 6.2; RFC 9210, section 4.5).

@@ -12,6 +12,7 @@
 
 mod config;
 mod connection;
+mod cookies;
 mod mmsg;
 mod responder;
 mod running;
@@ -20,7 +21,8 @@ mod socket;
 mod tcp;
 mod udp;
 
-pub use config::{ServerConfig, TcpLimits};
+pub use config::{Identity, ServerConfig, TcpLimits};
+pub use cookies::{CookieSecretsError, read_cookie_secrets};
 pub use running::{Running, Server, ServerError, probe};
 
 #[cfg(test)]

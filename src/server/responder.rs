@@ -191,6 +191,9 @@ impl Round<'_> {
                 if answered.truncated {
                     traffic.truncated();
                 }
+                if let Some(check) = answered.cookie {
+                    traffic.cookie(check);
+                }
                 traffic.response(answered.rcode.code(), reply.len());
                 self.answered += 1;
                 true

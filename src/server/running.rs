@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::zone::{ReplySettings, Transport, ZoneReader};
 
 use super::ServerConfig;
+use super::cookies::{CookieSecretsError, SecretKeeper};
 use super::responder::Responders;
 use super::slots::Slots;
 use super::socket;
@@ -34,6 +35,8 @@ pub struct Running {
     workers: Vec<UdpWorker>,
     /// The tasks that accept connections.
     acceptors: Vec<JoinHandle<()>>,
+    /// Gives the workers their cookie secrets, if they have any.
+    keeper: Option<SecretKeeper>,
 }
 
 /// The data plane could not start; no socket of it stays open.
@@ -58,6 +61,9 @@ pub enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// Cookies have no secret.
+    #[error(transparent)]
+    Cookies(#[from] CookieSecretsError),
     /// A thread could not be started.
     #[error("cannot start a thread that answers queries: {0}")]
     Thread(#[source] io::Error),
@@ -71,15 +77,24 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Names the address that could not be had.
+    /// Names the address that could not be had, or what is wrong with the cookie secrets.
     pub fn start(
         config: ServerConfig,
         zones: ZoneReader,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Running, ServerError> {
-        let settings = Arc::new(ReplySettings::default());
-        start(&config, &Responders::new(zones, clock, metrics, settings))
+        let (keeper, cookies) = SecretKeeper::open(config.cookie_secrets.clone())?;
+        let settings = Arc::new(ReplySettings {
+            nsid: config.identity.nsid.clone(),
+            id_server: config.identity.id_server,
+            cookies: Some(cookies),
+        });
+        let running = start(&config, &Responders::new(zones, clock, metrics, settings))?;
+        Ok(Running {
+            keeper: Some(keeper),
+            ..running
+        })
     }
 }
 
@@ -108,6 +123,18 @@ impl Running {
     /// Returns the addresses that answer, with the ports they really have.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Takes over what may change while the server runs: the cookie secrets.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with them; those before are in use then.
+    pub fn reload(&mut self, config: &ServerConfig) -> Result<(), CookieSecretsError> {
+        match &mut self.keeper {
+            Some(keeper) => keeper.reload(config.cookie_secrets.clone()),
+            None => Ok(()),
+        }
     }
 
     /// Stops answering: open connections get the answers to what has been read, then all is closed.
@@ -161,6 +188,7 @@ pub(super) fn start(
         stop,
         workers: Vec::new(),
         acceptors: Vec::new(),
+        keeper: None,
     };
     for Sockets { address, tcp, udp } in sockets {
         running.addresses.push(address);

@@ -81,7 +81,7 @@ fn config(address: &str) -> ServerConfig {
     ServerConfig {
         listen: vec![SocketAddr::new(address, 0)],
         udp_workers: 2,
-        tcp: TcpLimits::default(),
+        ..ServerConfig::default()
     }
 }
 

@@ -308,6 +308,30 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// Returns the options of the OPT record, in their order; none without one.
+    pub(crate) fn options(&self) -> Vec<(u16, Vec<u8>)> {
+        let mut options = Vec::new();
+        let mut rest = self.opt.as_ref().map_or(&[][..], |opt| &opt.rdata);
+        while let [a, b, high, low, after @ ..] = rest {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let (value, after) = after.split_at(length);
+            options.push((u16::from_be_bytes([*a, *b]), value.to_vec()));
+            rest = after;
+        }
+        assert!(rest.is_empty(), "the options fill the record");
+        options
+    }
+
+    /// Returns the value of an option.
+    pub(crate) fn option(&self, code: u16) -> Option<Vec<u8>> {
+        let mut options = self.options().into_iter();
+        options
+            .find(|(found, _)| *found == code)
+            .map(|(_, value)| value)
+    }
+}
+
 impl Record {
     /// Returns the type that an RRSIG record covers.
     pub(crate) fn covers(&self) -> u16 {

@@ -20,6 +20,7 @@ pub(crate) struct Limits {
 pub(crate) struct Lab {
     running: Option<Running>,
     runtime: tokio::runtime::Runtime,
+    metrics: Arc<Metrics>,
 }
 
 impl Lab {
@@ -45,6 +46,24 @@ impl Lab {
         limits: Limits,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let tcp = TcpLimits {
+            connections: limits.total,
+            per_source: limits.per_source,
+            ..TcpLimits::default()
+        };
+        let config = ServerConfig {
+            tcp,
+            ..ServerConfig::default()
+        };
+        Self::start_configured(zones, config, clock)
+    }
+
+    /// The same with a configuration; the address is one of loopback's.
+    pub(crate) fn start_configured(
+        zones: &[(&str, String)],
+        config: ServerConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (mut publisher, reader) = zone_set();
         let layouts = Layouts::new();
         publisher.publish(zones.iter().map(|(apex, text)| image(apex, text, &layouts)));
@@ -56,21 +75,23 @@ impl Lab {
         let config = ServerConfig {
             listen: vec![([127, 0, 0, 1], 0).into()],
             udp_workers: 1,
-            tcp: TcpLimits {
-                connections: limits.total,
-                per_source: limits.per_source,
-                ..TcpLimits::default()
-            },
+            ..config
         };
         let guard = runtime.enter();
         let metrics = Arc::new(Metrics::new());
-        let running =
-            Server::start(config, reader, clock, metrics).unwrap_or_else(|error| panic!("{error}"));
+        let started = Server::start(config, reader, clock, metrics.clone());
+        let running = started.unwrap_or_else(|error| panic!("{error}"));
         drop(guard);
         Self {
             running: Some(running),
             runtime,
+            metrics,
         }
+    }
+
+    /// Returns the text of its metrics.
+    pub(crate) fn metrics(&self) -> String {
+        self.metrics.render()
     }
 
     /// Returns where it answers.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod cookies;
 mod crash;
 mod crash_lives;
 mod demo;

@@ -71,6 +71,16 @@ impl Program {
         self.printed.lock().expect("nothing panics here").join("\n")
     }
 
+    /// Waits until it has printed `text` so many times.
+    pub(crate) fn wait_until_printed(&mut self, text: &str, times: usize) -> Result<(), String> {
+        let printed = Arc::clone(&self.printed);
+        let count = || {
+            let printed = printed.lock().expect("nothing panics here");
+            printed.iter().filter(|line| line.contains(text)).count()
+        };
+        self.wait_until(|| count() >= times)
+    }
+
     /// Waits until `ready` says so, or the program ended, or patience did.
     pub(crate) fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<(), String> {
         let start = Instant::now();

@@ -161,6 +161,21 @@ impl<'b, 'm> Reply<'b, 'm> {
         }
     }
 
+    /// Writes a TXT record of class CH under the name of the question (RFC 4892, section 2): one
+    /// string of at most 255 octets, never to be cached.
+    pub fn chaos_text(&mut self, text: &[u8]) {
+        let text = &text[..text.len().min(255)];
+        let length = text.len() as u8;
+        let [type_high, type_low] = Rtype::TXT.code().to_be_bytes();
+        // A pointer to the question, type, class CH, TTL 0, and the length of all data.
+        self.push(&[0xc0, HEADER_LENGTH as u8, type_high, type_low, 0, 3]);
+        self.push(&[0; 4]);
+        self.push(&(u16::from(length) + 1).to_be_bytes());
+        self.push(&[length]);
+        self.push(text);
+        self.counts[Section::Answer as usize] += 1;
+    }
+
     /// Returns whether what was written is within the limit.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ mod write;
 
 use crate::clock::Timestamp;
 use crate::wire::{
-    Authoritative, CookieCheck, Envelope, ExtendedError, Query, Rcode, Received, Reply,
-    ReplyOptions, Rtype, Section, Transport, receive,
+    Authoritative, CookieCheck, Envelope, ExtendedError, HEADER_LENGTH, Query, Rcode, Received,
+    Reply, ReplyOptions, Rtype, Section, Transport, receive,
 };
 use crate::zone::set::Found;
 use crate::zone::{ZoneImage, ZoneReader};
@@ -27,6 +27,9 @@ pub use account::{Answered, ResponseClass, Subject, Verdict};
 pub use asker::{Asker, Nsid, ReplySettings};
 use resolve::{Authority, Outcome, Resolver};
 use write::Writer;
+
+/// The name under which a server says which one it is (RFC 4892, section 2).
+const ID_SERVER: &[u8] = b"\x02id\x06server\x00";
 
 /// Answers one query out of the published set.
 ///
@@ -46,9 +49,7 @@ pub fn answer(
         }
         Received::Chaos(query) => {
             let opening = Opening::new(&query.envelope, asker, now);
-            // It would name the software (RFC 4892, section 3).
-            let error = Some(ExtendedError::NotSupported);
-            opening.refuse(&query.envelope, Rcode::REFUSED, error, reply)
+            answer_about_server(&query, asker.settings, &opening, reply)
         }
         Received::Cookie(envelope) => {
             let opening = Opening::new(&envelope, asker, now);
@@ -213,6 +214,35 @@ fn answer_query(
         return opening.refuse(envelope, Rcode::SERVFAIL, error, octets);
     }
     answer_from(&zone, query, &opening, octets)
+}
+
+/// Answers a question of class CH: with the node's name for `id.server`, if it may.
+///
+/// All else is refused, `version.bind` above all: it would tell an attacker what to try.
+fn answer_about_server(
+    query: &Query<'_>,
+    settings: &ReplySettings,
+    opening: &Opening<'_>,
+    octets: &mut Vec<u8>,
+) -> Verdict {
+    let envelope = &query.envelope;
+    let is_asked_for = query.qname.as_wire() == ID_SERVER && query.qtype == Rtype::TXT;
+    let name = settings.nsid.as_ref();
+    let Some(name) = name.filter(|_| is_asked_for && settings.id_server) else {
+        let error = Some(ExtendedError::NotSupported);
+        return opening.refuse(envelope, Rcode::REFUSED, error, octets);
+    };
+    let mut reply = opening.begin(octets, envelope, None);
+    reply.chaos_text(name.as_bytes());
+    reply.finish(Rcode::NOERROR, Authoritative::Yes);
+    Verdict::Reply(Answered {
+        rcode: Rcode::NOERROR,
+        qtype: Some(query.qtype),
+        truncated: false,
+        class: ResponseClass::Positive,
+        subject: Subject::new(ResponseClass::Positive, envelope, HEADER_LENGTH),
+        cookie: opening.cookie,
+    })
 }
 
 /// Returns how a question is refused whatever the name is.

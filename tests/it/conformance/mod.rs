@@ -7,6 +7,7 @@ mod answers;
 mod denial;
 mod edns;
 mod header;
+mod options;
 mod transport;
 
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::fixture::{Ask, NOW, Served};
 use crate::publication::published;
 use crate::wire::decoded::Decoded;
-use crate::wire::{CookieCheck, CookieSecret, CookieSecrets, Rcode, Rtype};
+use crate::wire::{CookieCheck, CookieSecret, CookieSecrets, Rcode, Rtype, Section};
 use crate::zone::{
     Answered, Asker, DropReason, Nsid, ReplySettings, Transport, Verdict, answer, answer_briefly,
 };
@@ -468,5 +468,63 @@ fn rfc7873_5_2_3_who_may_be_forged_gets_a_cookie_or_tc_and_no_data() {
         assert_eq!(without.decoded.flags, "QR TC");
         assert!(without.decoded.has_no_records());
         assert_eq!(without.octets.len(), asked.len(), "nothing is amplified");
+    }
+}
+
+/// Returns a query of class CH.
+fn chaos(qname: &str, qtype: Rtype) -> Vec<u8> {
+    let mut query = query(qname, qtype, &[]);
+    let class = query.len() - 12;
+    query[class] = 3;
+    query
+}
+
+#[test]
+fn rfc4892_2_the_servers_name_is_its_id_where_the_operator_says_so() {
+    let settings = ReplySettings {
+        id_server: true,
+        ..settings()
+    };
+    let seen = ask_over(&chaos("ID.Server", Rtype::TXT), Transport::Udp, &settings);
+
+    assert_eq!(
+        (seen.decoded.rcode, seen.decoded.flags.as_str()),
+        (Rcode::NOERROR, "QR AA")
+    );
+    // A pointer to the question, TXT, class CH, TTL 0, eight octets of data.
+    let record = b"\xc0\x0c\x00\x10\x00\x03\x00\x00\x00\x00\x00\x08\x07ns1-fra";
+    let place = seen
+        .octets
+        .windows(record.len())
+        .position(|at| at == record);
+    assert!(place.is_some(), "{:02x?}", seen.octets);
+    assert_eq!(seen.decoded.section(Section::Answer).len(), 1);
+}
+
+#[test]
+fn rfc4892_3_all_other_questions_about_the_server_are_refused() {
+    let open = ReplySettings {
+        id_server: true,
+        ..settings()
+    };
+    let nameless = ReplySettings {
+        nsid: None,
+        ..settings()
+    };
+    for (settings, name, qtype) in [
+        (&settings(), "id.server", Rtype::TXT),
+        (&nameless, "id.server", Rtype::TXT),
+        (&open, "id.server", Rtype::A),
+        (&open, "version.bind", Rtype::TXT),
+        (&open, "version.server", Rtype::TXT),
+        (&open, "hostname.bind", Rtype::TXT),
+        (&open, "authors.bind", Rtype::TXT),
+        (&open, "z.example", Rtype::MX),
+    ] {
+        let seen = ask_over(&chaos(name, qtype), Transport::Udp, settings);
+
+        assert_eq!(seen.decoded.rcode, Rcode::REFUSED, "{name}");
+        assert!(seen.decoded.has_no_records());
+        assert_eq!(seen.option(EDE), Some(vec![0, 21]));
     }
 }
