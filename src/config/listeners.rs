@@ -7,40 +7,60 @@ use crate::routing::RoutingListen;
 use super::problem::{Place, Problem};
 use super::settings::Config;
 
-/// Returns which addresses cannot be had together; `place` tells where a section's addresses are,
-/// if they are no defaults.
-pub(super) fn conflicts(
-    config: &Config,
-    place: impl Fn(&'static str) -> Option<Place>,
-) -> Vec<Problem> {
-    let dns = config.server.listen.iter();
-    let mut all: Vec<(&str, SocketAddr)> = dns.map(|it| ("dns", *it)).collect();
-    all.push(("api", config.api));
-    all.extend(config.metrics.map(|it| ("metrics", it)));
+/// A setting: its section and its key.
+type Setting = (&'static str, &'static str);
+
+/// Which protocols a listener takes its port of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    /// TCP's.
+    Tcp,
+    /// UDP's.
+    Udp,
+    /// Both.
+    Both,
+}
+
+/// Returns which addresses cannot be had together; `place` tells where a setting is, if it is no
+/// default.
+pub(super) fn conflicts(config: &Config, place: impl Fn(Setting) -> Option<Place>) -> Vec<Problem> {
+    let mut all: Vec<(Setting, Port, SocketAddr)> = Vec::new();
+    let mut add = |setting, port, addresses: &[SocketAddr]| {
+        all.extend(addresses.iter().map(|address| (setting, port, *address)));
+    };
+    add(("dns", "listen"), Port::Both, &config.server.listen);
+    if let Some(tls) = &config.server.tls {
+        add(("dns.tls", "dot"), Port::Tcp, &tls.dot);
+        add(("dns.tls", "doq"), Port::Udp, &tls.doq);
+    }
+    add(("api", "listen"), Port::Tcp, &[config.api]);
+    add(("metrics", "listen"), Port::Tcp, config.metrics.as_slice());
     if let Some(RoutingListen::Tcp(address)) = config.routing.as_ref().map(|it| &it.listen) {
-        all.push(("routing", *address));
+        add(("routing", "listen"), Port::Tcp, &[*address]);
     }
     let mut problems = Vec::new();
-    for (index, (section, address)) in all.iter().enumerate() {
-        let conflict = all[..index]
-            .iter()
-            .find(|(_, taken)| is_shared(*taken, *address));
-        let Some((other, taken)) = conflict else {
+    for (index, (setting, port, address)) in all.iter().enumerate() {
+        let conflict = all[..index].iter().find(|(_, taken_port, taken)| {
+            let same_protocol = port == taken_port || [port, taken_port].contains(&&Port::Both);
+            same_protocol && is_shared(*taken, *address)
+        });
+        let Some(((other, other_key), _, taken)) = conflict else {
             continue;
         };
+        let (section, key) = setting;
         let hint = match *section {
             "metrics" => "; without this setting metrics are at the API's address",
             _ => "",
         };
         problems.push(Problem {
-            place: place(section)
-                .or_else(|| place(other))
+            place: place(*setting)
+                .or_else(|| place((other, other_key)))
                 .unwrap_or_else(|| Place::Default {
-                    setting: format!("{section}.listen"),
+                    setting: format!("{section}.{key}"),
                 }),
             detail: format!(
-                "{section}.listen: expected an address and port of its own, found {address} beside \
-                 {taken} of {other}.listen{hint}"
+                "{section}.{key}: expected an address and port of its own, found {address} beside \
+                 {taken} of {other}.{other_key}{hint}"
             ),
         });
     }

@@ -205,7 +205,7 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads all settings over `config`; where one is wrong, a problem is noted and it stays.
     fn config(&mut self, mut config: Config) -> Config {
-        if let Some(listen) = self.dns_listen() {
+        if let Some(listen) = self.addresses_at("dns", "listen") {
             config.server.listen = listen;
         }
         if let Some(workers) = self.get("dns", "udp_workers", number) {
@@ -214,14 +214,15 @@ impl Reader {
         config.server.tcp = self.tcp();
         config.server.identity = self.identity();
         config.server.cookie_secrets = self.get("dns.cookies", "secrets", cookie_secrets);
+        config.server.tls = self.tls();
         if let Some(api) = self.get("api", "listen", loopback) {
             config.api = api;
         }
         config.metrics = self.get("metrics", "listen", address);
         let listen = self.get("routing", "listen", routing_listen);
         config.routing = listen.map(RoutingConfig::from);
-        let problems = listeners::conflicts(&config, |section| {
-            let entry = self.entries.get(section, "listen")?;
+        let problems = listeners::conflicts(&config, |(section, key)| {
+            let entry = self.entries.get(section, key)?;
             Some(entry.place.clone())
         });
         self.problems.extend(problems);
@@ -270,9 +271,13 @@ impl Reader {
         }
     }
 
-    /// Reads the addresses of the data plane: at least one, none twice.
-    fn dns_listen(&mut self) -> Option<Vec<SocketAddr>> {
-        let items = self.get("dns", "listen", list)?;
+    /// Reads a list of addresses: at least one, none twice.
+    pub(super) fn addresses_at(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+    ) -> Option<Vec<SocketAddr>> {
+        let items = self.get(section, key, list)?;
         let mut addresses = Vec::new();
         for item in items {
             let found = address(&item).and_then(|found| {
@@ -286,7 +291,7 @@ impl Reader {
                 Ok(found) => addresses.push(found),
                 Err(detail) => self.problems.push(Problem {
                     place: item.place,
-                    detail: format!("dns.listen: {detail}"),
+                    detail: format!("{section}.{key}: {detail}"),
                 }),
             }
         }
@@ -618,7 +623,7 @@ level = "loud"
         let begins = [
             "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, nsid",
             "mxpool.toml:6:6: unknown key \"tsl\" in section [dns]",
-            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.cookies, dns.tcp, api",
+            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.cookies, dns.tcp, dns.tls",
             "MXPOOL_DNS__NAME: unknown key \"name\" in section [dns]",
             "MXPOOL_NO__THING: unknown section \"no\"",
             "mxpool.toml:2:11: dns.listen: expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found \"127.0.0.1\"",

@@ -1,12 +1,15 @@
-//! `[dns.tcp]`: what those who ask over connections may take.
+//! `[dns.tcp]` and `[dns.tls]`: what those who ask over connections may take, and where they do so
+//! encrypted.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Span;
-use crate::server::TcpLimits;
+use crate::server::{CertificateError, CertificateFiles, TcpLimits, TlsConfig};
 
 use super::entries::{Entry, Value};
-use super::settings::{Reader, parsed, show};
+use super::problem::{Place, Problem};
+use super::settings::{Reader, parsed, show, text};
 
 /// More connections than this no process has descriptors for.
 const MOST_CONNECTIONS: i64 = 1_000_000;
@@ -33,6 +36,61 @@ impl Reader {
             limits.idle = idle;
         }
         limits
+    }
+
+    /// Reads where encrypted transports are served; `None` without the section.
+    pub(super) fn tls(&mut self) -> Option<TlsConfig> {
+        if !self.entries.has_section("dns.tls") {
+            return None;
+        }
+        let dot = self.addresses_at("dns.tls", "dot");
+        let doq = self.addresses_at("dns.tls", "doq");
+        if dot.is_none() && doq.is_none() {
+            let detail = "expected addresses in dot, doq or both, found none in [dns.tls]";
+            self.missing("dot", detail);
+        }
+        let certificate = self.file("certificate");
+        let key = self.file("key");
+        let files = CertificateFiles {
+            certificate: certificate?,
+            key: key?,
+        };
+        if let Err(error) = files.check() {
+            let key = match &error {
+                CertificateError::Unreadable { path, .. } if *path == files.key => "key",
+                CertificateError::NoKey { .. } | CertificateError::OtherKey { .. } => "key",
+                _ => "certificate",
+            };
+            self.get("dns.tls", key, |_| Err::<(), _>(error.to_string()));
+        }
+        Some(TlsConfig {
+            dot: dot.unwrap_or_default(),
+            doq: doq.unwrap_or_default(),
+            files,
+        })
+    }
+
+    /// Reads the path of a file that there must be.
+    fn file(&mut self, key: &'static str) -> Option<PathBuf> {
+        if self.entries.get("dns.tls", key).is_none() {
+            let detail = format!("expected the path of a PEM file in dns.tls.{key}, found none");
+            self.missing(key, &detail);
+        }
+        self.get("dns.tls", key, |entry| text(entry).map(PathBuf::from))
+    }
+
+    /// Notes that a setting of `[dns.tls]` is missing, where another one of it stands.
+    fn missing(&mut self, key: &str, detail: &str) {
+        let others = ["dot", "doq", "certificate", "key"].into_iter();
+        let place = others
+            .filter_map(|other| self.entries.get("dns.tls", other))
+            .map(|entry| entry.place.clone())
+            .next();
+        let setting = format!("dns.tls.{key}");
+        self.problems.push(Problem {
+            place: place.unwrap_or(Place::Default { setting }),
+            detail: detail.to_owned(),
+        });
     }
 }
 
@@ -67,6 +125,8 @@ fn idle(entry: &Entry) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use crate::config::Config;
     use crate::config::settings::tests::assert_begin;
     use crate::server::TcpLimits;
@@ -126,5 +186,76 @@ mod tests {
             &read("[dns]\ntcp = 5\n").unwrap_err(),
             &["f:2:1: expected a section [dns.tcp], found a integer"],
         );
+    }
+
+    /// Writes a certificate and its key into a folder, and returns the lines that name them.
+    fn files(folder: &tempfile::TempDir) -> (CertificateFiles, String) {
+        let [certificate, key] = ["dns.pem", "dns.key"].map(|name| folder.path().join(name));
+        let made = rcgen::generate_simple_self_signed(["ns1.example".to_owned()]).unwrap();
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let lines = format!("certificate = {certificate:?}\nkey = {key:?}\n");
+        (CertificateFiles { certificate, key }, lines)
+    }
+
+    #[test]
+    fn encrypted_transports_are_read_with_their_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, lines) = files(&folder);
+        let text = format!(
+            "[dns.tls]\ndot = [\"127.0.0.1:853\"]\ndoq = [\"127.0.0.1:853\", \"[::1]:853\"]\n{lines}"
+        );
+
+        let tls = read(&text).unwrap().server.tls.unwrap();
+
+        assert_eq!(tls.dot, ["127.0.0.1:853".parse().unwrap()]);
+        assert_eq!(tls.doq.len(), 2);
+        assert_eq!(tls.files, files);
+        fs::write(&files.key, "no key").unwrap();
+        let wanted = "f:5:7: dns.tls.key: expected a private key in PEM, found none in ";
+        assert_begin(&read(&text).unwrap_err(), &[wanted]);
+        fs::remove_file(&files.key).unwrap();
+        let wanted = "f:5:7: dns.tls.key: expected a readable PEM file, found ";
+        assert_begin(&read(&text).unwrap_err(), &[wanted]);
+    }
+
+    #[test]
+    fn encrypted_transports_need_addresses_and_a_certificate() {
+        assert_begin(
+            &read("[dns.tls]\n").unwrap_err(),
+            &[
+                "default of dns.tls.dot: expected addresses in dot, doq or both, found none",
+                "default of dns.tls.certificate: expected the path of a PEM file in",
+                "default of dns.tls.key: expected the path of a PEM file in dns.tls.key,",
+            ],
+        );
+        let text = "[dns.tls]\ndot = [\"127.0.0.1\"]\nkey = \"/no/such/file\"\n";
+        assert_begin(
+            &read(text).unwrap_err(),
+            &[
+                "f:2:8: dns.tls.dot: expected an address with a port like",
+                "f:2:7: expected the path of a PEM file in dns.tls.certificate, found none",
+            ],
+        );
+    }
+
+    #[test]
+    fn tls_and_quic_share_a_port_but_with_no_other_listener_of_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_, lines) = files(&folder);
+        let conflicts = |dot: &str, doq: &str| {
+            let text = format!("[dns.tls]\ndot = [{dot:?}]\ndoq = [{doq:?}]\n{lines}");
+            read(&text).err().unwrap_or_default()
+        };
+
+        assert!(conflicts("127.0.0.1:853", "127.0.0.1:853").is_empty());
+        // QUIC takes no port of the API's, nor TLS.
+        assert!(conflicts("127.0.0.1:853", "127.0.0.1:8053").is_empty());
+        let wanted =
+            "f:2:7: api.listen: expected an address and port of its own, found 127.0.0.1:8053";
+        assert_begin(&conflicts("127.0.0.1:8053", "127.0.0.1:853"), &[wanted]);
+        let wanted =
+            "f:3:7: dns.tls.doq: expected an address and port of its own, found 127.0.0.1:5300";
+        assert_begin(&conflicts("127.0.0.1:853", "127.0.0.1:5300"), &[wanted]);
     }
 }

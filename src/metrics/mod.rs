@@ -10,10 +10,12 @@
 //!
 //! Start reading at [`Metrics`].
 
+mod connections;
 mod labels;
 mod registry;
 mod traffic;
 
+pub use connections::{Handshakes, OpenConnections};
 pub use labels::{Dropped, Family, RotationCause, RoutingMap, RoutingResult};
 pub use registry::{Metrics, PoolGauges};
 pub use traffic::{Traffic, Writers};

@@ -15,6 +15,7 @@ use prometheus::{
 use crate::clock::Timestamp;
 use crate::wire::Transport;
 
+use super::connections::ConnectionVecs;
 use super::labels::{RotationCause, RoutingMap, RoutingResult};
 use super::traffic::TrafficCollector;
 use super::{Traffic, Writers};
@@ -27,6 +28,8 @@ pub struct Metrics {
     registry: Registry,
     /// What the data plane's workers count.
     traffic: TrafficCollector,
+    /// What is counted of connections.
+    pub(super) connections: ConnectionVecs,
     /// Per pool: how many domains are in each state.
     domains: IntGaugeVec,
     /// Per pool: what is counted of its domains, in the order of [`COUNTS`].
@@ -214,6 +217,7 @@ impl Metrics {
             )?,
         )?;
         Ok(Self {
+            connections: ConnectionVecs::new(&registry)?,
             domains: add(&registry, domains)?,
             counts: COUNTS
                 .into_iter()

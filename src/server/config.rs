@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::encrypted::CertificateFiles;
 use crate::zone::Nsid;
 
 /// Where the data plane listens and what it allows.
@@ -13,8 +14,10 @@ pub struct ServerConfig {
     pub listen: Vec<SocketAddr>,
     /// How many threads answer datagrams on each address; 0: one per core.
     pub udp_workers: usize,
-    /// What TCP clients may take.
+    /// What clients may take over connections, over each transport for itself.
     pub tcp: TcpLimits,
+    /// Where DNS over TLS and over QUIC is served, if it is.
+    pub tls: Option<TlsConfig>,
     /// What the node says of itself.
     pub identity: Identity,
     /// The file of the secrets that cookies are made with; without one there is a random secret,
@@ -29,6 +32,17 @@ pub struct Identity {
     pub nsid: Option<Nsid>,
     /// Whether `id.server` is answered with it (RFC 4892).
     pub id_server: bool,
+}
+
+/// Where encrypted transports are served, and with which certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The addresses for DNS over TLS.
+    pub dot: Vec<SocketAddr>,
+    /// The addresses for DNS over QUIC.
+    pub doq: Vec<SocketAddr>,
+    /// What clients are shown.
+    pub files: CertificateFiles,
 }
 
 /// What TCP clients may take from us (RFC 7766, section 6.2; RFC 9210, section 4.5).

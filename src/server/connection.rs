@@ -13,7 +13,6 @@ use std::mem;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -35,9 +34,6 @@ const MOST_UNREAD: usize = PREFIX + u16::MAX as usize + READ;
 /// How many octets of answers are gathered before they are written, so that a client that asks
 /// without reading holds no more than this and one answer.
 const GATHERED: usize = 64 << 10;
-
-/// The part of the idle time that is left to a connection when there is no place left.
-const LEAST_PATIENCE: u32 = 10;
 
 /// What a connection works with.
 pub(super) struct Connection<S> {
@@ -115,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let client = Client {
                 address: self.peer,
                 is_early: false,
-                idle: self.patience(),
+                idle: self.slot.patience(self.limits.idle),
             };
             let turn = tokio::select! {
                 biased;
@@ -135,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match turn {
                 Turn::Answered => {
                     self.slot.asked();
-                    deadline = Instant::now() + self.patience();
+                    deadline = Instant::now() + self.slot.least_patience(self.limits.idle);
                     // It may have become shorter.
                     if deadline < alarm.deadline() {
                         alarm.as_mut().reset(deadline);
@@ -154,12 +150,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             closed = closed => closed?,
             () = self.slot.leave() => Ok(()),
         }
-    }
-
-    /// Returns how long the client may be silent from now on.
-    fn patience(&self) -> Duration {
-        let idle = self.limits.idle;
-        self.slot.patience(idle).max(idle / LEAST_PATIENCE)
     }
 
     /// Writes what was left over; a client that does not read in time is given up, as is one whose

@@ -2,17 +2,19 @@
 //!
 //! What a query means is the business of [`answer`](crate::zone::answer); here is how octets reach
 //! it and leave again: from the address that was asked, without fragments, in bounded memory and
-//! time, whatever a stranger sends. Nothing here knows a store, a key or a lock that a writer
+//! time, whatever a stranger sends. Nothing here knows a store, a key that signs, or a lock that a writer
 //! holds.
 //!
 //! UDP has threads of its own, one socket each and address, so that the kernel spreads the load
-//! (`SO_REUSEPORT`) and nothing else delays an answer. TCP is tokio's.
+//! (`SO_REUSEPORT`) and nothing else delays an answer. TCP, TLS and QUIC are tokio's.
 //!
 //! Start reading at [`Server::start`].
 
 mod config;
 mod connection;
 mod cookies;
+mod doorkeeper;
+mod encrypted;
 mod mmsg;
 mod responder;
 mod running;
@@ -21,8 +23,9 @@ mod socket;
 mod tcp;
 mod udp;
 
-pub use config::{Identity, ServerConfig, TcpLimits};
+pub use config::{Identity, ServerConfig, TcpLimits, TlsConfig};
 pub use cookies::{CookieSecretsError, read_cookie_secrets};
+pub use encrypted::{CertificateError, CertificateFiles};
 pub use running::{Running, Server, ServerError, probe};
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use crate::zone::{ReplySettings, Transport, ZoneReader};
 
 use super::ServerConfig;
 use super::cookies::{CookieSecretsError, SecretKeeper};
+use super::doorkeeper::Doorkeeper;
+use super::encrypted::{self, CertificateError, Encrypted, EncryptedSockets};
 use super::responder::Responders;
 use super::slots::Slots;
 use super::socket;
@@ -37,6 +39,8 @@ pub struct Running {
     acceptors: Vec<JoinHandle<()>>,
     /// Gives the workers their cookie secrets, if they have any.
     keeper: Option<SecretKeeper>,
+    /// What is served over TLS and QUIC, if anything is.
+    encrypted: Option<Encrypted>,
 }
 
 /// The data plane could not start; no socket of it stays open.
@@ -64,6 +68,9 @@ pub enum ServerError {
     /// Cookies have no secret.
     #[error(transparent)]
     Cookies(#[from] CookieSecretsError),
+    /// What clients are to be shown over TLS and QUIC cannot be.
+    #[error("cannot serve TLS: {0}")]
+    Certificate(#[from] CertificateError),
     /// A thread could not be started.
     #[error("cannot start a thread that answers queries: {0}")]
     Thread(#[source] io::Error),
@@ -116,6 +123,9 @@ pub fn probe(config: &ServerConfig) -> Result<(), ServerError> {
             taken.push(socket.map_err(|source| refused(*address, transport, source))?);
         }
     }
+    if let Some(tls) = &config.tls {
+        encrypted::probe(tls)?;
+    }
     Ok(())
 }
 
@@ -125,15 +135,35 @@ impl Running {
         &self.addresses
     }
 
-    /// Takes over what may change while the server runs: the cookie secrets.
+    /// Returns the addresses that answer over TLS, with the ports they really have.
+    pub fn dot_addresses(&self) -> &[SocketAddr] {
+        self.encrypted.as_ref().map_or(&[], |it| &it.dot)
+    }
+
+    /// Returns the addresses that answer over QUIC, with the ports they really have.
+    pub fn doq_addresses(&self) -> &[SocketAddr] {
+        self.encrypted.as_ref().map_or(&[], |it| &it.doq)
+    }
+
+    /// Takes over what may change while the server runs: cookie secrets and certificate.
     ///
     /// # Errors
     ///
     /// Says what is wrong with them; those before are in use then.
     pub fn reload(&mut self, config: &ServerConfig) -> Result<(), CookieSecretsError> {
+        self.reload_certificate();
         match &mut self.keeper {
             Some(keeper) => keeper.reload(config.cookie_secrets.clone()),
             None => Ok(()),
+        }
+    }
+
+    /// Reads the certificate again that is shown over TLS and QUIC; one that cannot be used is
+    /// logged, and the one from before is shown.
+    pub(super) fn reload_certificate(&self) {
+        if let Some(encrypted) = &self.encrypted {
+            let certificate = encrypted.certificate.clone();
+            tokio::task::spawn_blocking(move || certificate.reload());
         }
     }
 
@@ -145,7 +175,7 @@ impl Running {
         }
         for acceptor in self.acceptors {
             if let Err(error) = acceptor.await {
-                tracing::error!(%error, "a TCP listener had ended");
+                tracing::error!(%error, "a listener had ended");
             }
         }
         let workers = self.workers;
@@ -181,7 +211,12 @@ pub(super) fn start(
         .iter()
         .map(|address| open(*address, workers))
         .collect::<Result<Vec<_>, _>>()?;
-    let slots = Slots::new(config.tcp.connections, config.tcp.per_source);
+    let encrypted = match &config.tls {
+        Some(tls) => Some(EncryptedSockets::open(tls, responders)?),
+        None => None,
+    };
+    let gauge = responders.metrics.open_connections(Transport::Tcp);
+    let slots = Slots::new(config.tcp.connections, config.tcp.per_source, Some(gauge));
     let (stop, stopped) = watch::channel(false);
     let mut running = Running {
         addresses: Vec::new(),
@@ -189,6 +224,7 @@ pub(super) fn start(
         workers: Vec::new(),
         acceptors: Vec::new(),
         keeper: None,
+        encrypted: None,
     };
     for Sockets { address, tcp, udp } in sockets {
         running.addresses.push(address);
@@ -203,12 +239,20 @@ pub(super) fn start(
         let acceptor = TcpAcceptor {
             listener: tokio::net::TcpListener::from_std(tcp)
                 .map_err(|source| refused(address, "TCP", source))?,
-            responder: responders.responder(Transport::Tcp),
-            limits: config.tcp,
-            slots: slots.clone(),
+            keeper: Doorkeeper {
+                responder: responders.responder(Transport::Tcp),
+                limits: config.tcp,
+                slots: slots.clone(),
+            },
+            door: None,
         };
         let stopped = stopped.clone();
         running.acceptors.push(tokio::spawn(acceptor.run(stopped)));
+    }
+    if let Some(sockets) = encrypted {
+        let (encrypted, tasks) = sockets.serve(config.tcp, responders, &stopped)?;
+        running.encrypted = Some(encrypted);
+        running.acceptors.extend(tasks);
     }
     Ok(running)
 }
@@ -234,7 +278,11 @@ fn open(wanted: SocketAddr, workers: usize) -> Result<Sockets, ServerError> {
 }
 
 /// Says that an address could not be had.
-fn refused(address: SocketAddr, transport: &'static str, source: io::Error) -> ServerError {
+pub(super) fn refused(
+    address: SocketAddr,
+    transport: &'static str,
+    source: io::Error,
+) -> ServerError {
     if source.kind() == io::ErrorKind::AddrInUse {
         return ServerError::InUse { address, transport };
     }

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::metrics::OpenConnections;
+
 use source::{Network, Source};
 
 /// One place in so many is kept for connections that have not asked anything yet.
@@ -24,6 +26,9 @@ const FRESH_SHARE: usize = 4;
 
 /// One network, of many sources, gets one place in so many.
 const NETWORK_SHARE: usize = 3;
+
+/// The part of the time that a connection may be silent which is left when there is no place left.
+const LEAST_PATIENCE: u32 = 10;
 
 /// Gives connections their place.
 #[derive(Clone)]
@@ -46,6 +51,8 @@ struct Shared {
     per_source: usize,
     /// Connections from one network.
     per_network: usize,
+    /// Shows how many places are taken, if somebody wants to see it.
+    gauge: Option<OpenConnections>,
 }
 
 /// Who holds places.
@@ -104,8 +111,9 @@ pub(super) enum Taking {
 }
 
 impl Slots {
-    /// Creates empty places: `total`, and `per_source` of them for one source.
-    pub(super) fn new(total: usize, per_source: usize) -> Self {
+    /// Creates empty places: `total`, and `per_source` of them for one source; `gauge` shows how
+    /// many are taken.
+    pub(super) fn new(total: usize, per_source: usize, gauge: Option<OpenConnections>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 taken: Mutex::default(),
@@ -114,6 +122,7 @@ impl Slots {
                 total,
                 per_source,
                 per_network: (total / NETWORK_SHARE).max(per_source),
+                gauge,
             }),
         }
     }
@@ -135,7 +144,7 @@ impl Slots {
             return Taking::Refused;
         }
         let seat = taken.add(source, now);
-        shared.count.store(taken.count(), Ordering::Relaxed);
+        shared.show(&taken);
         drop(taken);
         let slot = Slot {
             shared: shared.clone(),
@@ -152,7 +161,7 @@ impl Slots {
     pub(super) fn give_way(&self) -> bool {
         let mut taken = self.shared.lock();
         let gives_way = taken.give_way(0);
-        self.shared.count.store(taken.count(), Ordering::Relaxed);
+        self.shared.show(&taken);
         gives_way
     }
 
@@ -165,7 +174,6 @@ impl Slots {
     }
 
     /// Returns how many places are taken.
-    #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         self.shared.count.load(Ordering::Relaxed)
     }
@@ -175,6 +183,15 @@ impl Shared {
     /// Returns the milliseconds since the beginning; never 0, which means "never".
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+
+    /// Shows how many places are taken.
+    fn show(&self, taken: &Taken) {
+        let count = taken.count();
+        self.count.store(count, Ordering::Relaxed);
+        if let Some(gauge) = &self.gauge {
+            gauge.show(count);
+        }
     }
 
     /// Returns who holds places; a panic while that was held left it whole.
@@ -295,11 +312,12 @@ impl Slot {
         }
     }
 
-    /// Returns how long its holder may be silent, if it may be `most` while there is room.
+    /// Returns how long its holder is told that it may be silent, if it may be `most` while there
+    /// is room.
     ///
-    /// Above half of the places it grows shorter, down to nothing with the last (RFC 7766, section
-    /// 6.2.3: "timeouts … zero if the server is … under resource pressure"), so that connections
-    /// nobody needs end by themselves before one has to be picked.
+    /// Above half of the places it grows shorter, down to nothing with the last, which asks for a
+    /// close (RFC 7828, section 3.3.2), so that connections nobody needs end by themselves before
+    /// one has to be picked.
     pub(super) fn patience(&self, most: Duration) -> Duration {
         let total = self.shared.total;
         let free = total.saturating_sub(self.shared.count.load(Ordering::Relaxed));
@@ -307,13 +325,19 @@ impl Slot {
         let free = u32::try_from(free.min(half)).unwrap_or(u32::MAX);
         most.saturating_mul(free) / u32::try_from(half).unwrap_or(u32::MAX)
     }
+
+    /// Returns how long its holder may really be silent: no less than a part of `most`, as what it
+    /// was not told, or asked meanwhile, is still on its way.
+    pub(super) fn least_patience(&self, most: Duration) -> Duration {
+        self.patience(most).max(most / LEAST_PATIENCE)
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut taken = self.shared.lock();
         taken.remove(&self.seat);
-        self.shared.count.store(taken.count(), Ordering::Relaxed);
+        self.shared.show(&taken);
     }
 }
 

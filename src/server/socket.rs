@@ -1,7 +1,7 @@
 //! Sockets with the options that a name server needs, set before they are bound.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -130,6 +130,19 @@ pub(super) fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Opens a UDP socket for QUIC on `address` that nobody else may share.
+///
+/// # Errors
+///
+/// What the system said.
+pub(super) fn quic(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = take(address, Type::DGRAM)?;
+    // The kernel caps it at net.core.rmem_max; less is no reason not to serve.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.set_nonblocking(true)?;
     Ok(socket.into())
 }

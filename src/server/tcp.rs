@@ -1,21 +1,23 @@
-//! The listeners that accept TCP connections.
+//! The listeners that accept TCP connections, with and without TLS.
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::libc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::Dropped;
 
-use super::config::TcpLimits;
 use super::connection::Connection;
-use super::responder::Responder;
-use super::slots::{Slot, Slots, Taking};
+use super::doorkeeper::Doorkeeper;
+use super::encrypted::TlsDoor;
+use super::slots::Slot;
 
 /// How long the listener waits when the process or the system has nothing left to accept with.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -27,12 +29,10 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(super) struct TcpAcceptor {
     /// The open listener.
     pub(super) listener: TcpListener,
-    /// What answers.
-    pub(super) responder: Responder,
-    /// What clients may take.
-    pub(super) limits: TcpLimits,
-    /// Places of connections, shared by all listeners.
-    pub(super) slots: Slots,
+    /// Who gets a place, and what answers.
+    pub(super) keeper: Doorkeeper,
+    /// What a connection must pass before that, if it speaks TLS.
+    pub(super) door: Option<Arc<TlsDoor>>,
 }
 
 impl TcpAcceptor {
@@ -47,7 +47,7 @@ impl TcpAcceptor {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 Some(ended) = connections.join_next() => {
-                    self.ended(ended);
+                    self.keeper.ended(ended);
                     continue;
                 }
                 _ = stop.wait_for(|stop| *stop) => break,
@@ -55,22 +55,7 @@ impl TcpAcceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     exhausted = false;
-                    let slot = match self.slots.take(peer.ip()) {
-                        Taking::Free(slot) => slot,
-                        Taking::GivenWay(slot) => {
-                            self.responder.dropped(Dropped::Evicted, 1);
-                            slot
-                        }
-                        Taking::Refused => {
-                            self.responder.dropped(Dropped::Overload, 1);
-                            continue;
-                        }
-                    };
-                    let connection = self.connection(stream, peer, slot);
-                    connections.spawn(async move {
-                        // Its end is the client's affair; the counters have seen its queries.
-                        let _ = connection.serve().await;
-                    });
+                    self.admit(stream, peer, &mut connections);
                 }
                 Err(error) if is_exhausted(&error) => {
                     if !exhausted {
@@ -78,41 +63,66 @@ impl TcpAcceptor {
                     }
                     exhausted = true;
                     // Whoever waits in the kernel's queue is as good as a newcomer over the limit.
-                    if self.slots.give_way() {
-                        self.responder.dropped(Dropped::Evicted, 1);
+                    if self.keeper.slots.give_way() {
+                        self.keeper.responder.dropped(Dropped::Evicted, 1);
                     }
                     sleep(EXHAUSTED).await;
                 }
                 Err(error) => tracing::debug!(%error, "a TCP connection ended before it began"),
             }
         }
-        self.slots.dismiss();
+        self.keeper.slots.dismiss();
+        if let Some(door) = &self.door {
+            door.handshakes.dismiss();
+        }
         let drained = async {
             while let Some(ended) = connections.join_next().await {
-                self.ended(ended);
+                self.keeper.ended(ended);
             }
         };
         // What is left after that is aborted when the set is dropped.
         let _ = timeout(DRAIN, drained).await;
     }
 
-    /// Returns the connection of an accepted stream.
-    fn connection(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) -> Connection<TcpStream> {
-        Connection {
-            stream,
-            peer: peer.ip(),
-            responder: self.responder.clone(),
-            limits: self.limits,
-            slot,
+    /// Lets a client in, if there is a place for it.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, connections: &mut JoinSet<()>) {
+        let keeper = self.keeper.clone();
+        match self.door.clone() {
+            None => {
+                if let Some(slot) = keeper.place(&keeper.slots, peer.ip()) {
+                    connections.spawn(serve(keeper, stream, peer, slot));
+                }
+            }
+            Some(door) => {
+                if let Some(place) = keeper.place(&door.handshakes, peer.ip()) {
+                    connections.spawn(async move {
+                        let Some(stream) = door.pass(stream, place).await else {
+                            return;
+                        };
+                        if let Some(slot) = keeper.place(&keeper.slots, peer.ip()) {
+                            serve(keeper, stream, peer, slot).await;
+                        }
+                    });
+                }
+            }
         }
     }
+}
 
-    /// Takes note of a connection's end: a panic costs that connection and is counted.
-    fn ended(&self, ended: Result<(), JoinError>) {
-        if ended.is_err_and(|error| error.is_panic()) {
-            self.responder.panicked();
-        }
-    }
+/// Serves one client.
+async fn serve<S>(keeper: Doorkeeper, stream: S, peer: SocketAddr, slot: Slot)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let connection = Connection {
+        stream,
+        peer: peer.ip(),
+        responder: keeper.responder,
+        limits: keeper.limits,
+        slot,
+    };
+    // Its end is the client's affair; the counters have seen its queries.
+    let _ = connection.serve().await;
 }
 
 /// Returns whether an error of accepting will come again at once, because what it lacks is ours.

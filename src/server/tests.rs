@@ -3,6 +3,9 @@
 mod connections;
 mod crowds;
 mod datagrams;
+mod doq;
+mod dot;
+mod shown;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -33,16 +36,19 @@ const PANIC: [u8; 12] = *b"\x12\x34\x01\0panic!!!";
 /// A query that the stand-in answers with as much as it can.
 const LARGE: [u8; 12] = *b"\x12\x34\x01\0large!!!";
 
+/// A query whose answer has the RD bit set if it came early.
+const HOW: [u8; 12] = *b"\0\0\0\0how????!";
+
 /// Echoes queries with QR set; drops what must be dropped.
 fn stand_in(
     _: &ZoneReader,
     query: &[u8],
-    _: &Asker<'_>,
+    asker: &Asker<'_>,
     _: Timestamp,
     reply: &mut Vec<u8>,
 ) -> Verdict {
     reply.clear();
-    assert_ne!(query, PANIC, "asked to panic");
+    assert!(!query.ends_with(&PANIC[2..]), "asked to panic");
     if query.len() < 12 {
         return Verdict::Drop(DropReason::TooShort);
     }
@@ -53,6 +59,9 @@ fn stand_in(
     reply[2] |= 0x80;
     if query == LARGE {
         reply.resize(65_535, 0);
+    }
+    if query == HOW {
+        reply[2] |= u8::from(asker.is_early);
     }
     Verdict::Reply(Answered {
         rcode: Rcode::NOERROR,

@@ -38,7 +38,7 @@ fn strangers(count: u8) -> impl Iterator<Item = IpAddr> {
 
 #[test]
 fn places_of_a_source_end_and_come_back() {
-    let slots = Slots::new(9, 2);
+    let slots = Slots::new(9, 2, None);
     let one = "192.0.2.1".parse().unwrap();
 
     let first = slots.take(one).free();
@@ -56,7 +56,7 @@ fn places_of_a_source_end_and_come_back() {
 
 #[test]
 fn rfc9210_4_5_a_subnet_of_ipv6_is_one_source() {
-    let slots = Slots::new(9, 1);
+    let slots = Slots::new(9, 1, None);
     let take = |text: &str| slots.take(text.parse().unwrap());
 
     let _first = take("2001:db8::1").free();
@@ -69,7 +69,7 @@ fn rfc9210_4_5_a_subnet_of_ipv6_is_one_source() {
 
 #[test]
 fn one_network_of_many_sources_gets_a_third_at_most() {
-    let slots = Slots::new(9, 1);
+    let slots = Slots::new(9, 1, None);
     let take = |text: String| slots.take(text.parse().unwrap());
 
     let of_48: Vec<_> = (0..3)
@@ -88,7 +88,7 @@ fn one_network_of_many_sources_gets_a_third_at_most() {
 
 #[test]
 fn the_longest_silent_gives_way_to_a_newcomer() {
-    let slots = Slots::new(8, 8);
+    let slots = Slots::new(8, 8, None);
     let held: Vec<_> = strangers(8).map(|it| slots.take(it).free()).collect();
     // All have asked; the second last of all.
     for place in held.iter().chain([&held[1]]) {
@@ -112,7 +112,7 @@ fn the_longest_silent_gives_way_to_a_newcomer() {
 
 #[test]
 fn a_flood_of_empty_connections_leaves_resolvers_at_work_alone() {
-    let slots = Slots::new(8, 8);
+    let slots = Slots::new(8, 8, None);
     let at_work: Vec<_> = strangers(6).map(|it| slots.take(it).free()).collect();
     at_work.iter().for_each(Slot::asked);
 
@@ -125,7 +125,7 @@ fn a_flood_of_empty_connections_leaves_resolvers_at_work_alone() {
 
 #[test]
 fn resolvers_at_work_leave_room_for_first_queries_to_arrive() {
-    let slots = Slots::new(8, 8);
+    let slots = Slots::new(8, 8, None);
     let at_work: Vec<_> = strangers(8).map(|it| slots.take(it).free()).collect();
     at_work.iter().for_each(Slot::asked);
 
@@ -142,7 +142,7 @@ fn resolvers_at_work_leave_room_for_first_queries_to_arrive() {
 
 #[test]
 fn who_has_no_place_to_give_refuses() {
-    let none = Slots::new(0, 1);
+    let none = Slots::new(0, 1, None);
 
     assert!(none.take("192.0.2.1".parse().unwrap()).is_refused());
     assert!(!none.give_way());
@@ -150,7 +150,7 @@ fn who_has_no_place_to_give_refuses() {
 
 #[test]
 fn patience_ends_as_the_places_do() {
-    let slots = Slots::new(8, 8);
+    let slots = Slots::new(8, 8, None);
     let ten = Duration::from_secs(10);
     let mut patience = Vec::new();
     let mut held = Vec::new();
@@ -165,7 +165,7 @@ fn patience_ends_as_the_places_do() {
 
 #[tokio::test]
 async fn who_is_to_leave_is_woken() {
-    let slots = Slots::new(2, 2);
+    let slots = Slots::new(2, 2, None);
     let place = slots.take("192.0.2.1".parse().unwrap()).free();
     let waiting = tokio::spawn(async move { place.leave().await });
     tokio::task::yield_now().await;

@@ -19,7 +19,7 @@ use super::*;
 
 /// Returns the only place that there is, and where it comes from.
 fn only_place() -> (Slot, Slots) {
-    let slots = Slots::new(1, 1);
+    let slots = Slots::new(1, 1, None);
     let Taking::Free(slot) = slots.take("192.0.2.1".parse().unwrap()) else {
         panic!("it is free");
     };

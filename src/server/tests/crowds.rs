@@ -7,7 +7,7 @@ use socket2::{Domain, Socket, Type};
 use super::*;
 
 /// Connects from an address of loopback's own choice.
-fn connect_from(source: Ipv4Addr, server: SocketAddr) -> TcpStream {
+pub(super) fn connect_from(source: Ipv4Addr, server: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
     socket.connect(&server.into()).unwrap();

@@ -1,0 +1,383 @@
+//! The certificate that clients are shown, and how it is replaced while the server runs.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use x509_parser::parse_x509_certificate;
+
+use crate::metrics::Metrics;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Where certificate and key lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate and those of the authorities between it and the root, in PEM.
+    pub certificate: PathBuf,
+    /// Its private key, in PEM.
+    pub key: PathBuf,
+}
+
+/// What clients are to be shown cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// A file cannot be read.
+    #[error("expected a readable PEM file, found {}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no certificate in the file.
+    #[error("expected a certificate in PEM, found {found} in {}", .path.display())]
+    NoCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What was found in it.
+        found: String,
+    },
+    /// There is no private key in the file.
+    #[error("expected a private key in PEM, found {found} in {}", .path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// What was found in it.
+        found: String,
+    },
+    /// Certificate or key are of a kind that TLS cannot use.
+    #[error(
+        "expected a certificate and a key that TLS can use (RSA, ECDSA P-256 or P-384, Ed25519), \
+         found {} with {}: {source}", .certificate.display(), .key.display()
+    )]
+    Unusable {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+        /// What was wrong.
+        source: rustls::Error,
+    },
+    /// The key is another certificate's.
+    #[error(
+        "expected the private key of the certificate in {}, found another one in {}",
+        .certificate.display(), .key.display()
+    )]
+    OtherKey {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+}
+
+/// A certificate with its key, and until when it is good.
+struct Loaded {
+    /// What rustls shows and signs with.
+    key: Arc<CertifiedKey>,
+    /// When it ends, in seconds since 1970.
+    not_after: i64,
+}
+
+impl CertificateFiles {
+    /// Says whether certificate and key can be used.
+    ///
+    /// # Errors
+    ///
+    /// The file, and what is wrong with it.
+    pub fn check(&self) -> Result<(), CertificateError> {
+        self.load().map(|_| ())
+    }
+
+    /// Reads certificate and key.
+    fn load(&self) -> Result<Loaded, CertificateError> {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|source| CertificateError::Unreadable {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let text = read(&self.certificate)?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+        let none = |found: String| CertificateError::NoCertificate {
+            path: self.certificate.clone(),
+            found,
+        };
+        let chain = chain.map_err(|error| none(shown(&error)))?;
+        let Some(first) = chain.first() else {
+            return Err(none("none".to_owned()));
+        };
+        let not_after = match parse_x509_certificate(first) {
+            Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
+            Err(error) => return Err(none(format!("none that can be read ({error})"))),
+        };
+        let text = read(&self.key)?;
+        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
+            let path = self.key.clone();
+            let found = shown(&error);
+            CertificateError::NoKey { path, found }
+        })?;
+        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|source| {
+            let [certificate, key] = [&self.certificate, &self.key].map(Clone::clone);
+            match source {
+                rustls::Error::InconsistentKeys(_) => {
+                    CertificateError::OtherKey { certificate, key }
+                }
+                source => CertificateError::Unusable {
+                    certificate,
+                    key,
+                    source,
+                },
+            }
+        })?;
+        Ok(Loaded {
+            key: Arc::new(key),
+            not_after,
+        })
+    }
+
+    /// Returns what changes when somebody replaces a file: be it written over or put in its place.
+    fn versions(&self) -> Versions {
+        [&self.certificate, &self.key].map(|path| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        })
+    }
+}
+
+/// When each file was written, and how long it is; nothing of one that is not there.
+type Versions = [Option<(SystemTime, u64)>; 2];
+
+/// Says what was found in the place of something in PEM.
+fn shown(error: &pem::Error) -> String {
+    match error {
+        pem::Error::NoItemsFound => "none".to_owned(),
+        other => format!("none that can be read ({other:?})"),
+    }
+}
+
+/// Returns what computes for TLS.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// The certificate that is shown now.
+pub(in crate::server) struct Certificate {
+    /// Where it comes from.
+    files: CertificateFiles,
+    /// What is shown.
+    current: ArcSwap<CertifiedKey>,
+    /// What was last read, whether it could be used or not; held while the files are read.
+    seen: Mutex<Versions>,
+    /// Shows when it ends.
+    metrics: Arc<Metrics>,
+}
+
+impl Certificate {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    ///
+    /// The file, and what is wrong with it.
+    pub(in crate::server) fn load(
+        files: CertificateFiles,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, CertificateError> {
+        let versions = files.versions();
+        let loaded = files.load()?;
+        metrics.dns_certificate_expires(loaded.not_after);
+        Ok(Self {
+            files,
+            current: ArcSwap::new(loaded.key),
+            seen: Mutex::new(versions),
+            metrics,
+        })
+    }
+
+    /// Reads the files again, whether they have changed or not; what cannot be used changes nothing.
+    pub(in crate::server) fn reload(&self) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the files are read: what is written meanwhile is seen next time.
+        *seen = self.files.versions();
+        match self.files.load() {
+            Ok(loaded) => {
+                self.metrics.dns_certificate_expires(loaded.not_after);
+                let changed = self.current.load().cert != loaded.key.cert;
+                self.current.store(loaded.key);
+                if changed {
+                    let file = self.files.certificate.display();
+                    tracing::info!(%file, "a new certificate is shown over TLS and QUIC");
+                }
+            }
+            Err(error) => tracing::error!(
+                %error,
+                "the certificate is not taken over; the one from before is shown"
+            ),
+        }
+    }
+
+    /// Reads the files again if they have changed.
+    ///
+    /// A file that is just being written changes again; then it is read again, and what was said
+    /// about it has been the truth.
+    fn look(&self) {
+        let changed = {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            *seen != self.files.versions()
+        };
+        if changed {
+            self.reload();
+        }
+    }
+
+    /// Looks at the files every so often until `stop` turns true.
+    pub(in crate::server) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = sleep(LOOK) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            let certificate = self.clone();
+            // A disk may take its time.
+            let looked = tokio::task::spawn_blocking(move || certificate.look());
+            if let Err(error) = looked.await {
+                tracing::error!(%error, "looking at the certificate failed");
+            }
+        }
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+impl fmt::Debug for Certificate {
+    /// Tells where it comes from, not what it is.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Certificate")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Returns a certificate of its own.
+    fn made() -> Made<rcgen::KeyPair> {
+        generate_simple_self_signed(["ns1.infra.example".to_owned()]).unwrap()
+    }
+
+    /// Writes certificate and key into a folder.
+    fn write(folder: &TempDir, made: &Made<rcgen::KeyPair>) -> CertificateFiles {
+        let files = CertificateFiles {
+            certificate: folder.path().join("dns.pem"),
+            key: folder.path().join("dns.key"),
+        };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        files
+    }
+
+    /// Loads what lies in the files.
+    fn load(files: &CertificateFiles) -> Certificate {
+        Certificate::load(files.clone(), Arc::new(Metrics::new())).unwrap()
+    }
+
+    /// Returns the certificate that is shown.
+    fn shown_by(certificate: &Certificate) -> Vec<u8> {
+        certificate.current.load().cert[0].to_vec()
+    }
+
+    #[test]
+    fn what_cannot_be_shown_is_named_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(&folder, &made());
+        assert!(files.check().is_ok());
+        let here = folder.path().display();
+        let key = fs::read(&files.key).unwrap();
+        let certificate = fs::read(&files.certificate).unwrap();
+        let error = || files.check().unwrap_err().to_string();
+
+        fs::write(&files.key, made().signing_key.serialize_pem()).unwrap();
+        let wanted = format!(
+            "expected the private key of the certificate in {here}/dns.pem, found another one in \
+             {here}/dns.key"
+        );
+        assert_eq!(error(), wanted);
+        fs::write(&files.key, &certificate).unwrap();
+        let wanted = format!("expected a private key in PEM, found none in {here}/dns.key");
+        assert_eq!(error(), wanted);
+        fs::write(&files.certificate, &key).unwrap();
+        let wanted = format!("expected a certificate in PEM, found none in {here}/dns.pem");
+        assert_eq!(error(), wanted);
+        let rubbish = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+        fs::write(&files.certificate, rubbish).unwrap();
+        let wanted = "expected a certificate in PEM, found none that can be read (";
+        assert!(error().starts_with(wanted), "{}", error());
+        fs::remove_file(&files.certificate).unwrap();
+        let wanted = format!("expected a readable PEM file, found {here}/dns.pem: ");
+        assert!(error().starts_with(&wanted), "{}", error());
+    }
+
+    #[test]
+    fn a_changed_certificate_is_taken_over_and_a_broken_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [first, second] = [made(), made()];
+        let files = write(&folder, &first);
+        let certificate = load(&files);
+        assert_eq!(shown_by(&certificate), first.cert.der().to_vec());
+
+        // The key of the first is still there.
+        fs::write(&files.certificate, second.cert.pem() + "\n").unwrap();
+        certificate.look();
+        assert_eq!(shown_by(&certificate), first.cert.der().to_vec());
+        fs::write(&files.key, second.signing_key.serialize_pem() + "\n").unwrap();
+        certificate.look();
+        assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
+        fs::remove_file(&files.key).unwrap();
+        certificate.look();
+
+        assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
+        let metrics = certificate.metrics.render();
+        assert!(
+            metrics.contains("mxpool_dns_certificate_expiry_timestamp_seconds 6"),
+            "{metrics}"
+        );
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(&folder, &made());
+        let certificate = load(&files);
+        let before = Arc::as_ptr(&certificate.current.load());
+
+        certificate.look();
+        assert_eq!(Arc::as_ptr(&certificate.current.load()), before);
+        certificate.reload();
+
+        assert_ne!(Arc::as_ptr(&certificate.current.load()), before);
+    }
+}

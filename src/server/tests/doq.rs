@@ -1,0 +1,301 @@
+//! DNS over QUIC as a client sees it.
+
+use std::net::Ipv4Addr;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, ReadToEndError, VarInt};
+use rustls::version::TLS13;
+
+use super::shown::{NAME, Shown};
+use super::*;
+
+/// "A protocol error" (RFC 9250, section 4.3).
+const PROTOCOL_ERROR: VarInt = VarInt::from_u32(2);
+
+/// A server with QUIC, and a client of it.
+struct Quic {
+    running: Running,
+    server: SocketAddr,
+    responders: Responders,
+    client: Endpoint,
+    /// Keeps the files.
+    _shown: Shown,
+}
+
+impl Quic {
+    /// Starts both, with the server's configuration as the test wants it.
+    fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
+        let shown = Shown::new();
+        let mut config = shown.config();
+        change(&mut config);
+        let responders = responders();
+        let running = start(&config, &responders).unwrap();
+        let mut tls = shown.client(&TLS13, &[b"doq"]);
+        tls.enable_early_data = true;
+        let config = QuicClientConfig::try_from(tls).unwrap();
+        let mut client = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        client.set_default_client_config(ClientConfig::new(Arc::new(config)));
+        Self {
+            server: running.doq_addresses()[0],
+            running,
+            responders,
+            client,
+            _shown: shown,
+        }
+    }
+
+    /// Completes a handshake.
+    async fn connect(&self) -> Connection {
+        let connecting = self.client.connect(self.server, NAME).unwrap();
+        timeout(LONG, connecting).await.unwrap().unwrap()
+    }
+
+    /// Stops both.
+    async fn stop(self) {
+        timeout(LONG, self.running.stop()).await.unwrap();
+    }
+}
+
+/// Sends octets over a stream of their own and returns what comes back until its end.
+async fn ask(connection: &Connection, octets: &[u8]) -> Result<Vec<u8>, ReadToEndError> {
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(octets).await.unwrap();
+    send.finish().unwrap();
+    timeout(LONG, receive.read_to_end(70_000)).await.unwrap()
+}
+
+/// Asks something and asserts that it is answered, and how.
+async fn assert_answers(connection: &Connection) {
+    let query = query(0, b"in secret");
+    let reply = ask(connection, &framed(&query)).await.unwrap();
+    assert_eq!(reply, framed(&answer(query)));
+}
+
+/// Asserts that a connection is closed as by someone who broke the protocol.
+async fn assert_violation(connection: Connection) {
+    let closed = timeout(LONG, connection.closed()).await.unwrap();
+    let ConnectionError::ApplicationClosed(closed) = closed else {
+        panic!("{closed}");
+    };
+    assert_eq!(closed.error_code, PROTOCOL_ERROR);
+}
+
+#[tokio::test]
+async fn rfc9250_4_2_each_query_has_a_stream_and_its_answer_ends_it() {
+    let quic = Quic::start(|_| {});
+    let connection = quic.connect().await;
+
+    assert_answers(&connection).await;
+    let reply = ask(&connection, &framed(&[0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0])).await;
+    assert_eq!(
+        reply.unwrap(),
+        framed(&[0, 0, 0x81, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+    );
+    let longest = query(0, &vec![7; 65_535 - 12]);
+    let reply = ask(&connection, &framed(&longest)).await.unwrap();
+
+    assert_eq!(reply, framed(&answer(longest)));
+    let text = quic.responders.metrics.render();
+    assert!(
+        text.contains("{result=\"completed\",transport=\"doq\"} 1"),
+        "{text}"
+    );
+    assert!(
+        text.contains("mxpool_dns_connections{transport=\"doq\"} 1"),
+        "{text}"
+    );
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9250_5_6_queries_do_not_wait_for_each_other() {
+    let quic = Quic::start(|_| {});
+    let connection = quic.connect().await;
+    let whole = framed(&query(0, b"of which the rest comes late"));
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(&whole[..9]).await.unwrap();
+
+    for _ in 0..200 {
+        assert_answers(&connection).await;
+    }
+    send.write_all(&whole[9..]).await.unwrap();
+    send.finish().unwrap();
+
+    let reply = timeout(LONG, receive.read_to_end(100)).await.unwrap();
+    assert_eq!(reply.unwrap()[2..], answer(whole[2..].to_vec()));
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9250_4_3_3_who_breaks_the_protocol_loses_the_connection() {
+    let quic = Quic::start(|_| {});
+    let whole = framed(&query(0, b""));
+    for broken in [
+        framed(&query(1, b"an id")),
+        whole[..whole.len() - 1].to_vec(),
+        whole[..1].to_vec(),
+        Vec::new(),
+        whole.repeat(2),
+        framed(&answer(query(0, b"an answer"))),
+        framed(&[0; 11]),
+    ] {
+        let bystander = quic.connect().await;
+        let connection = quic.connect().await;
+
+        let reply = ask(&connection, &broken).await;
+
+        assert!(reply.is_err(), "{broken:02x?} was answered");
+        assert_violation(connection).await;
+        assert_answers(&bystander).await;
+    }
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9250_4_2_there_are_no_streams_of_one_direction() {
+    let quic = Quic::start(|_| {});
+    let connection = quic.connect().await;
+
+    let opened = timeout(Duration::from_millis(200), connection.open_uni()).await;
+
+    assert!(opened.is_err(), "a client must not open one");
+    assert_answers(&connection).await;
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9250_4_5_what_comes_early_is_answered_and_known_as_such() {
+    let quic = Quic::start(|_| {});
+    let connection = quic.connect().await;
+    let is_early = |reply: Vec<u8>| reply[2 + 2] & 1 == 1;
+    assert!(!is_early(ask(&connection, &framed(&HOW)).await.unwrap()));
+    connection.close(VarInt::from_u32(0), b"");
+
+    let connecting = quic.client.connect(quic.server, NAME).unwrap();
+    let (connection, accepted) = connecting.into_0rtt().expect("a session to go on with");
+    let reply = ask(&connection, &framed(&HOW)).await.unwrap();
+
+    assert!(is_early(reply));
+    assert!(
+        timeout(LONG, accepted).await.unwrap(),
+        "it was taken as early"
+    );
+    assert!(!is_early(ask(&connection, &framed(&HOW)).await.unwrap()));
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn handshakes_that_nobody_finishes_keep_nobody_waiting() {
+    let quic = Quic::start(|config| config.tcp.connections = 40);
+    let at_work = quic.connect().await;
+    // First datagrams of many handshakes, caught on their way.
+    let catcher = UdpSocket::bind("127.0.0.1:0").unwrap();
+    catcher.set_read_timeout(Some(LONG)).unwrap();
+    let mut never = Vec::new();
+    let mut firsts = Vec::new();
+    for _ in 0..60 {
+        let connecting = quic.client.connect(catcher.local_addr().unwrap(), NAME);
+        never.push(connecting.unwrap());
+    }
+    let caught = tokio::task::spawn_blocking(move || {
+        let mut datagram = [0; 2_000];
+        while firsts.len() < 60 {
+            let length = catcher.recv(&mut datagram).unwrap();
+            firsts.push(datagram[..length].to_vec());
+        }
+        firsts
+    });
+    let firsts = caught.await.unwrap();
+
+    // Each from a network of its own, as a flood with false addresses is.
+    for (number, first) in firsts.iter().enumerate() {
+        let source = Ipv4Addr::new(127, 7, u8::try_from(number).unwrap(), 1);
+        let flood = UdpSocket::bind((source, 0)).unwrap();
+        flood.send_to(first, quic.server).unwrap();
+        if number % 10 == 9 {
+            assert_answers(&at_work).await;
+            assert_answers(&quic.connect().await).await;
+        }
+    }
+
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn one_source_has_its_share_of_connections_and_others_go_on() {
+    let quic = Quic::start(|config| config.tcp.per_source = 2);
+    let [one, two] = [quic.connect().await, quic.connect().await];
+    assert_answers(&one).await;
+    assert_answers(&two).await;
+
+    let connecting = quic.client.connect(quic.server, NAME).unwrap();
+    let refused = match timeout(LONG, connecting).await.unwrap() {
+        Ok(connection) => timeout(LONG, connection.closed()).await.unwrap(),
+        Err(error) => error,
+    };
+
+    assert!(
+        matches!(
+            refused,
+            ConnectionError::ApplicationClosed(_) | ConnectionError::ConnectionClosed(_)
+        ),
+        "{refused}"
+    );
+    assert_answers(&one).await;
+    let text = quic.responders.metrics.render();
+    assert!(text.contains("{reason=\"overload\"} 1"), "{text}");
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9250_5_5_2_a_silent_connection_is_closed_whatever_keeps_it_alive() {
+    let quic = Quic::start(|config| config.tcp.idle = Duration::from_millis(300));
+    let connection = quic.connect().await;
+    let (mut send, _receive) = connection.open_bi().await.unwrap();
+
+    // Octets of a query that does not end.
+    let trickle = async {
+        let _ = send.write_all(&[0xff, 0xff]).await;
+        while send.write_all(&[0]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, trickle).await.unwrap();
+
+    let ConnectionError::ApplicationClosed(closed) = connection.closed().await else {
+        panic!("it is closed by the server's word");
+    };
+    assert_eq!(closed.error_code, VarInt::from_u32(0));
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_over_quic_costs_one_answer() {
+    let quic = Quic::start(|_| {});
+    let connection = quic.connect().await;
+    let mut panic = PANIC;
+    panic[..2].fill(0);
+
+    let reply = ask(&connection, &framed(&panic)).await.unwrap();
+
+    assert_eq!(reply[2 + 3], 2);
+    assert_answers(&connection).await;
+    let text = quic.responders.metrics.render();
+    assert!(text.contains("mxpool_dns_handler_panics_total 1"), "{text}");
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_closes_connections_without_an_error() {
+    let quic = Quic::start(|_| {});
+    let connection = quic.connect().await;
+    assert_answers(&connection).await;
+
+    quic.stop().await;
+
+    let closed = timeout(LONG, connection.closed()).await.unwrap();
+    assert!(
+        matches!(closed, ConnectionError::ApplicationClosed(_)),
+        "{closed}"
+    );
+}
