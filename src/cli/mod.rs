@@ -33,4 +33,5 @@ pub use command::{
     RecordCommand, Rotate, ZoneCommand,
 };
 pub use domain_command::{AddDomains, Answer, DomainCommand, Mark, Observed, Step, Suspend};
+pub use manifest::manifest_change;
 pub use run::run;

@@ -116,8 +116,11 @@ impl Config {
     }
 
     /// Reads a file's text without the environment.
-    #[cfg(test)]
-    pub(super) fn read_text(file: &str, text: &str) -> Result<Self, Problems> {
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, at once.
+    pub fn read_text(file: &str, text: &str) -> Result<Self, Problems> {
         Self::parse(Self::default(), Some((file, text)), [], Vec::new())
     }
 

@@ -15,4 +15,5 @@ mod reader;
 mod zone;
 
 pub(super) use reader::Manifest;
+pub use reader::manifest_change;
 pub(super) use zone::{Flat, read_master};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::{Value, json};
@@ -33,6 +33,19 @@ pub(crate) struct Manifest {
 /// The tables of a manifest.
 const TABLES: [&str; 3] = ["zone", "pool", "domains"];
 
+/// Reads the text of a manifest as `apply` does, and returns the body of the API's call.
+///
+/// # Errors
+///
+/// Everything that is wrong with it, each with its place.
+pub fn manifest_change(file: &Path, text: &str) -> Result<Value, Vec<String>> {
+    let manifest = Manifest::read_texts(&[(file.to_owned(), text.to_owned())]);
+    if manifest.faults.is_empty() {
+        return Ok(manifest.change(false));
+    }
+    Err(manifest.faults.iter().map(FileFault::to_string).collect())
+}
+
 impl Manifest {
     /// Reads manifests and the files that they name.
     ///
@@ -43,13 +56,22 @@ impl Manifest {
     ///
     /// When one of `files` itself cannot be read.
     pub(crate) fn read(files: &[PathBuf]) -> Result<Self, Failure> {
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(file);
+            text.map(|text| (file.clone(), text))
+                .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", file.display())))
+        };
+        let texts: Vec<_> = files.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self::read_texts(&texts))
+    }
+
+    /// Reads the texts of manifests, and the files that they name.
+    fn read_texts(texts: &[(PathBuf, String)]) -> Self {
         let mut manifest = Self::default();
         let mut documents = Vec::new();
-        for file in files {
+        for (file, text) in texts {
             let shown = file.display().to_string();
-            let text = fs::read_to_string(file)
-                .map_err(|error| Failure::Usage(format!("cannot read {shown}: {error}")))?;
-            let document = Document::parse(&shown, &text, &mut manifest.faults);
+            let document = Document::parse(&shown, text, &mut manifest.faults);
             documents.push((Rc::new(document), Folder::of(file)));
         }
         for (document, _) in &documents {
@@ -63,7 +85,7 @@ impl Manifest {
         let (steps, origins): (Vec<_>, Vec<_>) = manifest.lists.steps().unzip();
         manifest.steps.extend(steps);
         manifest.origins.extend(origins);
-        Ok(manifest)
+        manifest
     }
 
     /// Returns what is wrong with the files themselves.

@@ -30,7 +30,8 @@ pub struct Record {
     pub rtype: Rtype,
     /// The TTL.
     pub ttl: Ttl,
-    /// The data, its names in full and in lower case.
+    /// The data, its names in full, and in lower case where DNSSEC compares them so (those of NSEC
+    /// and RRSIG stay as they came: RFC 6840, section 5.1).
     pub data: Rdata,
 }
 

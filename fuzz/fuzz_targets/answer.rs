@@ -1,0 +1,5 @@
+//! Runs [`mxpool_fuzz`]'s target `answer` under cargo-fuzz.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| mxpool_fuzz::run("answer", octets));
