@@ -526,13 +526,13 @@ pub(crate) fn tcp(server: SocketAddr, query: &Query) -> Reply {
 }
 
 /// Writes one message with its length in front.
-pub(crate) fn send_framed(stream: &mut TcpStream, octets: &[u8]) {
+pub(crate) fn send_framed(stream: &mut impl Write, octets: &[u8]) {
     let framed = [&(octets.len() as u16).to_be_bytes(), octets].concat();
     stream.write_all(&framed).expect("the server reads");
 }
 
 /// Reads one message with its length in front.
-pub(crate) fn receive_framed(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn receive_framed(stream: &mut impl Read) -> Vec<u8> {
     let mut length = [0; 2];
     stream.read_exact(&mut length).expect("the server answers");
     let mut octets = vec![0; usize::from(u16::from_be_bytes(length))];

@@ -96,10 +96,12 @@ impl Lab {
 
     /// Returns where it answers.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.running
-            .as_ref()
-            .expect("it runs until it is dropped")
-            .addresses()[0]
+        self.running().addresses()[0]
+    }
+
+    /// Returns what runs.
+    pub(crate) fn running(&self) -> &Running {
+        self.running.as_ref().expect("it runs until it is dropped")
     }
 }
 

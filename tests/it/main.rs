@@ -10,6 +10,7 @@ mod crash_lives;
 mod demo;
 mod differential;
 mod dns;
+mod encrypted;
 mod fuzzing;
 mod lab;
 mod lossless;

@@ -6,6 +6,7 @@
 mod answers;
 mod denial;
 mod edns;
+mod encrypted;
 mod header;
 mod options;
 mod transport;

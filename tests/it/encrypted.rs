@@ -1,0 +1,174 @@
+//! A client of DNS over TLS and over QUIC that trusts one certificate.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mxpool::clock::SystemClock;
+use mxpool::server::{CertificateFiles, ServerConfig, TcpLimits, TlsConfig};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig as QuicConfig, Endpoint};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
+
+use crate::dns::{Query, Reply};
+use crate::lab::Lab;
+
+/// How long a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The name in the certificate.
+pub(crate) const NAME: &str = "ns1.conf.test";
+
+/// A client's end of DNS over TLS.
+pub(crate) type TlsClient = StreamOwned<ClientConnection, TcpStream>;
+
+/// A data plane with every transport, and clients for all of them.
+pub(crate) struct EncryptedLab {
+    /// The data plane.
+    pub(crate) lab: Lab,
+    /// What clients trust.
+    trusted: RootCertStore,
+    /// Asks over QUIC.
+    quic: Endpoint,
+    /// Runs that.
+    runtime: tokio::runtime::Runtime,
+    /// Keeps the certificate.
+    folder: TempDir,
+}
+
+impl EncryptedLab {
+    /// Signs the zones and serves them.
+    pub(crate) fn start(zones: &[(&str, String)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).expect("a certificate");
+        let files = CertificateFiles {
+            certificate: folder.path().join("dns.pem"),
+            key: folder.path().join("dns.key"),
+        };
+        std::fs::write(&files.certificate, made.cert.pem()).expect("the folder is ours");
+        std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("the folder is ours");
+        let any = vec![([127, 0, 0, 1], 0).into()];
+        let config = ServerConfig {
+            tcp: TcpLimits {
+                per_source: 100,
+                ..TcpLimits::default()
+            },
+            tls: Some(TlsConfig {
+                dot: any.clone(),
+                doq: any,
+                files,
+            }),
+            ..ServerConfig::default()
+        };
+        let lab = Lab::start_configured(zones, config, Arc::new(SystemClock::new()));
+        let mut trusted = RootCertStore::empty();
+        trusted
+            .add(made.cert.der().clone())
+            .expect("it is well formed");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        let quic = {
+            let _inside = runtime.enter();
+            Endpoint::client(([127, 0, 0, 1], 0).into()).expect("loopback has free ports")
+        };
+        let mut all = Self {
+            lab,
+            trusted,
+            quic,
+            runtime,
+            folder,
+        };
+        let config = QuicClientConfig::try_from(all.client(b"doq")).expect("it has TLS 1.3");
+        all.quic
+            .set_default_client_config(QuicConfig::new(Arc::new(config)));
+        all
+    }
+
+    /// Returns the path of the certificate.
+    pub(crate) fn certificate(&self) -> String {
+        self.folder.path().join("dns.pem").display().to_string()
+    }
+
+    /// Returns what a client wants of a handshake.
+    fn client(&self, protocol: &[u8]) -> ClientConfig {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_root_certificates(self.trusted.clone())
+            .with_no_client_auth();
+        client.alpn_protocols = vec![protocol.to_vec()];
+        client
+    }
+
+    /// Connects over TLS.
+    pub(crate) fn connect(&self) -> TlsClient {
+        let name = NAME.try_into().expect("it is a name");
+        let config = Arc::new(self.client(b"dot"));
+        let tls = ClientConnection::new(config, name).expect("the settings are good");
+        let stream = TcpStream::connect(self.lab.dot()).expect("the server accepts");
+        let patience = Some(PATIENCE);
+        stream.set_read_timeout(patience).expect("it can be set");
+        StreamOwned::new(tls, stream)
+    }
+
+    /// Asks over TLS, on a connection of its own.
+    pub(crate) fn dot(&self, query: &Query) -> Reply {
+        let mut client = self.connect();
+        crate::dns::send_framed(&mut client, &query.octets());
+        let reply = crate::dns::receive_framed(&mut client);
+        Reply::parse(&reply).unwrap_or_else(|error| panic!("{error} in {reply:02x?}"))
+    }
+
+    /// Asks over QUIC, on a connection of its own, with the id that there must be.
+    pub(crate) fn doq(&self, query: &Query) -> Reply {
+        let reply = self
+            .doq_octets(query)
+            .unwrap_or_else(|error| panic!("{error}"));
+        Reply::parse(&reply).unwrap_or_else(|error| panic!("{error} in {reply:02x?}"))
+    }
+
+    /// The same, for those who may get no answer.
+    pub(crate) fn doq_octets(&self, query: &Query) -> Result<Vec<u8>, String> {
+        let mut octets = query.octets();
+        octets[..2].fill(0);
+        let framed = [&(octets.len() as u16).to_be_bytes(), &octets[..]].concat();
+        let exchange = async {
+            let connecting = self.quic.connect(self.lab.doq(), NAME);
+            let connection = connecting.expect("the settings are good").await;
+            let connection = connection.map_err(|error| error.to_string())?;
+            let (mut send, mut receive) =
+                connection.open_bi().await.map_err(|it| it.to_string())?;
+            send.write_all(&framed).await.map_err(|it| it.to_string())?;
+            send.finish().map_err(|it| it.to_string())?;
+            let read = receive.read_to_end(1 << 17).await;
+            read.map_err(|error| format!("{error}: {:?}", connection.close_reason()))
+        };
+        let exchange = async { tokio::time::timeout(PATIENCE, exchange).await };
+        let reply = self
+            .runtime
+            .block_on(exchange)
+            .expect("an answer or an end")?;
+        let (length, message) = reply.split_at(2);
+        assert_eq!(
+            usize::from(u16::from_be_bytes([length[0], length[1]])),
+            message.len()
+        );
+        Ok(message.to_vec())
+    }
+}
+
+impl Lab {
+    /// Returns where it answers over TLS.
+    pub(crate) fn dot(&self) -> SocketAddr {
+        self.running().dot_addresses()[0]
+    }
+
+    /// Returns where it answers over QUIC.
+    pub(crate) fn doq(&self) -> SocketAddr {
+        self.running().doq_addresses()[0]
+    }
+}
