@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
@@ -62,5 +62,42 @@ pub(super) fn forbid_core_dumps() {
     }
     if let Err(error) = prctl::set_dumpable(false) {
         tracing::warn!(%error, "core dumps could not be forbidden");
+    }
+}
+
+/// Lets the process open as many files and sockets as the system lets it have at most, and returns
+/// how many; `None` if that cannot be learnt.
+///
+/// The usual limit, 1024, is low for the sake of programs that keep descriptors in a fixed array
+/// (`select`); this one does not.
+pub(super) fn raise_descriptors() -> Option<usize> {
+    let (soft, hard) = match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok(limits) => limits,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files is unknown");
+            return None;
+        }
+    };
+    let limit = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(error) => {
+            tracing::warn!(%error, limit = soft, "the limit of open files could not be raised");
+            soft
+        }
+    };
+    usize::try_from(limit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_descriptors_that_there_may_be_are_had() {
+        let had = raise_descriptors().unwrap();
+
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(soft, hard);
+        assert_eq!(had as u64, soft);
     }
 }

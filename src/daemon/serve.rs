@@ -10,7 +10,7 @@ use crate::config::Config;
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
 use super::panics;
-use super::process::{Asked, Signals, forbid_core_dumps};
+use super::process::{Asked, Signals, forbid_core_dumps, raise_descriptors};
 
 /// What the process exits with when a second signal does not let it end by itself.
 const ENDED_BY_SIGNAL: i32 = 130;
@@ -20,10 +20,19 @@ const ENDED_BY_SIGNAL: i32 = 130;
 /// # Errors
 ///
 /// Says what keeps the node from starting.
-pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
+pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
     let logs = Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
+    if let Some(descriptors) = raise_descriptors()
+        && let Some(connections) = config.server.fit(descriptors)
+    {
+        tracing::warn!(
+            connections,
+            descriptors,
+            "dns.tcp.connections is more than the limit of open files leaves room for"
+        );
+    }
     let runtime = runtime()?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {

@@ -25,6 +25,27 @@ pub struct ServerConfig {
     pub cookie_secrets: Option<PathBuf>,
 }
 
+/// Descriptors that are kept for what is no DNS connection: 256 connections of the API, as many of
+/// scrapes, UDP sockets, the store, logs.
+const KEPT: usize = 640;
+
+impl ServerConfig {
+    /// Lowers the number of connections to what `descriptors` are enough for, beside all else that
+    /// a node holds open; returns it if it had to be.
+    pub fn fit(&mut self, descriptors: usize) -> Option<usize> {
+        let kept = KEPT.min(descriptors / 2);
+        // Each kind of connection has places of its own; those of TLS have as many for handshakes.
+        let has_dot = self.tls.as_ref().is_some_and(|tls| !tls.dot.is_empty());
+        let kinds = if has_dot { 3 } else { 1 };
+        let most = ((descriptors - kept) / kinds).max(1);
+        if self.tcp.connections <= most {
+            return None;
+        }
+        self.tcp.connections = most;
+        Some(most)
+    }
+}
+
 /// What a node says of itself to those who ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -67,5 +88,35 @@ impl Default for TcpLimits {
             idle: Duration::from_secs(10),
             write: Duration::from_secs(10),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_all_else() {
+        let mut config = ServerConfig::default();
+        assert_eq!(config.fit(1_024), None, "the default always fits");
+        config.tcp.connections = 5_000;
+        assert_eq!(config.fit(20_000), None);
+        assert_eq!(config.fit(4_096), Some(4_096 - 640));
+        config.tls = Some(TlsConfig {
+            dot: vec![([127, 0, 0, 1], 853).into()],
+            doq: Vec::new(),
+            files: CertificateFiles {
+                certificate: "dns.pem".into(),
+                key: "dns.key".into(),
+            },
+        });
+
+        assert_eq!(config.fit(4_096), Some((4_096 - 640) / 3));
+        assert_eq!(config.tcp.connections, 1_152);
+        assert_eq!(
+            config.fit(64),
+            Some(10),
+            "no less than half is for connections"
+        );
     }
 }
