@@ -49,9 +49,21 @@ pub(crate) fn run(query: &[u8]) {
 /// Answers over one transport and returns the reply, if there is one, as the library reads it.
 fn over(query: &[u8], transport: Transport, is_early: bool) -> Option<Message> {
     let mut reply = Vec::new();
-    let verdict = answer(zones(), query, &asker(transport, is_early), NOW, &mut reply);
+    let verdict = answer(
+        &zones().view(),
+        query,
+        &asker(transport, is_early),
+        NOW,
+        &mut reply,
+    );
     let mut again = vec![0xaa; 700];
-    let second = answer(zones(), query, &asker(transport, is_early), NOW, &mut again);
+    let second = answer(
+        &zones().view(),
+        query,
+        &asker(transport, is_early),
+        NOW,
+        &mut again,
+    );
     assert_eq!(verdict, second, "the same query has the same verdict");
     assert_eq!(reply, again, "the same query has the same reply");
     let answered = match verdict {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -112,9 +113,10 @@ pub struct RoutingReader {
 }
 
 /// A domain and its route.
+#[derive(Clone)]
 struct Routed {
     /// The domain in wire form.
-    apex: Box<[u8]>,
+    apex: Arc<[u8]>,
     /// What is accepted for it.
     route: Route,
 }
@@ -151,7 +153,8 @@ impl RoutingPublisher {
 impl RoutingReader {
     /// Returns what is accepted for a domain; neither locks nor waits.
     pub fn get(&self, name: &Name) -> Option<Route> {
-        let found = self.routes.find(self.hash(name), name.as_wire())?;
+        let routes = self.routes.view();
+        let found = routes.find(self.hash(name), name.as_wire())?;
         Some(found.route)
     }
 

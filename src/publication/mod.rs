@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-pub use map::{Found, Keyed, MapPublisher, MapReader, published_map};
+pub use map::{Keyed, MapPublisher, MapReader, View, published_map};
 
 /// Returns the two ends of a published value that begins as `first`.
 pub fn published<T>(first: Arc<T>) -> (Publisher<T>, Reader<T>) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Dropped, Family, Metrics, Traffic, Writers};
 use crate::wire::Rcode;
-use crate::zone::{self, Asker, DropReason, ReplySettings, Transport, Verdict, ZoneReader};
+use crate::zone::{
+    self, Asker, DropReason, ReplySettings, Transport, Verdict, ZoneReader, ZoneView,
+};
 
 /// The bit that tells responses from queries, in the third octet of a message.
 const RESPONSE: u8 = 0x80;
@@ -17,7 +19,7 @@ const RESPONSE: u8 = 0x80;
 const HEADER: usize = 12;
 
 /// What turns a query into an answer.
-pub(super) type Answer = fn(&ZoneReader, &[u8], &Asker<'_>, Timestamp, &mut Vec<u8>) -> Verdict;
+pub(super) type Answer = fn(&ZoneView, &[u8], &Asker<'_>, Timestamp, &mut Vec<u8>) -> Verdict;
 
 /// Who sent a query, as far as it is not the same for all queries of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -115,10 +117,13 @@ impl Client {
     }
 }
 
-/// Queries that are answered together: at one moment, read from the clock once.
+/// Queries that are answered together: at one moment, read from the clock once, and out of one state
+/// of the published set.
 pub(super) struct Round<'r> {
     /// What answers.
     responder: &'r Responder,
+    /// The published set as it is.
+    zones: ZoneView,
     /// Tells which signatures have expired.
     now: Timestamp,
     /// When the queries had been read.
@@ -133,6 +138,7 @@ impl Responder {
         let (now, begin) = self.clock.readings();
         Round {
             responder: self,
+            zones: self.zones.view(),
             now,
             begin,
             answered: 0,
@@ -166,7 +172,6 @@ impl Round<'_> {
     /// has told where it happened, and how often it does so is the hook's to bound.
     pub(super) fn respond(&mut self, query: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
         let Responder {
-            zones,
             answer,
             settings,
             transport,
@@ -183,7 +188,7 @@ impl Round<'_> {
         // Unwind safe: all that outlives the call is `reply`, which the next call empties, and the
         // published set, which nobody changes in place.
         let verdict = catch_unwind(AssertUnwindSafe(|| {
-            answer(zones, query, &asker, self.now, reply)
+            answer(&self.zones, query, &asker, self.now, reply)
         }));
         match verdict {
             Ok(Verdict::Reply(answered)) => {

@@ -20,7 +20,7 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::metrics::Metrics;
 use crate::wire::Rcode;
 use crate::zone::{
-    Answered, Asker, DropReason, ResponseClass, Subject, Verdict, ZoneReader, zone_set,
+    Answered, Asker, DropReason, ResponseClass, Subject, Verdict, ZoneView, zone_set,
 };
 
 use super::responder::Responders;
@@ -41,7 +41,7 @@ const HOW: [u8; 12] = *b"\0\0\0\0how????!";
 
 /// Echoes queries with QR set; drops what must be dropped.
 fn stand_in(
-    _: &ZoneReader,
+    _: &ZoneView,
     query: &[u8],
     asker: &Asker<'_>,
     _: Timestamp,

@@ -1,39 +1,49 @@
 //! One zone as it is served.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::layout::{Holder, Layout, NameId, Record};
 use crate::clock::Timestamp;
 use crate::wire::{Name, Rtype, Serial};
 use crate::zone::{
-    Layouts, QueryCounter, RelativeRrset, SIGNATURE_LENGTH, SignedZone, SigningKeyTag, Template,
-    Validity, ZoneError,
+    Layouts, QueryCounter, RelativeRrset, SIGNATURE_LENGTH, SignedZone, Template, ZoneError,
 };
 
 /// A zone as it is served: what it shares with others of its shape, and one block of octets.
 ///
-/// Immutable and complete: an answer needs nothing else. The block holds, one behind the other,
-/// the data of the zone's own RRsets, its keys' tags, which validity each signature has, the
-/// signatures, the validities, and the apex.
+/// Immutable and complete: an answer needs nothing else. The block holds, one behind the other, the
+/// apex, its keys' tags, the validities and which of them each signature has, all of which most
+/// answers need, then the data of the zone's own RRsets and the signatures.
+///
+/// A clone is a reference to the same block.
+#[derive(Clone)]
 pub struct ZoneImage {
     /// What zones of this shape share.
     layout: Arc<Layout>,
     /// What this zone alone has.
-    block: Box<[u8]>,
+    block: Arc<[u8]>,
+    /// What counts the questions for its MX, if anybody wants to know.
+    counter: Option<Arc<QueryCounter>>,
     /// The first expiration of all signatures, as RRSIG writes it.
     expiration: Option<u32>,
+    /// The name elsewhere that the apex ends in: a name server's parent domain, or their common
+    /// top-level domain.
+    meets: NameId,
+    /// Where in the apex that begins; [`NOWHERE`] if it is none.
+    meets_at: u8,
     /// How many keys signed.
     keys: u8,
     /// The octets of the apex.
     apex_length: u8,
-    /// The name elsewhere that the apex ends in, and where in the apex it begins: a name server's
-    /// parent domain, or their common top-level domain.
-    meets: Option<(NameId, u8)>,
-    /// What counts the questions for its MX, if anybody wants to know.
-    counter: Option<Arc<QueryCounter>>,
+    /// The labels of the apex.
+    apex_labels: u8,
+    /// Where in the block the indices of validities lie.
+    validity_of: u16,
 }
+
+/// No place in an apex: it has at most 255 octets.
+const NOWHERE: u8 = u8::MAX;
 
 /// The octets of a key's algorithm and tag.
 const KEY_LENGTH: usize = 3;
@@ -62,37 +72,39 @@ impl ZoneImage {
         let apex = zone.apex.as_wire();
         layout.check_apex(apex.len())?;
 
-        let length = layout.own_length()
-            + zone.keys.len() * KEY_LENGTH
-            + zone.validity_of.len()
-            + zone.signatures.len()
-            + zone.validities.len() * VALIDITY_LENGTH
-            + apex.len();
+        // No index leads beyond these.
+        let validities = zone.validities.get(..256).unwrap_or(&zone.validities);
+        let head = apex.len() + zone.keys.len() * KEY_LENGTH + validities.len() * VALIDITY_LENGTH;
+        let length = head + zone.validity_of.len() + layout.own_length() + zone.signatures.len();
         let mut block = Vec::with_capacity(length);
+        block.extend_from_slice(apex);
+        for key in &zone.keys {
+            block.push(key.algorithm);
+            block.extend_from_slice(&key.key_tag.to_be_bytes());
+        }
+        for validity in validities {
+            block.extend_from_slice(&validity.expiration.to_be_bytes());
+            block.extend_from_slice(&validity.inception.to_be_bytes());
+        }
+        block.extend_from_slice(&zone.validity_of);
         for rdata in own.iter().flat_map(|rrset| &rrset.rdatas) {
             for (_, segment) in rdata.segments() {
                 block.extend_from_slice(segment);
             }
         }
-        for key in &zone.keys {
-            block.push(key.algorithm);
-            block.extend_from_slice(&key.key_tag.to_be_bytes());
-        }
-        block.extend_from_slice(&zone.validity_of);
         block.extend_from_slice(&zone.signatures);
-        for validity in &zone.validities {
-            block.extend_from_slice(&validity.inception.to_be_bytes());
-            block.extend_from_slice(&validity.expiration.to_be_bytes());
-        }
-        block.extend_from_slice(apex);
+        let (meets, meets_at) = layout.meets(apex).unwrap_or((0, NOWHERE));
         Ok(Self {
-            meets: layout.meets(apex),
             layout,
+            block: block.into(),
+            counter: None,
             expiration: zone.earliest_expiration(),
+            meets,
+            meets_at,
             keys: zone.keys.len() as u8,
             apex_length: apex.len() as u8,
-            block: block.into_boxed_slice(),
-            counter: None,
+            apex_labels: zone.apex.as_name().label_count() as u8,
+            validity_of: head as u16,
         })
     }
 
@@ -123,8 +135,12 @@ impl ZoneImage {
 
     /// Returns the zone's name in wire form.
     pub fn apex_wire(&self) -> &[u8] {
-        let start = self.block.len() - usize::from(self.apex_length);
-        &self.block[start..]
+        &self.block[..usize::from(self.apex_length)]
+    }
+
+    /// Returns how many labels the zone's name has.
+    pub(super) fn apex_labels(&self) -> usize {
+        self.apex_labels.into()
     }
 
     /// Returns the serial of its SOA record.
@@ -160,14 +176,14 @@ impl ZoneImage {
 
     /// Returns the name elsewhere that the apex ends in, and where in the apex it begins.
     pub(super) fn meets(&self) -> Option<(NameId, u8)> {
-        self.meets
+        (self.meets_at != NOWHERE).then_some((self.meets, self.meets_at))
     }
 
     /// Returns the octets of a record's data, without the apex where that is put in.
     pub(super) fn octets(&self, record: &Record) -> &[u8] {
         match record.holder {
             Holder::Layout => self.layout.octets(record.octets),
-            Holder::Image => &self.block[record.octets.range()],
+            Holder::Image => &self.block[self.own()..][record.octets.range()],
         }
     }
 
@@ -176,48 +192,35 @@ impl ZoneImage {
         usize::from(self.keys)
     }
 
-    /// Returns a key's tag.
-    pub(super) fn key(&self, key: usize) -> SigningKeyTag {
-        let start = self.layout.own_length() + key * KEY_LENGTH;
+    /// Returns the number of a key's algorithm and its tag, as RRSIG writes them.
+    pub(super) fn key(&self, key: usize) -> (u8, [u8; 2]) {
+        let start = usize::from(self.apex_length) + key * KEY_LENGTH;
         let octets = &self.block[start..start + KEY_LENGTH];
-        SigningKeyTag {
-            algorithm: octets[0],
-            key_tag: u16::from_be_bytes([octets[1], octets[2]]),
-        }
+        (octets[0], [octets[1], octets[2]])
     }
 
-    /// Returns when the signatures of an item of the signing order are valid.
-    pub(super) fn validity(&self, item: u32) -> Validity {
-        let index = self.validity_of().start + item as usize;
-        let validities = self.signatures().end;
-        let start = validities + usize::from(self.block[index]) * VALIDITY_LENGTH;
-        let word = |at: usize| {
-            let octets = &self.block[at..at + 4];
-            u32::from_be_bytes([octets[0], octets[1], octets[2], octets[3]])
-        };
-        Validity {
-            inception: word(start),
-            expiration: word(start + 4),
-        }
+    /// Returns when the signatures of an item of the signing order expire and when they began to be
+    /// valid, as RRSIG writes that.
+    pub(super) fn validity(&self, item: u32) -> [u8; VALIDITY_LENGTH] {
+        let index = self.block[usize::from(self.validity_of) + item as usize];
+        let start = usize::from(self.apex_length)
+            + self.key_count() * KEY_LENGTH
+            + usize::from(index) * VALIDITY_LENGTH;
+        let octets = self.block[start..].first_chunk();
+        *octets.expect("`SignedZone::validate` has seen to it that there is one")
     }
 
     /// Returns the signature of an item of the signing order by one of the keys.
-    pub(super) fn signature(&self, item: u32, key: usize) -> &[u8] {
+    pub(super) fn signature(&self, item: u32, key: usize) -> &[u8; SIGNATURE_LENGTH] {
         let index = item as usize * self.key_count() + key;
-        let start = self.signatures().start + index * SIGNATURE_LENGTH;
-        &self.block[start..start + SIGNATURE_LENGTH]
+        let start = self.own() + self.layout.own_length() + index * SIGNATURE_LENGTH;
+        let octets = self.block[start..].first_chunk();
+        octets.expect("`SignedZone::validate` has seen to it that there is one")
     }
 
-    /// Returns where in the block the indices of validities lie.
-    fn validity_of(&self) -> Range<usize> {
-        let start = self.layout.own_length() + self.key_count() * KEY_LENGTH;
-        start..start + self.layout.items()
-    }
-
-    /// Returns where in the block the signatures lie.
-    fn signatures(&self) -> Range<usize> {
-        let start = self.validity_of().end;
-        start..start + self.layout.items() * self.key_count() * SIGNATURE_LENGTH
+    /// Returns where in the block the zone's own data begin.
+    fn own(&self) -> usize {
+        usize::from(self.validity_of) + self.layout.items()
     }
 }
 
@@ -234,7 +237,7 @@ impl fmt::Debug for ZoneImage {
 pub(super) mod tests {
     use super::*;
     use crate::wire::{Apex, Rdata, RelativeName, RelativeRdata, SoaNumbers, Ttl};
-    use crate::zone::Structure;
+    use crate::zone::{SigningKeyTag, Structure, Validity};
 
     /// Returns an RRset of one record.
     fn rrset(owner: &str, rtype: Rtype, rdata: Rdata) -> RelativeRrset {

@@ -7,7 +7,7 @@
 //!
 //! What is served is a [`ZoneImage`]: octets laid out so that an answer is mostly copied. Only
 //! images fit into the published set ([`zone_set`]), which one [`ZonePublisher`] changes zone by
-//! zone under many [`ZoneReader`]s; [`answer()`] turns the octets of a query into those of its
+//! zone under many [`ZoneReader`]s; out of a [`ZoneView`] of it [`answer()`] turns the octets of a query into those of its
 //! reply.
 //!
 //! Nothing here signs, reads a store or reads a clock.
@@ -37,7 +37,7 @@ pub use image::ZoneImage;
 pub use layout::Layouts;
 pub use lifespan::{LONGEST_LIFETIME, SHORTEST_LIFETIME, TtlBound, ttl_beyond};
 pub use rrset::{Rrset, RrsetKey};
-pub use set::{ZonePublisher, ZoneReader, zone_set};
+pub use set::{ZonePublisher, ZoneReader, ZoneView, zone_set};
 pub use signed::{
     SIGNATURE_LENGTH, SignedRrset, SignedZone, SignedZoneError, SigningKeyTag, Validity, rrsig_head,
 };

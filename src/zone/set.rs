@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::Arc;
 
-use crate::publication::{self, Keyed, MapPublisher, MapReader, published_map};
+use crate::publication::{Keyed, MapPublisher, MapReader, View, published_map};
 use crate::wire::{Name, NameBuffer};
 use crate::zone::ZoneImage;
 
 /// Returns the two ends of an empty published set.
 ///
 /// Zones are found by a hash of their apex that is seeded anew in every process: who chooses names
-/// cannot choose where they come to lie. Readers never wait, and see one image from the start of a
-/// query to its end.
+/// cannot choose where they come to lie. Readers never wait, and see one state of it for as long as
+/// they hold it: so a query sees one image from its start to its end.
 pub fn zone_set() -> (ZonePublisher, ZoneReader) {
     let (publisher, zones) = published_map();
     let reader = ZoneReader {
@@ -43,12 +42,24 @@ pub struct ZoneReader {
     zones: MapReader<ZoneImage>,
 }
 
-/// A zone that was found, held as it was when it was found.
-pub(super) type Found = publication::Found<ZoneImage>;
+/// All zones as they were at one moment.
+///
+/// What has been replaced since lives on as long as this: to be held for a batch of queries, not for
+/// a connection.
+pub struct ZoneView {
+    /// The seed of the hash.
+    seed: RandomState,
+    /// The zones.
+    zones: View<ZoneImage>,
+}
 
 impl Keyed for ZoneImage {
     fn key(&self) -> &[u8] {
         self.apex_wire()
+    }
+
+    fn depth(&self) -> usize {
+        self.apex_labels()
     }
 }
 
@@ -69,10 +80,22 @@ impl ZonePublisher {
 }
 
 impl ZoneReader {
+    /// Returns all zones as they are now; neither locks nor waits.
+    ///
+    /// To be taken when a query has come, never before: what was acknowledged before it was sent has
+    /// to be seen by it.
+    pub fn view(&self) -> ZoneView {
+        ZoneView {
+            seed: self.seed.clone(),
+            zones: self.zones.view(),
+        }
+    }
+
     /// Returns the image of the zone `apex`.
-    pub fn get(&self, apex: &Name) -> Option<Arc<ZoneImage>> {
-        let found = self.zones.find(self.hash(apex.as_wire()), apex.as_wire())?;
-        Some(found.share())
+    pub fn get(&self, apex: &Name) -> Option<ZoneImage> {
+        let view = self.zones.view();
+        view.find(self.hash(apex.as_wire()), apex.as_wire())
+            .cloned()
     }
 
     /// Returns the number of zones.
@@ -85,21 +108,6 @@ impl ZoneReader {
         self.zones.is_empty()
     }
 
-    /// Returns the zones at or above `name`, the closest first.
-    pub(super) fn enclosing(&self, name: &NameBuffer) -> impl Iterator<Item = Found> {
-        // One pass over the name: at each label the hash is that of the name from there on.
-        let mut hashes = [0; 128];
-        let mut hasher = self.seed.build_hasher();
-        let labels = name.label_count();
-        hashes[labels] = hasher.finish();
-        for index in (0..labels).rev() {
-            write_label(&mut hasher, name.label(index));
-            hashes[index] = hasher.finish();
-        }
-        (0..=labels)
-            .filter_map(move |skipped| self.zones.find(hashes[skipped], name.suffix(skipped)))
-    }
-
     /// Returns the hash of a name in lower-case wire form: label by label from the right.
     fn hash(&self, name: &[u8]) -> u64 {
         let mut buffer = NameBuffer::root();
@@ -110,6 +118,42 @@ impl ZoneReader {
             write_label(&mut hasher, buffer.label(index));
         }
         hasher.finish()
+    }
+}
+
+impl ZoneView {
+    /// Returns the zones at or above `name`, the closest first.
+    ///
+    /// Names of as many labels as no apex has are not even hashed: in a pool that leaves one.
+    pub(super) fn enclosing<'v>(
+        &'v self,
+        name: &'v NameBuffer,
+    ) -> impl Iterator<Item = &'v ZoneImage> {
+        let labels = name.label_count();
+        let mut depths = self.zones.depths() & (u128::MAX >> (127 - labels));
+        let mut hashes = [0; 128];
+        // One pass over the name from the right, as far as there are apexes.
+        let deepest = 127_u32.saturating_sub(depths.leading_zeros()) as usize;
+        let mut hasher = self.seed.build_hasher();
+        for (depth, hash) in hashes[..=deepest.min(labels)].iter_mut().enumerate() {
+            if depth > 0 {
+                write_label(&mut hasher, name.label(labels - depth));
+            }
+            if depths >> depth & 1 == 1 {
+                *hash = hasher.finish();
+            }
+        }
+        std::iter::from_fn(move || {
+            while depths != 0 {
+                let depth = 127 - depths.leading_zeros() as usize;
+                depths &= !(1 << depth);
+                let name = name.suffix(labels - depth);
+                if let Some(zone) = self.zones.find(hashes[depth], name) {
+                    return Some(zone);
+                }
+            }
+            None
+        })
     }
 }
 
@@ -155,8 +199,8 @@ mod tests {
         publisher.publish([image("z.example", 1), image("a.z.example", 1)]);
 
         let closest = |name| {
-            let name = buffer(name);
-            let found = reader.enclosing(&name);
+            let (name, view) = (buffer(name), reader.view());
+            let found = view.enclosing(&name);
             let apexes = found.map(|zone| zone.apex().to_api_text());
             apexes.collect::<Vec<_>>()
         };
@@ -166,6 +210,15 @@ mod tests {
         assert_eq!(closest("xa.z.example"), ["z.example"]);
         assert_eq!(closest("xz.example"), Vec::<String>::new());
         assert_eq!(closest("."), Vec::<String>::new());
+        // However many labels apexes have.
+        let deep = "a.".repeat(100) + "z.example";
+        publisher.publish([image(&deep, 1)]);
+        let below = format!("b.{deep}");
+        assert_eq!(closest(&below), [&deep, "a.z.example", "z.example"]);
+        let most = "a.".repeat(117) + "z.example";
+        assert_eq!(closest(&most), [&deep, "a.z.example", "z.example"]);
+        publisher.withdraw(&Name::parse("z.example").unwrap());
+        assert_eq!(closest(&below), [&deep, "a.z.example"]);
     }
 
     #[test]
@@ -199,7 +252,8 @@ mod tests {
         let (mut publisher, reader) = zone_set();
         publisher.publish([image("z.example", 1)]);
         let name = buffer("z.example");
-        let found = reader.enclosing(&name).next().unwrap();
+        let view = reader.view();
+        let found = view.enclosing(&name).next().unwrap();
 
         publisher.publish([image("z.example", 2)]);
 
@@ -216,7 +270,8 @@ mod tests {
             let watching = scope.spawn(|| {
                 let mut last = 0;
                 while last < 500 {
-                    let zone = reader.enclosing(&name).next().expect("it is never away");
+                    let view = reader.view();
+                    let zone = view.enclosing(&name).next().expect("it is never away");
                     assert!(zone.serial().number() >= last);
                     last = zone.serial().number();
                 }

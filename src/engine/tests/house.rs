@@ -393,7 +393,13 @@ impl House {
         let mut reply = Vec::new();
         let settings = ReplySettings::default();
         let asker = Asker::new(Transport::Tcp, Ipv4Addr::LOCALHOST.into(), &settings);
-        let verdict = answer(&self.reader, &query, &asker, self.clock.now(), &mut reply);
+        let verdict = answer(
+            &self.reader.view(),
+            &query,
+            &asker,
+            self.clock.now(),
+            &mut reply,
+        );
         let Verdict::Reply(answered) = verdict else {
             panic!("no reply to {qname} {rtype}");
         };

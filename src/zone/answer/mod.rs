@@ -20,8 +20,7 @@ use crate::wire::{
     Authoritative, CookieCheck, Envelope, ExtendedError, HEADER_LENGTH, Query, Rcode, Received,
     Reply, ReplyOptions, Rtype, Section, Transport, receive,
 };
-use crate::zone::set::Found;
-use crate::zone::{ZoneImage, ZoneReader};
+use crate::zone::{ZoneImage, ZoneView};
 
 pub use account::{Answered, ResponseClass, Subject, Verdict};
 pub use asker::{Asker, Nsid, ReplySettings};
@@ -36,7 +35,7 @@ const ID_SERVER: &[u8] = b"\x02id\x06server\x00";
 /// `reply` is emptied and filled; once it has grown, nothing is allocated. Never panics, whatever
 /// the octets are.
 pub fn answer(
-    zones: &ZoneReader,
+    zones: &ZoneView,
     query: &[u8],
     asker: &Asker<'_>,
     now: Timestamp,
@@ -193,7 +192,7 @@ impl<'s> Opening<'s> {
 
 /// Answers a question of class IN.
 fn answer_query(
-    zones: &ZoneReader,
+    zones: &ZoneView,
     query: Query<'_>,
     opening: Opening<'_>,
     now: Timestamp,
@@ -213,7 +212,7 @@ fn answer_query(
         let error = Some(ExtendedError::InvalidData);
         return opening.refuse(envelope, Rcode::SERVFAIL, error, octets);
     }
-    answer_from(&zone, query, &opening, octets)
+    answer_from(zone, &query, &opening, octets)
 }
 
 /// Answers a question of class CH: with the node's name for `id.server`, if it may.
@@ -264,7 +263,7 @@ fn refusal_of(qtype: Rtype) -> Option<(Rcode, ExtendedError)> {
 ///
 /// The DS records of a zone are its parent's, so there they are looked for if we serve a zone
 /// above; if not, the child says that it has none (RFC 4035, section 3.1.4.1).
-fn zone_for(zones: &ZoneReader, query: &Query<'_>) -> Option<Found> {
+fn zone_for<'v>(zones: &'v ZoneView, query: &'v Query<'_>) -> Option<&'v ZoneImage> {
     let mut enclosing = zones.enclosing(&query.qname);
     let closest = enclosing.next()?;
     if query.qtype == Rtype::DS && closest.apex_wire() == query.qname.as_wire() {
@@ -276,7 +275,7 @@ fn zone_for(zones: &ZoneReader, query: &Query<'_>) -> Option<Found> {
 /// Answers a query out of the zone that its name is in.
 fn answer_from(
     zone: &ZoneImage,
-    query: Query<'_>,
+    query: &Query<'_>,
     opening: &Opening<'_>,
     octets: &mut Vec<u8>,
 ) -> Verdict {
@@ -285,15 +284,15 @@ fn answer_from(
         qname,
         qtype,
     } = query;
-    let reply = opening.begin(octets, &envelope, None);
-    let Some(mut writer) = Writer::new(reply, zone, &qname, envelope.dnssec_ok()) else {
-        return opening.refuse(&envelope, Rcode::REFUSED, None, octets);
+    let reply = opening.begin(octets, envelope, None);
+    let Some(mut writer) = Writer::new(reply, zone, qname, envelope.dnssec_ok()) else {
+        return opening.refuse(envelope, Rcode::REFUSED, None, octets);
     };
     let mut rcode = Rcode::NOERROR;
     let mut authoritative = Authoritative::Yes;
     let mut class = ResponseClass::Positive;
     let apex_at = writer.apex_at();
-    let resolved = Resolver::new(&mut writer, qname, qtype).resolve();
+    let resolved = Resolver::new(&mut writer, qname.clone(), *qtype).resolve();
     let written = resolved.and_then(|outcome| {
         rcode = outcome.rcode;
         class = class_of(&outcome);
@@ -312,10 +311,10 @@ fn answer_from(
     }
     Verdict::Reply(Answered {
         rcode,
-        qtype: Some(qtype),
+        qtype: Some(*qtype),
         truncated: written.is_err(),
         class,
-        subject: Subject::new(class, &envelope, apex_at),
+        subject: Subject::new(class, envelope, apex_at),
         cookie: opening.cookie,
     })
 }

@@ -355,15 +355,14 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
             self.owner(owner, place);
             let length = RRSIG_HEAD + apex.len() + SIGNATURE_LENGTH;
             self.reply.record(section, Rtype::RRSIG, ttl, length);
-            let key = self.zone.key(index);
+            let (algorithm, tag) = self.zone.key(index);
             self.reply.push(&covered.rtype.code().to_be_bytes());
             self.reply
-                .push(&[key.algorithm, covered.labels + self.apex_labels]);
+                .push(&[algorithm, covered.labels + self.apex_labels]);
             self.reply
                 .push(&covered.original_ttl.as_secs().to_be_bytes());
-            self.reply.push(&validity.expiration.to_be_bytes());
-            self.reply.push(&validity.inception.to_be_bytes());
-            self.reply.push(&key.key_tag.to_be_bytes());
+            self.reply.push(&validity);
+            self.reply.push(&tag);
             // Never compressed (RFC 4034, section 3.1.7).
             self.reply.push(apex);
             self.reply.push(self.zone.signature(covered.item, index));

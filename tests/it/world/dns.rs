@@ -220,7 +220,7 @@ pub(crate) fn ask(zones: &ZoneReader, qname: &str, rtype: Rtype, now: u64) -> An
     let now = Timestamp::from_secs(now);
     let settings = ReplySettings::default();
     let asker = Asker::new(Transport::Tcp, Ipv4Addr::LOCALHOST.into(), &settings);
-    let verdict = answer(zones, &query, &asker, now, &mut reply);
+    let verdict = answer(&zones.view(), &query, &asker, now, &mut reply);
     let Verdict::Reply(answered) = verdict else {
         panic!("no reply to {qname} {rtype}");
     };

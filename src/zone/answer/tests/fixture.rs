@@ -181,7 +181,13 @@ impl Served {
     /// Asks and returns the reply's octets.
     pub(super) fn octets(&self, query: &[u8], transport: Transport) -> (Answered, Vec<u8>) {
         let mut reply = vec![0xff; 3];
-        let verdict = answer(&self.reader, query, &asker(transport), NOW, &mut reply);
+        let verdict = answer(
+            &self.reader.view(),
+            query,
+            &asker(transport),
+            NOW,
+            &mut reply,
+        );
         match verdict {
             Verdict::Reply(answered) => (answered, reply),
             Verdict::Drop(reason) => panic!("dropped: {reason:?}"),

@@ -43,7 +43,7 @@ fn rfc8906_3_1_1_only_fragments_of_headers_and_responses_get_no_reply() {
     let mut reply = Vec::new();
     let mut verdict = |octets: &[u8]| {
         let verdict = answer(
-            &served().reader,
+            &served().reader.view(),
             octets,
             &asker(Transport::Udp),
             NOW,
@@ -283,7 +283,7 @@ proptest! {
         }
         let mut reply = Vec::new();
 
-        match answer(&served().reader, &octets, &asker(Transport::Udp), NOW, &mut reply) {
+        match answer(&served().reader.view(), &octets, &asker(Transport::Udp), NOW, &mut reply) {
             Verdict::Drop(_) => prop_assert!(reply.is_empty()),
             Verdict::Reply(answered) => {
                 prop_assert_eq!(Decoded::read(&reply).rcode, answered.rcode);
@@ -307,7 +307,7 @@ proptest! {
         let mut reply = Vec::new();
 
         if let Verdict::Reply(answered) =
-            answer(&served().reader, &octets, &asker(Transport::Udp), NOW, &mut reply)
+            answer(&served().reader.view(), &octets, &asker(Transport::Udp), NOW, &mut reply)
         {
             prop_assert_eq!(Decoded::read(&reply).rcode, answered.rcode);
             prop_assert!(reply.len() <= 1232);

@@ -130,7 +130,7 @@ fn ask_over(query: &[u8], transport: Transport, settings: &ReplySettings) -> See
         ..Asker::new(transport, client(), settings)
     };
     let mut reply = Vec::new();
-    let verdict = answer(&served().reader, query, &asker, NOW, &mut reply);
+    let verdict = answer(&served().reader.view(), query, &asker, NOW, &mut reply);
     Seen::new(verdict, reply)
 }
 
@@ -299,7 +299,7 @@ fn rfc9250_5_5_2_an_idle_time_asked_for_over_quic_breaks_the_protocol() {
         let asked = query("z.example", Rtype::MX, &[(KEEPALIVE, value)]);
         let mut reply = Vec::new();
 
-        let verdict = answer(&served().reader, &asked, &asker, NOW, &mut reply);
+        let verdict = answer(&served().reader.view(), &asked, &asker, NOW, &mut reply);
 
         assert_eq!(verdict, Verdict::Drop(DropReason::ProtocolError));
     }
@@ -390,7 +390,7 @@ fn rfc8914_4_25_a_zone_too_old_to_answer_from_says_so() {
     let mut reply = Vec::new();
 
     let asked = query("z.example", Rtype::MX, &[]);
-    let verdict = answer(&served().reader, &asked, &asker, later, &mut reply);
+    let verdict = answer(&served().reader.view(), &asked, &asker, later, &mut reply);
 
     let seen = Seen::new(verdict, reply);
     assert_eq!(seen.decoded.rcode, Rcode::SERVFAIL);

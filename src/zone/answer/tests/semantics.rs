@@ -70,7 +70,7 @@ fn expired_signatures_are_not_served() {
         let mut reply = Vec::new();
         let now = Timestamp::from_secs(NOW.as_secs() + now);
         let verdict = answer(
-            &served.reader,
+            &served.reader.view(),
             &query,
             &asker(Transport::Udp),
             now,
@@ -563,7 +563,13 @@ fn x5_questions_for_an_mx_at_and_below_the_apex_are_counted_over_every_transport
     publisher.publish([counted, image("other.example")]);
     let ask = |qname, qtype, transport| {
         let query = Ask::plain(qname, qtype).to_wire();
-        answer(&reader, &query, &asker(transport), NOW, &mut Vec::new());
+        answer(
+            &reader.view(),
+            &query,
+            &asker(transport),
+            NOW,
+            &mut Vec::new(),
+        );
     };
 
     ask("z.example", Rtype::MX, Transport::Udp);
