@@ -7,16 +7,20 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mxpool::clock::Timestamp;
+use mxpool::publication::published;
+use mxpool::server::{RateLimiter, RrlConfig};
 use mxpool::wire::{
-    Apex, Name, Rdata, RelativeName, RelativeRdata, Rtype, Serial, SoaNumbers, Ttl,
+    Apex, CookieSecret, CookieSecrets, Name, Rdata, RelativeName, RelativeRdata, Rtype, Serial,
+    SoaNumbers, Ttl,
 };
 use mxpool::zone::{
-    Asker, Layouts, RelativeRrset, ReplySettings, SIGNATURE_LENGTH, SignedZone, SigningKeyTag,
-    Structure, Template, Transport, Validity, ZoneImage, ZonePublisher, ZoneReader, answer,
-    zone_set,
+    Asker, Layouts, Nsid, RelativeRrset, ReplySettings, SIGNATURE_LENGTH, SignedZone,
+    SigningKeyTag, Structure, Template, Transport, Validity, Verdict, ZoneImage, ZonePublisher,
+    ZoneReader, answer, zone_set,
 };
 
 /// The system's allocator, with a count of what is asked of it.
@@ -194,6 +198,88 @@ fn queries(labels: &str, qtype: Rtype) -> Vec<Vec<u8>> {
     (0..ZONES).map(query).collect()
 }
 
+/// Appends an option to queries.
+fn with_option(mut queries: Vec<Vec<u8>>, code: u8, value: &[u8]) -> Vec<Vec<u8>> {
+    for query in &mut queries {
+        let end = query.len();
+        query[end - 1] += value.len() as u8 + 4;
+        query.extend_from_slice(&[0, code, 0, value.len() as u8]);
+        query.extend_from_slice(value);
+    }
+    queries
+}
+
+/// Measures what options and rate limits add to the answer that is asked for most.
+fn bench_options(criterion: &mut Criterion) {
+    let (_publisher, reader) = serve();
+    let secrets = || CookieSecrets::new(CookieSecret::new([7; 16]), Vec::new());
+    let settings = ReplySettings {
+        nsid: Nsid::new(b"ns1-fra"),
+        id_server: false,
+        cookies: Some(published(Arc::new(secrets())).1),
+    };
+    let address = Ipv4Addr::LOCALHOST.into();
+    let asker = Asker::new(Transport::Udp, address, &settings);
+    let cookie = secrets().check(b"a client", address, NOW.as_secs() as u32);
+    let (_, cookie) = cookie.expect("a client's cookie");
+    let mx = || queries("", Rtype::MX);
+    let mut group = criterion.benchmark_group("options");
+    group.throughput(Throughput::Elements(1));
+    for (kind, queries) in [
+        ("none", mx()),
+        ("client_cookie", with_option(mx(), 10, b"a client")),
+        ("valid_cookie", with_option(mx(), 10, &cookie)),
+        ("nsid", with_option(mx(), 3, b"")),
+    ] {
+        let mut next = queries.iter().cycle();
+        let mut reply = Vec::new();
+        group.bench_function(kind, |bencher| {
+            bencher.iter(|| {
+                let query = next.next().expect("a cycle has no end");
+                black_box(answer(&reader.view(), query, &asker, NOW, &mut reply))
+            });
+        });
+    }
+    group.finish();
+
+    let queries = mx();
+    let mut reply = Vec::new();
+    let verdict = answer(&reader.view(), &queries[0], &asker, NOW, &mut reply);
+    let Verdict::Reply(answered) = verdict else {
+        panic!("no reply");
+    };
+    let mut group = criterion.benchmark_group("rrl");
+    group.throughput(Throughput::Elements(1));
+    let config = RrlConfig::default();
+    let limiter = RateLimiter::new(config).expect("randomness");
+    let mut now = Duration::ZERO;
+    let mut next = queries.iter().cycle();
+    // One in 10 000 queries is for the same zone: within the rate, each another stream.
+    group.bench_function("within", |bencher| {
+        bencher.iter(|| {
+            now += Duration::from_micros(2);
+            let query = next.next().expect("a cycle has no end");
+            black_box(limiter.decide(address, query, &answered, now))
+        });
+    });
+    group.bench_function("beyond", |bencher| {
+        bencher.iter(|| {
+            now += Duration::from_micros(2);
+            black_box(limiter.decide(address, &queries[0], &answered, now))
+        });
+    });
+    let mut prefix = 0_u32;
+    group.bench_function("random_prefixes", |bencher| {
+        bencher.iter(|| {
+            now += Duration::from_micros(2);
+            prefix = prefix.wrapping_add(0x9e37_79b1);
+            let client = Ipv4Addr::from_bits(prefix).into();
+            black_box(limiter.decide(client, &queries[0], &answered, now))
+        });
+    });
+    group.finish();
+}
+
 /// Measures one kind of answer.
 fn bench(criterion: &mut Criterion) {
     let (_publisher, reader) = serve();
@@ -222,5 +308,5 @@ fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, bench);
+criterion_group!(benches, bench, bench_options);
 criterion_main!(benches);

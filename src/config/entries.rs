@@ -9,9 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Place, Problem};
 
 /// The sections and keys of this release; a section within another has a dot in its name.
-const KNOWN: [(&str, &[&str]); 11] = [
+const KNOWN: [(&str, &[&str]); 12] = [
     ("dns", &["listen", "udp_workers", "nsid", "id_server"]),
     ("dns.cookies", &["secrets"]),
+    ("dns.rrl", &["rate", "slip", "dry_run", "allow"]),
     ("dns.tcp", &["connections", "per_source", "idle"]),
     ("dns.tls", &["dot", "doq", "certificate", "key"]),
     ("api", &["listen"]),

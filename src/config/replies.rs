@@ -1,13 +1,14 @@
-//! `[dns]`, beside addresses: what the node says of itself, and how it knows clients again.
+//! `[dns]`, beside addresses: what the node says of itself, how it knows clients again, and how many
+//! answers they get.
 
 use std::path::PathBuf;
 
-use crate::server::{Identity, read_cookie_secrets};
+use crate::server::{Identity, Network, RrlConfig, read_cookie_secrets};
 use crate::zone::Nsid;
 
-use super::entries::Entry;
+use super::entries::{Entry, Value};
 use super::problem::Problem;
-use super::settings::{Reader, text};
+use super::settings::{Reader, parsed, show, text};
 use super::watch::flag;
 
 impl Reader {
@@ -27,6 +28,78 @@ impl Reader {
             });
         }
         Identity { nsid, id_server }
+    }
+}
+
+impl Reader {
+    /// Reads how answers are limited; without the section they are not.
+    pub(super) fn rrl(&mut self) -> Option<RrlConfig> {
+        if !self.entries.has_section("dns.rrl") {
+            return None;
+        }
+        let mut config = RrlConfig::default();
+        if let Some(rate) = self.get("dns.rrl", "rate", |entry| number(entry, 1, MOST_RATE)) {
+            config.rate = rate;
+        }
+        if let Some(slip) = self.get("dns.rrl", "slip", |entry| number(entry, 0, MOST_SLIP)) {
+            config.slip = slip;
+        }
+        if let Some(dry_run) = self.get("dns.rrl", "dry_run", flag) {
+            config.dry_run = dry_run;
+        }
+        let items = self.get("dns.rrl", "allow", items).unwrap_or_default();
+        for item in items {
+            match parsed::<Network>(&item) {
+                Ok(network) => config.allow.push(network),
+                Err(detail) => self.problems.push(Problem {
+                    place: item.place,
+                    detail: format!("dns.rrl.allow: {detail}"),
+                }),
+            }
+        }
+        Some(config)
+    }
+}
+
+/// More answers of one kind to one prefix, and nothing is limited.
+const MOST_RATE: u32 = 100_000;
+
+/// Rarer, and a client whose address is forged waits too long for its turn (BIND's bound).
+const MOST_SLIP: u32 = 10;
+
+/// Reads a number from `least` to `most`.
+fn number(entry: &Entry, least: u32, most: u32) -> Result<u32, String> {
+    let number = match &entry.value {
+        Value::Number(number) => u32::try_from(*number).ok(),
+        Value::Variable(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| {
+            format!(
+                "expected a number from {least} to {most}, found {}",
+                show(&entry.value)
+            )
+        })
+}
+
+/// Reads a list of prefixes, which may be empty; a variable's are parted by commas.
+fn items(entry: &Entry) -> Result<Vec<Entry>, String> {
+    match &entry.value {
+        Value::List(items) => Ok(items.clone()),
+        Value::Variable(text) => {
+            let items = text.split(',').map(str::trim);
+            let items = items.filter(|item| !item.is_empty()).map(|item| Entry {
+                place: entry.place.clone(),
+                value: Value::Text(item.to_owned()),
+            });
+            Ok(items.collect())
+        }
+        other => Err(format!(
+            "expected a list of prefixes, found {}",
+            show(other)
+        )),
     }
 }
 
@@ -109,6 +182,51 @@ mod tests {
                 "f:2:13: dns.id_server: expected true or false, found \"yes\"",
                 "f:3:8: dns.nsid: expected a text in quotes, found 7",
             ],
+        );
+    }
+
+    #[test]
+    fn answers_are_limited_where_there_is_the_section() {
+        assert_eq!(read("[dns]\n").unwrap().server.rrl, None);
+        let defaults = RrlConfig::default();
+        assert_eq!(read("[dns.rrl]\n").unwrap().server.rrl, Some(defaults));
+        let text = "[dns.rrl]\nrate = 50\nslip = 0\ndry_run = true\n\
+                    allow = [\"192.0.2.0/24\", \"2001:db8::53\"]\n";
+
+        let rrl = read(text).unwrap().server.rrl;
+
+        let wanted = RrlConfig {
+            rate: 50,
+            slip: 0,
+            dry_run: true,
+            allow: vec![
+                "192.0.2.0/24".parse().unwrap(),
+                "2001:db8::53/128".parse().unwrap(),
+            ],
+        };
+        assert_eq!(rrl, Some(wanted));
+    }
+
+    #[test]
+    fn impossible_limits_of_answers_are_refused() {
+        let text = "[dns.rrl]\nrate = 0\nslip = 11\ndry_run = 1\n\
+                    allow = [\"192.0.2.1/24\", \"here\", 7]\nrates = 1\n";
+
+        assert_begin(
+            &read(text).unwrap_err(),
+            &[
+                "f:2:8: dns.rrl.rate: expected a number from 1 to 100000, found 0",
+                "f:3:8: dns.rrl.slip: expected a number from 0 to 10, found 11",
+                "f:4:11: dns.rrl.dry_run: expected true or false, found 1",
+                "f:5:10: dns.rrl.allow: expected 192.0.2.0/24, found 192.0.2.1/24",
+                "f:5:26: dns.rrl.allow: expected an address or a prefix like 192.0.2.0/24",
+                "f:5:34: dns.rrl.allow: expected a text in quotes, found 7",
+                "f:6:1: unknown key \"rates\" in section [dns.rrl]; expected one of rate, slip",
+            ],
+        );
+        assert_begin(
+            &read("[dns.rrl]\nallow = \"all\"\n").unwrap_err(),
+            &["f:2:9: dns.rrl.allow: expected a list of prefixes, found \"all\""],
         );
     }
 

@@ -216,6 +216,7 @@ impl Reader {
         }
         config.server.tcp = self.tcp();
         config.server.identity = self.identity();
+        config.server.rrl = self.rrl();
         config.server.cookie_secrets = self.get("dns.cookies", "secrets", cookie_secrets);
         config.server.tls = self.tls();
         if let Some(api) = self.get("api", "listen", loopback) {
@@ -626,7 +627,7 @@ level = "loud"
         let begins = [
             "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, nsid",
             "mxpool.toml:6:6: unknown key \"tsl\" in section [dns]",
-            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.cookies, dns.tcp, dns.tls",
+            "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.cookies, dns.rrl, dns.tcp",
             "MXPOOL_DNS__NAME: unknown key \"name\" in section [dns]",
             "MXPOOL_NO__THING: unknown section \"no\"",
             "mxpool.toml:2:11: dns.listen: expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found \"127.0.0.1\"",

@@ -50,17 +50,20 @@ pub enum Dropped {
     SendFailed,
     /// The kernel had no room to keep it until a worker would take it.
     ReceiveBuffer,
+    /// Its answer was beyond the rate that its client may have.
+    Rrl,
 }
 
 impl Dropped {
     /// All reasons, in the order of their numbers.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Malformed,
         Self::ResponseBit,
         Self::Overload,
         Self::Evicted,
         Self::SendFailed,
         Self::ReceiveBuffer,
+        Self::Rrl,
     ];
 
     /// Returns the label's value.
@@ -72,6 +75,7 @@ impl Dropped {
             Self::Evicted => "evicted",
             Self::SendFailed => "send_failed",
             Self::ReceiveBuffer => "receive_buffer",
+            Self::Rrl => "rrl",
         }
     }
 }

@@ -507,6 +507,8 @@ mod tests {
         }
         workers[0].dropped(Dropped::Malformed, 1);
         workers[1].truncated();
+        workers[1].slipped();
+        workers[1].dropped(Dropped::Rrl, 3);
         workers[0].cookie(CookieCheck::Renewed);
         workers[2].cookie(CookieCheck::Renewed);
         workers[2].panicked();
@@ -524,6 +526,8 @@ mod tests {
             "mxpool_dns_request_duration_seconds_sum{transport=\"tcp\"} 0.000003",
             "mxpool_dns_dropped_total{reason=\"malformed\"} 1",
             "mxpool_dns_truncated_total 1",
+            "mxpool_rrl_slipped_total 1",
+            "mxpool_dns_dropped_total{reason=\"rrl\"} 3",
             "mxpool_cookies_total{result=\"renewed\"} 2",
             "mxpool_cookies_total{result=\"bad\"} 0",
             "mxpool_dns_handler_panics_total 1",

@@ -46,6 +46,9 @@ pub struct Traffic {
     dropped: [AtomicU64; Dropped::ALL.len()],
     /// Answers with TC set.
     truncated: AtomicU64,
+    /// Answers that were made brief, or let through as they are errors, as they were beyond their
+    /// rate.
+    slipped: AtomicU64,
     /// Cookies of queries, by what they were worth.
     cookies: [AtomicU64; COOKIES.len()],
     /// Panics caught while answering.
@@ -85,6 +88,7 @@ impl Traffic {
             times: Buckets::new(),
             dropped: zeros(),
             truncated: AtomicU64::new(0),
+            slipped: AtomicU64::new(0),
             cookies: zeros(),
             panics: AtomicU64::new(0),
         }
@@ -111,6 +115,11 @@ impl Traffic {
     /// Counts an answer that had TC set.
     pub fn truncated(&self) {
         self.writers.add(&self.truncated, 1);
+    }
+
+    /// Counts an answer beyond its rate that was not dropped.
+    pub fn slipped(&self) {
+        self.writers.add(&self.slipped, 1);
     }
 
     /// Counts the cookie of a query.
@@ -174,7 +183,7 @@ pub(super) struct TrafficCollector {
     /// The blocks given out so far; taken only to add one and to scrape.
     blocks: Arc<Mutex<Vec<Arc<Traffic>>>>,
     /// Names and help of what is collected.
-    families: Arc<[Desc; 8]>,
+    families: Arc<[Desc; 9]>,
 }
 
 impl TrafficCollector {
@@ -221,6 +230,11 @@ impl TrafficCollector {
             desc(
                 "mxpool_dns_truncated_total",
                 "DNS responses with TC set.",
+                &[],
+            )?,
+            desc(
+                "mxpool_rrl_slipped_total",
+                "DNS responses beyond their rate that were sent, made brief where they could be.",
                 &[],
             )?,
             desc(
@@ -316,6 +330,7 @@ impl Collector for TrafficCollector {
             histograms(&blocks, &TIMES, 1e9, |block| &block.times),
             dropped.into(),
             vec![counter([], sum(&blocks, None, |block| &block.truncated))],
+            vec![counter([], sum(&blocks, None, |block| &block.slipped))],
             cookies.into(),
             vec![counter([], sum(&blocks, None, |block| &block.panics))],
         ];

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::encrypted::CertificateFiles;
 use crate::zone::Nsid;
+
+use super::encrypted::CertificateFiles;
+use super::rrl::RrlConfig;
 
 /// Where the data plane listens and what it allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct ServerConfig {
     /// The file of the secrets that cookies are made with; without one there is a random secret,
     /// which no other node has.
     pub cookie_secrets: Option<PathBuf>,
+    /// How answers over UDP are limited, if they are.
+    pub rrl: Option<RrlConfig>,
 }
 
 /// Descriptors that are kept for what is no DNS connection: 256 connections of the API, as many of

@@ -17,6 +17,7 @@ mod doorkeeper;
 mod encrypted;
 mod mmsg;
 mod responder;
+mod rrl;
 mod running;
 mod slots;
 mod socket;
@@ -26,6 +27,7 @@ mod udp;
 pub use config::{Identity, ServerConfig, TcpLimits, TlsConfig};
 pub use cookies::{CookieSecretsError, read_cookie_secrets};
 pub use encrypted::{CertificateError, CertificateFiles};
+pub use rrl::{Decision, Network, NetworkError, RateLimiter, RrlConfig};
 pub use running::{Running, Server, ServerError, probe};
 
 #[cfg(test)]

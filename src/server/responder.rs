@@ -9,8 +9,10 @@ use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Dropped, Family, Metrics, Traffic, Writers};
 use crate::wire::Rcode;
 use crate::zone::{
-    self, Asker, DropReason, ReplySettings, Transport, Verdict, ZoneReader, ZoneView,
+    self, Answered, Asker, DropReason, ReplySettings, Transport, Verdict, ZoneReader, ZoneView,
 };
+
+use super::rrl::{Decision, RateLimiter};
 
 /// The bit that tells responses from queries, in the third octet of a message.
 const RESPONSE: u8 = 0x80;
@@ -47,6 +49,8 @@ pub(super) struct Responder {
     transport: Transport,
     /// The worker's counters.
     traffic: Arc<Traffic>,
+    /// Limits the worker's answers, if they are to be limited.
+    limiter: Option<Arc<RateLimiter>>,
 }
 
 /// What the responders of all workers are made of.
@@ -62,6 +66,8 @@ pub(super) struct Responders {
     pub(super) settings: Arc<ReplySettings>,
     /// What answers.
     pub(super) answer: Answer,
+    /// Gives each worker that answers datagrams its limiter, if there is one.
+    pub(super) limiter: Option<Arc<RateLimiter>>,
 }
 
 impl Responders {
@@ -78,6 +84,7 @@ impl Responders {
             metrics,
             settings,
             answer: zone::answer,
+            limiter: None,
         }
     }
 
@@ -94,6 +101,11 @@ impl Responders {
             settings: self.settings.clone(),
             transport,
             traffic: self.metrics.traffic(transport, writers),
+            // Who has answered a handshake is where it says.
+            limiter: match &self.limiter {
+                Some(limiter) if !transport.is_stream() => Some(Arc::new(limiter.another())),
+                _ => None,
+            },
         }
     }
 }
@@ -113,6 +125,26 @@ impl Client {
         match self.address {
             IpAddr::V4(_) => Family::Ipv4,
             IpAddr::V6(_) => Family::Ipv6,
+        }
+    }
+}
+
+/// What becomes of a query and its answer.
+enum Outcome {
+    /// The answer is sent.
+    Reply(Answered),
+    /// The answer is beyond its rate and not sent.
+    Limited(Answered),
+    /// There is no answer.
+    Drop(DropReason),
+}
+
+impl Outcome {
+    /// Takes what the query itself deserves.
+    fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Reply(answered) => Self::Reply(answered),
+            Verdict::Drop(reason) => Self::Drop(reason),
         }
     }
 }
@@ -176,6 +208,7 @@ impl Round<'_> {
             settings,
             transport,
             traffic,
+            limiter,
             ..
         } = self.responder;
         let asker = Asker {
@@ -188,10 +221,21 @@ impl Round<'_> {
         // Unwind safe: all that outlives the call is `reply`, which the next call empties, and the
         // published set, which nobody changes in place.
         let verdict = catch_unwind(AssertUnwindSafe(|| {
-            answer(&self.zones, query, &asker, self.now, reply)
+            let verdict = answer(&self.zones, query, &asker, self.now, reply);
+            match (limiter, verdict) {
+                (Some(limiter), Verdict::Reply(answered)) => {
+                    self.limit(limiter, query, &asker, answered, reply)
+                }
+                _ => Outcome::of(verdict),
+            }
         }));
         match verdict {
-            Ok(Verdict::Reply(answered)) => {
+            Ok(Outcome::Limited(answered)) => {
+                traffic.query(client.family(), answered.qtype);
+                traffic.dropped(Dropped::Rrl, 1);
+                false
+            }
+            Ok(Outcome::Reply(answered)) => {
                 traffic.query(client.family(), answered.qtype);
                 if answered.truncated {
                     traffic.truncated();
@@ -203,7 +247,7 @@ impl Round<'_> {
                 self.answered += 1;
                 true
             }
-            Ok(Verdict::Drop(reason)) => {
+            Ok(Outcome::Drop(reason)) => {
                 let reason = match reason {
                     DropReason::TooShort | DropReason::ProtocolError => Dropped::Malformed,
                     DropReason::IsResponse => Dropped::ResponseBit,
@@ -214,6 +258,39 @@ impl Round<'_> {
             Err(_) => {
                 traffic.panicked();
                 self.fail(query, Rcode::SERVFAIL, client, reply)
+            }
+        }
+    }
+
+    /// Keeps an answer within its rate: it stays, becomes a brief one, or goes.
+    fn limit(
+        &self,
+        limiter: &RateLimiter,
+        query: &[u8],
+        asker: &Asker<'_>,
+        answered: Answered,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        let traffic = &self.responder.traffic;
+        let decision = limiter.decide(asker.address, query, &answered, self.begin);
+        if limiter.is_dry_run() {
+            match decision {
+                Decision::Send => {}
+                Decision::Slip | Decision::Leak => traffic.slipped(),
+                Decision::Drop => traffic.dropped(Dropped::Rrl, 1),
+            }
+            return Outcome::Reply(answered);
+        }
+        match decision {
+            Decision::Send => Outcome::Reply(answered),
+            Decision::Drop => Outcome::Limited(answered),
+            Decision::Leak => {
+                traffic.slipped();
+                Outcome::Reply(answered)
+            }
+            Decision::Slip => {
+                traffic.slipped();
+                Outcome::of(zone::answer_briefly(query, asker, self.now, reply))
             }
         }
     }

@@ -19,6 +19,7 @@ use super::cookies::{CookieSecretsError, SecretKeeper};
 use super::doorkeeper::Doorkeeper;
 use super::encrypted::{self, CertificateError, Encrypted, EncryptedSockets};
 use super::responder::Responders;
+use super::rrl::{self, RateLimiter};
 use super::slots::Slots;
 use super::socket;
 use super::tcp::TcpAcceptor;
@@ -37,6 +38,8 @@ pub struct Running {
     workers: Vec<UdpWorker>,
     /// The tasks that accept connections.
     acceptors: Vec<JoinHandle<()>>,
+    /// The task that tells who is limited, if anybody may be.
+    teller: Option<JoinHandle<()>>,
     /// Gives the workers their cookie secrets, if they have any.
     keeper: Option<SecretKeeper>,
     /// What is served over TLS and QUIC, if anything is.
@@ -71,6 +74,9 @@ pub enum ServerError {
     /// What clients are to be shown over TLS and QUIC cannot be.
     #[error("cannot serve TLS: {0}")]
     Certificate(#[from] CertificateError),
+    /// Answers cannot be limited.
+    #[error("cannot limit rates of answers: the system gives no random octets")]
+    Random,
     /// A thread could not be started.
     #[error("cannot start a thread that answers queries: {0}")]
     Thread(#[source] io::Error),
@@ -97,7 +103,12 @@ impl Server {
             id_server: config.identity.id_server,
             cookies: Some(cookies),
         });
-        let running = start(&config, &Responders::new(zones, clock, metrics, settings))?;
+        let mut responders = Responders::new(zones, clock, metrics, settings);
+        if let Some(rrl) = config.rrl.clone() {
+            let limiter = RateLimiter::new(rrl).ok_or(ServerError::Random)?;
+            responders.limiter = Some(Arc::new(limiter));
+        }
+        let running = start(&config, &responders)?;
         Ok(Running {
             keeper: Some(keeper),
             ..running
@@ -178,6 +189,11 @@ impl Running {
                 tracing::error!(%error, "a listener had ended");
             }
         }
+        if let Some(teller) = self.teller
+            && let Err(error) = teller.await
+        {
+            tracing::error!(%error, "what tells who is limited had ended");
+        }
         let workers = self.workers;
         let joined = tokio::task::spawn_blocking(|| workers.into_iter().for_each(UdpWorker::join));
         if let Err(error) = joined.await {
@@ -223,9 +239,14 @@ pub(super) fn start(
         stop,
         workers: Vec::new(),
         acceptors: Vec::new(),
+        teller: None,
         keeper: None,
         encrypted: None,
     };
+    if let Some(limiter) = &responders.limiter {
+        let telling = rrl::tell(Arc::clone(limiter), stopped.clone());
+        running.teller = Some(tokio::spawn(telling));
+    }
     for Sockets { address, tcp, udp } in sockets {
         running.addresses.push(address);
         if let Some(socket) = udp.first() {

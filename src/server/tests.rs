@@ -81,6 +81,7 @@ fn responders() -> Responders {
         metrics: Arc::new(Metrics::new()),
         settings: Arc::default(),
         answer: stand_in,
+        limiter: None,
     }
 }
 

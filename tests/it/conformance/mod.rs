@@ -8,6 +8,7 @@ mod denial;
 mod edns;
 mod encrypted;
 mod header;
+mod limits;
 mod options;
 mod transport;
 
