@@ -9,6 +9,8 @@ pub struct Opcode(u8);
 impl Opcode {
     /// A question.
     pub const QUERY: Self = Self(0);
+    /// A hint that a zone has changed (RFC 1996).
+    pub const NOTIFY: Self = Self(4);
 
     /// Takes the low four bits.
     pub const fn new(number: u8) -> Self {

@@ -309,7 +309,7 @@ impl<'m> Body<'m> {
     }
 }
 
-impl Envelope<'_> {
+impl<'m> Envelope<'m> {
     /// Returns the octets that a reply may have over `transport`.
     pub(super) fn limit(&self, transport: Transport) -> usize {
         if transport.is_stream() {
@@ -322,6 +322,34 @@ impl Envelope<'_> {
     /// Returns whether the requestor asks for DNSSEC records.
     pub fn dnssec_ok(&self) -> bool {
         self.edns.as_ref().is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// Returns what kind of message it is.
+    pub fn opcode(&self) -> Opcode {
+        self.opcode
+    }
+
+    /// Looks for an OPT record in `message`, which is of a kind whose body is not read otherwise.
+    ///
+    /// For what is said to no such message but over QUIC, where the sender is known to speak EDNS
+    /// if it has an OPT record where a query would.
+    pub fn look_for_opt(&mut self, message: &'m [u8], transport: Transport) {
+        let Some((header, _)) = message.split_first_chunk::<HEADER_LENGTH>() else {
+            return;
+        };
+        let word = |index: usize| u16::from_be_bytes([header[index * 2], header[index * 2 + 1]]);
+        let counts = [word(2), word(3), word(4), word(5)];
+        let mut body = Body {
+            message,
+            at: HEADER_LENGTH,
+            transport,
+            records: 0,
+            question: None,
+        };
+        // Of the rest nothing is repeated, whether it could be read or not.
+        let _ = body.read(counts, self);
+        self.question = &[];
+        self.tsig = None;
     }
 
     /// Returns how many octets the question has; none if there is no readable single one.

@@ -17,8 +17,8 @@ mod write;
 
 use crate::clock::Timestamp;
 use crate::wire::{
-    Authoritative, CookieCheck, Envelope, ExtendedError, HEADER_LENGTH, Query, Rcode, Received,
-    Reply, ReplyOptions, Rtype, Section, Transport, receive,
+    Authoritative, CookieCheck, Envelope, ExtendedError, HEADER_LENGTH, Opcode, Query, Rcode,
+    Received, Reply, ReplyOptions, Rtype, Section, Transport, receive,
 };
 use crate::zone::{ZoneImage, ZoneView};
 
@@ -55,6 +55,12 @@ pub fn answer(
             let rcode = opening.rcode_of_cookie();
             opening.refuse(&envelope, rcode, None, reply)
         }
+        Received::Refused(mut envelope, _) if asker.is_early && !may_be_early(&envelope) => {
+            envelope.look_for_opt(query, asker.transport);
+            let opening = Opening::new(&envelope, asker, now);
+            let error = Some(ExtendedError::TooEarly);
+            opening.refuse(&envelope, Rcode::REFUSED, error, reply)
+        }
         Received::Refused(envelope, rcode) => {
             Opening::new(&envelope, asker, now).refuse(&envelope, rcode, None, reply)
         }
@@ -63,6 +69,12 @@ pub fn answer(
             Verdict::Drop(reason)
         }
     }
+}
+
+/// Returns whether a message may come before the handshake is complete: it changes nothing, however
+/// often it is replayed (RFC 9250, section 4.5).
+fn may_be_early(envelope: &Envelope<'_>) -> bool {
+    matches!(envelope.opcode(), Opcode::QUERY | Opcode::NOTIFY)
 }
 
 /// Replaces the answer to `query` by one that amplifies nothing, for a client whose address may be

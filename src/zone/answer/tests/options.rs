@@ -528,3 +528,53 @@ fn rfc4892_3_all_other_questions_about_the_server_are_refused() {
         assert_eq!(seen.option(EDE), Some(vec![0, 21]));
     }
 }
+
+#[test]
+fn rfc9250_4_5_what_may_change_something_is_refused_before_the_handshake_is_complete() {
+    let settings = settings();
+    let asker = |is_early| Asker {
+        is_early,
+        ..Asker::new(Transport::Doq, client(), &settings)
+    };
+    let ask = |opcode: u8, is_early| {
+        let mut asked = query("z.example", Rtype::SOA, &[]);
+        asked[2] = opcode << 3;
+        let mut reply = Vec::new();
+        let verdict = answer(
+            &served().reader.view(),
+            &asked,
+            &asker(is_early),
+            NOW,
+            &mut reply,
+        );
+        Seen::new(verdict, reply)
+    };
+
+    assert_eq!(ask(0, true).decoded.rcode, Rcode::NOERROR, "a QUERY");
+    assert_eq!(ask(4, true).decoded.rcode, Rcode::NOTIMP, "a NOTIFY");
+    for opcode in [1, 2, 5, 6, 15] {
+        let early = ask(opcode, true);
+        assert_eq!(early.decoded.rcode, Rcode::REFUSED, "{opcode}");
+        assert_eq!(early.option(EDE), Some(vec![0, 26]), "{opcode}");
+        assert!(early.decoded.questions.is_empty() && early.decoded.has_no_records());
+        assert_eq!(ask(opcode, false).decoded.rcode, Rcode::NOTIMP, "{opcode}");
+    }
+    // Without an OPT record, or with a body that cannot be read, the code alone.
+    let mut asked = Ask::plain("z.example", Rtype::SOA).to_wire();
+    asked[2] = 5 << 3;
+    for length in [12, 20, asked.len()] {
+        let mut reply = Vec::new();
+        answer(
+            &served().reader.view(),
+            &asked[..length],
+            &asker(true),
+            NOW,
+            &mut reply,
+        );
+        assert_eq!(
+            reply,
+            [0x12, 0x34, 0xa8, 5, 0, 0, 0, 0, 0, 0, 0, 0],
+            "{length}"
+        );
+    }
+}
