@@ -3,6 +3,7 @@
 // A panic is the report here, in what tests share as in tests.
 #![allow(clippy::unwrap_used)]
 
+mod amplification;
 mod conformance;
 mod cookies;
 mod crash;
