@@ -6,7 +6,8 @@
 //! holds.
 //!
 //! UDP has threads of its own, one socket each and address, so that the kernel spreads the load
-//! (`SO_REUSEPORT`) and nothing else delays an answer. TCP, TLS and QUIC are tokio's.
+//! (`SO_REUSEPORT`) and nothing else delays an answer. TCP, TLS and QUIC are tokio's, on threads
+//! that the API has no part in.
 //!
 //! Start reading at [`Server::start`].
 
@@ -22,6 +23,7 @@ mod running;
 mod slots;
 mod socket;
 mod tcp;
+mod threads;
 mod udp;
 
 pub use config::{Identity, ServerConfig, TcpLimits, TlsConfig};

@@ -23,6 +23,7 @@ use super::rrl::{self, RateLimiter};
 use super::slots::Slots;
 use super::socket;
 use super::tcp::TcpAcceptor;
+use super::threads::StreamThreads;
 use super::udp::UdpWorker;
 
 /// The data plane, not yet running.
@@ -40,6 +41,8 @@ pub struct Running {
     acceptors: Vec<JoinHandle<()>>,
     /// The task that tells who is limited, if anybody may be.
     teller: Option<JoinHandle<()>>,
+    /// What they run on; dropped last.
+    _threads: StreamThreads,
     /// Gives the workers their cookie secrets, if they have any.
     keeper: Option<SecretKeeper>,
     /// What is served over TLS and QUIC, if anything is.
@@ -234,12 +237,17 @@ pub(super) fn start(
     let gauge = responders.metrics.open_connections(Transport::Tcp);
     let slots = Slots::new(config.tcp.connections, config.tcp.per_source, Some(gauge));
     let (stop, stopped) = watch::channel(false);
+    let threads = StreamThreads::start().map_err(ServerError::Thread)?;
+    // What is spawned from here on runs on those.
+    let handle = threads.handle();
+    let _inside = handle.enter();
     let mut running = Running {
         addresses: Vec::new(),
         stop,
         workers: Vec::new(),
         acceptors: Vec::new(),
         teller: None,
+        _threads: threads,
         keeper: None,
         encrypted: None,
     };
