@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // (RFC 7766, section 6.2.3).
         let mut deadline = Instant::now() + self.limits.idle;
         let mut alarm = pin!(sleep_until(deadline));
-        while !self.slot.is_leaving() {
+        loop {
             let client = Client {
                 address: self.peer,
                 is_early: false,
@@ -130,8 +130,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             match turn {
                 Turn::Answered => {
-                    self.slot.asked();
-                    deadline = Instant::now() + self.slot.least_patience(self.limits.idle);
+                    let now = Instant::now();
+                    self.slot.asked(now.into_std());
+                    deadline = now + self.slot.least_patience(self.limits.idle);
                     // It may have become shorter.
                     if deadline < alarm.deadline() {
                         alarm.as_mut().reset(deadline);
@@ -141,6 +142,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Turn::Unfinished if Instant::now() >= deadline => break,
                 Turn::Unfinished => {}
                 Turn::End => break,
+            }
+            // Not before it was looked at: what is here already is answered.
+            if self.slot.is_leaving() {
+                break;
             }
         }
         // Who has to leave is not waited for.

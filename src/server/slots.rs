@@ -131,7 +131,7 @@ impl Slots {
     pub(super) fn take(&self, address: IpAddr) -> Taking {
         let shared = &self.shared;
         let source = Source::of(address);
-        let now = shared.now();
+        let now = shared.millis(Instant::now());
         let mut taken = shared.lock();
         let held = |count: Option<&usize>| count.copied().unwrap_or_default();
         if held(taken.by_source.get(&source)) >= shared.per_source
@@ -173,6 +173,11 @@ impl Slots {
         }
     }
 
+    /// Returns whether all places are taken.
+    pub(super) fn are_taken(&self) -> bool {
+        self.count() >= self.shared.total
+    }
+
     /// Returns how many places are taken.
     pub(super) fn count(&self) -> usize {
         self.shared.count.load(Ordering::Relaxed)
@@ -180,9 +185,10 @@ impl Slots {
 }
 
 impl Shared {
-    /// Returns the milliseconds since the beginning; never 0, which means "never".
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    /// Returns the milliseconds from the beginning to a moment; never 0, which means "never".
+    fn millis(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX - 2) + 1
     }
 
     /// Shows how many places are taken.
@@ -293,11 +299,11 @@ impl Seat {
 }
 
 impl Slot {
-    /// Notes that its holder has asked something: it is not the one to give way next.
-    pub(super) fn asked(&self) {
+    /// Notes that its holder asked something at a moment: it is not the one to give way next.
+    pub(super) fn asked(&self, at: Instant) {
         // Past the moment it came, be that this very millisecond.
-        let now = self.shared.now() + 1;
-        self.seat.asked.store(now, Ordering::Relaxed);
+        let at = self.shared.millis(at) + 1;
+        self.seat.asked.store(at, Ordering::Relaxed);
     }
 
     /// Returns whether its holder is to leave.

@@ -9,7 +9,7 @@ use nix::libc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
 use crate::metrics::Dropped;
@@ -56,6 +56,12 @@ impl TcpAcceptor {
                 Ok((stream, peer)) => {
                     exhausted = false;
                     self.admit(stream, peer, &mut connections);
+                    if self.keeper.slots.are_taken() {
+                        // The next newcomer takes somebody's place: whoever's query is here already
+                        // gets its answer before that. In one go, a flood of newcomers would push
+                        // out clients that have not been looked at once.
+                        yield_now().await;
+                    }
                 }
                 Err(error) if is_exhausted(&error) => {
                     if !exhausted {

@@ -167,6 +167,9 @@ fn config(certificate: Arc<Certificate>, idle: Duration) -> ServerConfig {
         .receive_window(UNREAD.into())
         .send_window(UNSENT)
         .datagram_receive_buffer_size(None)
+        // Almost every answer fits into the least there may be: nothing is won by asking what the
+        // path takes, and each client would cost some datagrams more.
+        .mtu_discovery_config(None)
         // A client that has gone away; one that only keeps its connection open is given up by
         // whoever serves it.
         .max_idle_timeout(IdleTimeout::try_from(idle).ok());
@@ -330,8 +333,9 @@ impl Served {
                 },
                 Some(ended) = self.streams.join_next() => match self.took(ended) {
                     Ok(()) => {
-                        slot.asked();
-                        deadline = Instant::now() + slot.least_patience(idle);
+                        let now = Instant::now();
+                        slot.asked(now.into_std());
+                        deadline = now + slot.least_patience(idle);
                         alarm.as_mut().reset(deadline);
                     }
                     Err(StreamEnd::Cancelled) => {}

@@ -92,7 +92,7 @@ fn the_longest_silent_gives_way_to_a_newcomer() {
     let held: Vec<_> = strangers(8).map(|it| slots.take(it).free()).collect();
     // All have asked; the second last of all.
     for place in held.iter().chain([&held[1]]) {
-        place.asked();
+        place.asked(Instant::now());
     }
     held[0].seat.asked.fetch_add(5, Ordering::Relaxed);
 
@@ -114,7 +114,7 @@ fn the_longest_silent_gives_way_to_a_newcomer() {
 fn a_flood_of_empty_connections_leaves_resolvers_at_work_alone() {
     let slots = Slots::new(8, 8, None);
     let at_work: Vec<_> = strangers(6).map(|it| slots.take(it).free()).collect();
-    at_work.iter().for_each(Slot::asked);
+    at_work.iter().for_each(|it| it.asked(Instant::now()));
 
     let flood: Vec<_> = strangers(250).skip(6).map(|it| slots.take(it)).collect();
 
@@ -127,7 +127,7 @@ fn a_flood_of_empty_connections_leaves_resolvers_at_work_alone() {
 fn resolvers_at_work_leave_room_for_first_queries_to_arrive() {
     let slots = Slots::new(8, 8, None);
     let at_work: Vec<_> = strangers(8).map(|it| slots.take(it).free()).collect();
-    at_work.iter().for_each(Slot::asked);
+    at_work.iter().for_each(|it| it.asked(Instant::now()));
 
     let newcomers: Vec<_> = strangers(10)
         .skip(8)

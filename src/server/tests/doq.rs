@@ -18,8 +18,8 @@ struct Quic {
     server: SocketAddr,
     responders: Responders,
     client: Endpoint,
-    /// Keeps the files.
-    _shown: Shown,
+    /// What it shows.
+    shown: Shown,
 }
 
 impl Quic {
@@ -40,7 +40,7 @@ impl Quic {
             running,
             responders,
             client,
-            _shown: shown,
+            shown,
         }
     }
 
@@ -102,6 +102,26 @@ async fn rfc9250_4_2_each_query_has_a_stream_and_its_answer_ends_it() {
     );
     assert!(
         text.contains("mxpool_dns_connections{transport=\"doq\"} 1"),
+        "{text}"
+    );
+    quic.stop().await;
+}
+
+#[tokio::test]
+async fn rfc9250_4_1_1_who_speaks_another_protocol_is_turned_away() {
+    let quic = Quic::start(|_| {});
+    let tls = quic.shown.client(&TLS13, &[b"h3"]);
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+
+    let connecting = quic.client.connect_with(config, quic.server, NAME).unwrap();
+    let refused = timeout(LONG, connecting).await.unwrap().unwrap_err();
+
+    // The alert no_application_protocol.
+    assert!(refused.to_string().contains("error 120"), "{refused}");
+    assert_answers(&quic.connect().await).await;
+    let text = quic.responders.metrics.render();
+    assert!(
+        text.contains("{result=\"failed\",transport=\"doq\"} 1"),
         "{text}"
     );
     quic.stop().await;
