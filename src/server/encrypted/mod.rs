@@ -22,6 +22,7 @@
 //! `quinn`, which is what that library uses, too. The protocols are not ours; how many strangers
 //! may hold what for how long is.
 //!
+//! [`Certificate`]: certificate::Certificate
 //! [`Connection`]: super::connection::Connection
 
 mod certificate;
