@@ -1,5 +1,6 @@
 //! dnsperf, for what our generator does not speak, and to check what it says.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -19,14 +20,29 @@ const LOW: f64 = 20_000.0;
 const OURS_LOW: &str = "mix at 20 000/s, our generator";
 const DNSPERF_LOW: &str = "mix at 20 000/s, dnsperf";
 
-/// Has a server answer the mix as fast as it can over a transport.
-pub(crate) fn saturate(
+/// What carries queries.
+#[derive(Clone, Copy)]
+enum Carrier {
+    Udp,
+    Tcp,
+    Dot,
+}
+
+/// Has a server answer the mix as fast as it can over TCP.
+pub(crate) fn saturate_tcp(server: &Running, file: &NamedTempFile, span: Duration) -> Measured {
+    let asked = || run(server.address, file, Carrier::Tcp, span, None);
+    Measured::of(server, asked)
+}
+
+/// The same over TLS, if it can.
+pub(crate) fn saturate_dot(
     server: &Running,
     file: &NamedTempFile,
-    transport: &str,
     span: Duration,
-) -> Measured {
-    Measured::of(server, || run(server, file, transport, span, None))
+) -> Option<Measured> {
+    let address = server.dot?;
+    let asked = || run(address, file, Carrier::Dot, span, None);
+    Some(Measured::of(server, asked))
 }
 
 /// Asks a server at a low rate with both generators.
@@ -36,23 +52,30 @@ pub(crate) fn check(
     span: Duration,
 ) -> [(&'static str, Measured); 2] {
     let ours = works.saturating[0].at_rate(server, LOW, span);
-    let theirs = Measured::of(server, || run(server, &works.file, "udp", span, Some(LOW)));
+    let theirs = Measured::of(server, || {
+        run(server.address, &works.file, Carrier::Udp, span, Some(LOW))
+    });
     [(OURS_LOW, ours), (DNSPERF_LOW, theirs)]
 }
 
 /// Runs dnsperf once.
 fn run(
-    server: &Running,
+    server: SocketAddr,
     file: &NamedTempFile,
-    transport: &str,
+    carrier: Carrier,
     span: Duration,
     rate: Option<f64>,
 ) -> Asked {
+    let carrier = match carrier {
+        Carrier::Udp => "udp",
+        Carrier::Tcp => "tcp",
+        Carrier::Dot => "dot",
+    };
     let mut command = Command::new("dnsperf");
     command
-        .args(["-s", &server.address.ip().to_string()])
-        .args(["-p", &server.address.port().to_string()])
-        .args(["-m", transport, "-c", CLIENTS, "-T", "1", "-q", WINDOW])
+        .args(["-s", &server.ip().to_string()])
+        .args(["-p", &server.port().to_string()])
+        .args(["-m", carrier, "-c", CLIENTS, "-T", "1", "-q", WINDOW])
         // DO, as in our own queries.
         .args(["-D", "-l", &span.as_secs_f64().ceil().to_string(), "-d"])
         .arg(file.path());

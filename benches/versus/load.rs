@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::histogram::Histogram;
 use super::mix::Queries;
@@ -66,8 +67,10 @@ pub(crate) struct Outcome {
     pub(crate) strays: u64,
     /// From the first query to the last answer that was waited for.
     pub(crate) elapsed: Duration,
-    /// How long the generator had nothing to do.
-    pub(crate) idle: Duration,
+    /// Processor time of the generator, waiting included.
+    used: Duration,
+    /// How much of that it waited.
+    idle: Duration,
     /// How long answers took.
     pub(crate) latencies: Histogram,
     /// Answers by response code.
@@ -80,9 +83,10 @@ impl Outcome {
         self.answered as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// Returns which part of the time the generator worked.
+    /// Returns which part of the time the generator worked; what other programs had of its core is
+    /// not its work.
     pub(crate) fn busy(&self) -> f64 {
-        1.0 - self.idle.as_secs_f64() / self.elapsed.as_secs_f64()
+        self.used.saturating_sub(self.idle).as_secs_f64() / self.elapsed.as_secs_f64()
     }
 }
 
@@ -148,6 +152,12 @@ impl Asker {
     }
 }
 
+/// Returns the processor time that the calling thread has used.
+fn used() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
 /// The generator at work.
 struct Work<'q> {
     load: Load,
@@ -179,7 +189,9 @@ impl Load {
             begin: Instant::now(),
             outcome: Outcome::default(),
         };
+        let before = used();
         work.run()?;
+        work.outcome.used = used() - before;
         Ok(work.outcome)
     }
 }
@@ -209,7 +221,8 @@ impl Work<'_> {
                 while now.elapsed() < PAUSE {
                     std::hint::spin_loop();
                 }
-                self.outcome.idle += now.elapsed();
+                // A pause that took much longer was not spent here.
+                self.outcome.idle += now.elapsed().min(2 * PAUSE);
             }
         }
     }

@@ -112,8 +112,11 @@ fn main() {
             }
         }
         for server in scene.servers.iter().filter(|server| server.is_dns()) {
-            let measured = dnsperf::saturate(server, &works.file, "tcp", span);
+            let measured = dnsperf::saturate_tcp(server, &works.file, span);
             report.add(size, works::TCP, server, measured);
+            if let Some(measured) = dnsperf::saturate_dot(server, &works.file, span) {
+                report.add(size, works::DOT, server, measured);
+            }
         }
     }
     for server in scene.servers.iter().filter(|server| server.is_dns()) {

@@ -11,6 +11,11 @@ use std::process::{Command, Stdio};
 
 use super::process::free_port;
 
+/// The file of a certificate, beside the servers' folders.
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+/// The file of its key.
+pub(crate) const KEY: &str = "key.pem";
+
 /// A server to be compared with.
 pub(crate) struct Peer {
     /// What the table calls it.
@@ -19,6 +24,8 @@ pub(crate) struct Peer {
     pub(crate) version: String,
     /// Where it answers.
     pub(crate) address: SocketAddr,
+    /// Where it answers over TLS, if it can.
+    pub(crate) dot: Option<SocketAddr>,
     /// What starts it in the foreground.
     pub(crate) command: Command,
 }
@@ -31,21 +38,37 @@ pub(crate) fn prepare(folder: &Path, zones: &[String], wanted: impl Fn(&str) -> 
         let folder = folder.join(name);
         fs::create_dir_all(&folder).expect("the folder can be written");
         let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
-        let (command, version) = prepare(&folder, zones, address.port());
+        let dot = (name == "NSD").then(free_port);
+        let ports = Ports {
+            dns: address.port(),
+            dot,
+        };
+        let (command, version) = prepare(&folder, zones, ports);
         Peer {
             name,
             version,
             address,
+            dot: dot.map(|port| ([127, 0, 0, 1], port).into()),
             command,
         }
     })
     .collect()
 }
 
-/// Writes a configuration into a folder for zones and a port; returns the command and the version.
-type Prepare = fn(&Path, &[String], u16) -> (Command, String);
+/// Where a server listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    /// UDP and TCP.
+    dns: u16,
+    /// TLS.
+    dot: Option<u16>,
+}
 
-fn knot(folder: &Path, zones: &[String], port: u16) -> (Command, String) {
+/// Writes a configuration into a folder for zones; returns the command and the version.
+type Prepare = fn(&Path, &[String], Ports) -> (Command, String);
+
+fn knot(folder: &Path, zones: &[String], ports: Ports) -> (Command, String) {
+    let port = ports.dns;
     let mut config = format!(
         "server:\n  listen: 127.0.0.1@{port}\n  rundir: {folder:?}\n  udp-workers: 1\n  \
          tcp-workers: 1\n  udp-max-payload: 1232\n\
@@ -63,10 +86,18 @@ fn knot(folder: &Path, zones: &[String], port: u16) -> (Command, String) {
     (command, said("knotd", "-V"))
 }
 
-fn nsd(folder: &Path, zones: &[String], port: u16) -> (Command, String) {
+fn nsd(folder: &Path, zones: &[String], ports: Ports) -> (Command, String) {
     let path = folder.display();
+    let mut listen = format!(" port: {0}\n ip-address: 127.0.0.1@{0}\n", ports.dns);
+    if let Some(dot) = ports.dot {
+        let _ = write!(
+            listen,
+            " ip-address: 127.0.0.1@{dot}\n tls-port: {dot}\n \
+             tls-service-key: \"{path}/../{KEY}\"\n tls-service-pem: \"{path}/../{CERTIFICATE}\"\n"
+        );
+    }
     let mut config = format!(
-        "server:\n ip-address: 127.0.0.1\n port: {port}\n username: \"\"\n chroot: \"\"\n \
+        "server:\n{listen} username: \"\"\n chroot: \"\"\n \
          zonesdir: \"{path}/../zones\"\n pidfile: \"{path}/nsd.pid\"\n database: \"\"\n \
          xfrdfile: \"{path}/xfrd.state\"\n zonelistfile: \"{path}/zone.list\"\n xfrdir: \"{path}\"\n \
          minimal-responses: yes\n ipv4-edns-size: 1232\n rrl-ratelimit: 0\n server-count: 1\n\
@@ -87,8 +118,8 @@ fn nsd(folder: &Path, zones: &[String], port: u16) -> (Command, String) {
 
 /// With its zone file backend, which holds zones in memory as the others do, and which can be told
 /// of all signed zones at once.
-fn powerdns(folder: &Path, zones: &[String], port: u16) -> (Command, String) {
-    let path = folder.display();
+fn powerdns(folder: &Path, zones: &[String], ports: Ports) -> (Command, String) {
+    let (path, port) = (folder.display(), ports.dns);
     let mut named = String::new();
     let mut marks = String::from("BEGIN;\n");
     for zone in zones {

@@ -1,12 +1,14 @@
 //! The servers that are compared, running.
 
 use std::any::Any;
+use std::fs;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::agreement::{ask, serves};
 use super::measure::settled;
+use super::peers::{CERTIFICATE, KEY};
 use super::pool::Pools;
 use super::process::{Mxpool, Program, free_port};
 use super::usage::{self, Tree};
@@ -25,6 +27,8 @@ pub(crate) struct Running {
     pub(crate) version: String,
     /// Where it answers.
     pub(crate) address: SocketAddr,
+    /// Where it answers over TLS, if it can.
+    pub(crate) dot: Option<SocketAddr>,
     /// Its processes.
     pub(crate) tree: Tree,
     /// From its start to when it answered for every zone.
@@ -67,8 +71,23 @@ impl Scene {
         if peers || wanted(OURS) {
             eprintln!("{} domains are created", zones.len());
             let dns: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+            let dot: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+            let path = |file: &str| folder.path().join(file);
+            let certified = rcgen::generate_simple_self_signed(["dns.example".to_owned()]);
+            let certified = certified.expect("a certificate can be made");
+            let write = |file: &str, text: String| {
+                fs::write(path(file), text).expect("the folder can be written");
+            };
+            write(CERTIFICATE, certified.cert.pem());
+            write(KEY, certified.signing_key.serialize_pem());
+            // One worker, as the others have.
+            let config = format!(
+                "udp_workers = 1\n[dns.tls]\ndot = [\"{dot}\"]\ncertificate = {:?}\nkey = {:?}\n",
+                path(CERTIFICATE),
+                path(KEY)
+            );
             let start = || {
-                Mxpool::try_start_at(folder.path(), dns, CONFIG)
+                Mxpool::try_start_at(folder.path(), dns, &config)
                     .unwrap_or_else(|error| panic!("mxpool {error}"))
             };
             let mut server = start();
@@ -85,7 +104,15 @@ impl Scene {
                 let id = server.program().id();
                 let version = env!("CARGO_PKG_VERSION").to_owned();
                 let owner = Box::new(server);
-                servers.push(loaded(OURS, version, dns, begin, &zones, id, owner));
+                servers.push(loaded(
+                    OURS,
+                    version,
+                    (dns, Some(dot)),
+                    begin,
+                    &zones,
+                    id,
+                    owner,
+                ));
             }
         }
         for mut peer in peers::prepare(folder.path(), &zones, &wanted) {
@@ -98,7 +125,7 @@ impl Scene {
             owner
                 .wait_until(|| serves(peer.address, last))
                 .unwrap_or_else(|error| panic!("{} {error}", peer.name));
-            let (name, version, address) = (peer.name, peer.version, peer.address);
+            let (name, version, address) = (peer.name, peer.version, (peer.address, peer.dot));
             servers.push(loaded(name, version, address, begin, &zones, id, owner));
         }
         for server in &mut servers {
@@ -111,9 +138,6 @@ impl Scene {
         }
     }
 }
-
-/// What mxpool is told that it would not do by itself: one worker, as the others have.
-const CONFIG: &str = "udp_workers = 1\n";
 
 fn start_echo() -> Running {
     let address: SocketAddr = ([127, 0, 0, 1], free_port()).into();
@@ -130,6 +154,7 @@ fn start_echo() -> Running {
         name: ECHO,
         version: String::new(),
         address,
+        dot: None,
         tree: Tree::of(id),
         loading: begin.elapsed(),
         memory: Tree::of(id).memory(),
@@ -141,7 +166,7 @@ fn start_echo() -> Running {
 fn loaded(
     name: &'static str,
     version: String,
-    address: SocketAddr,
+    (address, dot): (SocketAddr, Option<SocketAddr>),
     begin: Instant,
     zones: &[String],
     id: u32,
@@ -160,6 +185,7 @@ fn loaded(
         name,
         version,
         address,
+        dot,
         memory: tree.memory(),
         tree,
         loading,

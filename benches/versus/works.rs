@@ -23,6 +23,8 @@ pub(crate) const WILDCARD_NODATA: &str = "random names below `*`: NODATA";
 pub(crate) const HALF: &str = "mix at half of Knot's rate";
 /// The mix over TCP.
 pub(crate) const TCP: &str = "mix over TCP";
+/// The mix over TLS.
+pub(crate) const DOT: &str = "mix over TLS";
 
 /// Sockets that ask.
 const SOCKETS: usize = 4;
