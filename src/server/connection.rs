@@ -82,8 +82,8 @@ struct Waiting {
 /// What one go has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// Whole messages came, and at least one got an answer.
-    Answered,
+    /// Whole messages came at this moment, and at least one got an answer.
+    Answered(Instant),
     /// Octets came, but no message that gets an answer was whole.
     Unfinished,
     /// The client sends no more.
@@ -116,7 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let turn = tokio::select! {
                 biased;
                 turn = poll_fn(|context| poll_turn(
-                    Pin::new(&mut self.stream), context, &self.responder, &client, &mut waiting,
+                    Pin::new(&mut self.stream), context, &self.responder, &client, &self.slot,
+                    &mut waiting,
                 )) => turn?,
                 () = self.slot.leave() => break,
                 // It is not moved with each message: that costs more than to look once in a while.
@@ -129,10 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             };
             match turn {
-                Turn::Answered => {
-                    let now = Instant::now();
-                    self.slot.asked(now.into_std());
-                    deadline = now + self.slot.least_patience(self.limits.idle);
+                Turn::Answered(at) => {
+                    deadline = at + self.slot.least_patience(self.limits.idle);
                     // It may have become shorter.
                     if deadline < alarm.deadline() {
                         alarm.as_mut().reset(deadline);
@@ -183,6 +182,7 @@ fn poll_turn<S: AsyncRead + AsyncWrite>(
     context: &mut Context<'_>,
     responder: &Responder,
     client: &Client,
+    slot: &Slot,
     waiting: &mut Waiting,
 ) -> Poll<io::Result<Turn>> {
     BUFFERS.with_borrow_mut(|buffers| {
@@ -227,8 +227,11 @@ fn poll_turn<S: AsyncRead + AsyncWrite>(
         if gathered.is_empty() {
             return Poll::Ready(Ok(Turn::Unfinished));
         }
+        // Before the client can know it: who has its answer is not taken for one that never asked.
+        let at = Instant::now();
+        slot.asked(at.into_std());
         write(stream, context, gathered, waiting)?;
-        Poll::Ready(Ok(Turn::Answered))
+        Poll::Ready(Ok(Turn::Answered(at)))
     })
 }
 

@@ -330,7 +330,8 @@ async fn stopping_closes_connections_and_frees_the_port() {
 
 #[tokio::test]
 async fn an_address_in_use_is_named() {
-    let taken = UdpSocket::bind("127.0.0.1:0")
+    // Where no other test listens, so that it is free again.
+    let taken = UdpSocket::bind("127.77.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
@@ -376,8 +377,11 @@ async fn answers_that_nobody_waits_for_do_not_stop_a_worker() {
             let client = udp_client(server);
             client.send(&query(id, b"and away")).unwrap();
         }
+        // From where none of those answers go, should a port be given out again.
+        let client = UdpSocket::bind("127.77.0.2:0").unwrap();
+        client.connect(server).unwrap();
+        client.set_read_timeout(Some(LONG)).unwrap();
         for _ in 0..20 {
-            let client = udp_client(server);
             let query = query(7, b"still there?");
             assert_eq!(ask_udp(&client, &query), answer(query));
         }

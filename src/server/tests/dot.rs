@@ -3,8 +3,11 @@
 use std::io;
 use std::net::Ipv4Addr;
 
+use rustls::client::Resumption;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, StreamOwned, SupportedProtocolVersion};
+use rustls::{
+    ClientConfig, ClientConnection, HandshakeKind, StreamOwned, SupportedProtocolVersion,
+};
 
 use super::crowds::connect_from;
 use super::shown::{NAME, Shown};
@@ -106,6 +109,26 @@ async fn rfc7766_6_2_1_1_queries_are_pipelined_over_tls_too() {
 }
 
 #[tokio::test]
+async fn rfc7858_3_4_a_session_is_taken_up_again_without_a_full_handshake() {
+    let shown = Shown::new();
+    let config = shown.config();
+    served(shown, config, |server, shown, _, _| {
+        let versions: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+        for version in versions {
+            let config = shown.client(version, &[b"dot"]);
+            for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+                let mut client = connect(config.clone(), tcp_client(server)).unwrap();
+
+                // The ticket comes with the first answer.
+                assert_answers(&mut client);
+                assert_eq!(client.conn.handshake_kind(), Some(kind));
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_speaks_another_protocol_is_turned_away_and_others_go_on() {
     let shown = Shown::new();
     let config = shown.config();
@@ -186,7 +209,9 @@ async fn a_certificate_is_replaced_while_clients_ask() {
         let peer = |client: &Client| client.conn.peer_certificates().unwrap()[0].clone();
         let mut before = connect(shown.client(&TLS13, &[b"dot"]), tcp_client(server)).unwrap();
         let renewed = shown.renew();
-        let config = shown.client(&TLS13, &[b"dot"]);
+        let mut config = shown.client(&TLS13, &[b"dot"]);
+        // A session that is taken up again goes on with the certificate that it began with.
+        config.resumption = Resumption::disabled();
 
         running.reload_certificate();
 
