@@ -18,7 +18,7 @@
 //!    publish   zone by zone, cannot fail; readers never wait
 //!    answer    the change is durable and served
 //!
-//! datagram or stream ─► server ─► zone::answer(query, now, set, reply) ─► out
+//! datagram or stream ─► server ─► zone::answer(set, query, asker, now, reply) ─► out
 //! ```
 //!
 //! * **Single writer.** It never signs and never waits for a preparation, so a small change
