@@ -17,7 +17,7 @@ use crate::metrics::Dropped;
 use super::connection::Connection;
 use super::doorkeeper::Doorkeeper;
 use super::encrypted::TlsDoor;
-use super::slots::Slot;
+use super::slots::{Slot, Slots};
 
 /// How long the listener waits when the process or the system has nothing left to accept with.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -69,7 +69,8 @@ impl TcpAcceptor {
                     }
                     exhausted = true;
                     // Whoever waits in the kernel's queue is as good as a newcomer over the limit.
-                    if self.keeper.slots.give_way() {
+                    let handshakes = self.door.as_ref().map(|door| &door.handshakes);
+                    if handshakes.is_some_and(Slots::give_way) || self.keeper.slots.give_way() {
                         self.keeper.responder.dropped(Dropped::Evicted, 1);
                     }
                     sleep(EXHAUSTED).await;

@@ -38,6 +38,8 @@ pub(in crate::server) struct TlsDoor {
     pub(in crate::server) handshakes: Slots,
     /// Counts how they end.
     counts: Handshakes,
+    /// How long one may take.
+    patience: Duration,
 }
 
 impl TlsDoor {
@@ -51,6 +53,7 @@ impl TlsDoor {
             acceptor,
             handshakes,
             counts,
+            patience: HANDSHAKE,
         }
     }
 
@@ -61,7 +64,9 @@ impl TlsDoor {
     {
         let shaken = tokio::select! {
             biased;
-            shaken = timeout(HANDSHAKE, self.acceptor.accept(stream)) => shaken.ok()?.ok(),
+            shaken = timeout(self.patience, self.acceptor.accept(stream)) => {
+                shaken.ok().and_then(Result::ok)
+            }
             () = place.leave() => None,
         };
         match &shaken {
@@ -105,4 +110,64 @@ fn config(
     config.alpn_protocols = vec![protocol.to_vec()];
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::io::duplex;
+
+    use crate::metrics::Metrics;
+    use crate::server::CertificateFiles;
+    use crate::server::slots::Taking;
+    use crate::wire::Transport;
+
+    use super::*;
+
+    /// Returns a door whose handshakes end after `patience`, and what counts them.
+    fn door(patience: Duration) -> (TlsDoor, Arc<Metrics>) {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["ns1.example".to_owned()]).unwrap();
+        let files = CertificateFiles {
+            certificate: folder.path().join("dns.pem"),
+            key: folder.path().join("dns.key"),
+        };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let certificate = Certificate::load(files, metrics.clone()).unwrap();
+        let handshakes = Slots::new(1, 1, None);
+        let counts = metrics.handshakes(Transport::Dot);
+        let door = TlsDoor::new(dot(Arc::new(certificate)), handshakes, counts);
+        (TlsDoor { patience, ..door }, metrics)
+    }
+
+    /// Takes the only place.
+    fn place(door: &TlsDoor) -> Slot {
+        let Taking::Free(place) = door.handshakes.take("192.0.2.1".parse().unwrap()) else {
+            panic!("it is free");
+        };
+        place
+    }
+
+    #[tokio::test]
+    async fn handshakes_that_take_too_long_or_give_way_are_counted() {
+        let (door, metrics) = door(Duration::from_millis(10));
+        let (stream, _silent) = duplex(1_024);
+        assert!(door.pass(stream, place(&door)).await.is_none());
+        let door = TlsDoor {
+            patience: Duration::from_secs(60),
+            ..door
+        };
+        let (stream, _silent) = duplex(1_024);
+        let place = place(&door);
+        assert!(door.handshakes.give_way());
+
+        assert!(door.pass(stream, place).await.is_none());
+
+        let text = metrics.render();
+        let wanted = "mxpool_dns_handshakes_total{result=\"failed\",transport=\"dot\"} 2";
+        assert!(text.contains(wanted), "{text}");
+    }
 }
