@@ -223,10 +223,16 @@ impl Certificate {
                     tracing::info!(%file, "a new certificate is shown over TLS and QUIC");
                 }
             }
-            Err(error) => tracing::error!(
-                %error,
-                "the certificate is not taken over; the one from before is shown"
-            ),
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "the certificate is not taken over; the one from before is shown"
+                );
+                // The system may have had no descriptor left: the file itself will not change again.
+                if matches!(error, CertificateError::Unreadable { .. }) {
+                    *seen = Versions::default();
+                }
+            }
         }
     }
 
@@ -365,6 +371,28 @@ mod tests {
             metrics.contains("mxpool_dns_certificate_expiry_timestamp_seconds 6"),
             "{metrics}"
         );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_tried_again_until_it_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(&folder, &made());
+        let certificate = load(&files);
+        let is_seen = || *certificate.seen.lock().unwrap() == files.versions();
+        assert!(is_seen());
+
+        // Opened by nobody as a file, not even by root.
+        fs::remove_file(&files.key).unwrap();
+        fs::create_dir(&files.key).unwrap();
+        certificate.look();
+
+        assert!(!is_seen());
+        fs::remove_dir(&files.key).unwrap();
+        let second = made();
+        write(&folder, &second);
+        certificate.look();
+        assert!(is_seen());
+        assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
     }
 
     #[test]
