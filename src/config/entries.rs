@@ -10,7 +10,10 @@ use super::problem::{Place, Problem};
 
 /// The sections and keys of this release; a section within another has a dot in its name.
 const KNOWN: [(&str, &[&str]); 12] = [
-    ("dns", &["listen", "udp_workers", "nsid", "id_server"]),
+    (
+        "dns",
+        &["listen", "udp_workers", "cores", "nsid", "id_server"],
+    ),
     ("dns.cookies", &["secrets"]),
     ("dns.rrl", &["rate", "slip", "dry_run", "allow"]),
     ("dns.tcp", &["connections", "per_source", "idle"]),

@@ -9,6 +9,7 @@
 //!
 //! Start reading at [`Config::load`].
 
+mod cores;
 mod entries;
 mod folder;
 mod listeners;

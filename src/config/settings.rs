@@ -11,6 +11,7 @@ use crate::routing::{RoutingConfig, RoutingListen};
 use crate::server::ServerConfig;
 use crate::watch::WatchConfig;
 
+use super::cores::cores;
 use super::entries::{Entries, Entry, Value};
 use super::folder::usable;
 use super::listeners;
@@ -213,6 +214,9 @@ impl Reader {
         }
         if let Some(workers) = self.get("dns", "udp_workers", number) {
             config.server.udp_workers = workers;
+        }
+        if let Some(cores) = self.get("dns", "cores", cores) {
+            config.server.cores = cores;
         }
         config.server.tcp = self.tcp();
         config.server.identity = self.identity();
@@ -521,6 +525,7 @@ pub(super) mod tests {
             [dns]
             listen = ["192.0.2.1:53", "[2001:db8::1]:53"]
             udp_workers = 3
+            cores = [1, 0]
             [api]
             listen = "[::1]:9000"
             [metrics]
@@ -545,6 +550,7 @@ pub(super) mod tests {
                     "[2001:db8::1]:53".parse().unwrap(),
                 ],
                 udp_workers: 3,
+                cores: vec![1, 0],
                 ..ServerConfig::default()
             },
             api: "[::1]:9000".parse().unwrap(),
@@ -595,6 +601,37 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn cores_are_numbers_each_once() {
+        let in_file = |value: &str| parse(&format!("[dns]\ncores = {value}\n"), &[]);
+        for text in ["[0, 3]", "0, 3", "0,3"] {
+            let config = parse("", &[("MXPOOL_DNS__CORES", text)]).unwrap();
+            assert_eq!(config.server.cores, [0, 3], "{text}");
+        }
+        assert_eq!(in_file("[7]").unwrap().server.cores, [7]);
+
+        for (value, found) in [
+            ("[]", "expected a list of cores like [0, 1], found a list"),
+            ("2", "expected a list of cores like [0, 1], found 2"),
+            (
+                "[0, -1]",
+                "expected a list of cores like [0, 1], each from 0 to 1023, found -1",
+            ),
+            (
+                "[1024]",
+                "expected a list of cores like [0, 1], each from 0 to 1023, found 1024",
+            ),
+            (
+                "[\"0\"]",
+                "expected a list of cores like [0, 1], each from 0 to 1023, found \"0\"",
+            ),
+            ("[1, 0, 1]", "expected each core once, found 1 again"),
+        ] {
+            let problems = in_file(value).unwrap_err();
+            assert_eq!(problems, [format!("mxpool.toml:2:9: dns.cores: {found}")]);
+        }
+    }
+
+    #[test]
     fn everything_wrong_is_said_at_once_with_its_place() {
         let text = r#"[dns]
 listen = ["127.0.0.1", "[::1]:5300", "[::1]:5300", 7]
@@ -625,7 +662,7 @@ level = "loud"
         .unwrap_err();
 
         let begins = [
-            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, nsid",
+            "mxpool.toml:3:1: unknown key \"udp_worker\" in section [dns]; expected one of listen, udp_workers, cores, nsid",
             "mxpool.toml:6:6: unknown key \"tsl\" in section [dns]",
             "mxpool.toml:11:2: unknown section \"watching\"; expected one of dns, dns.cookies, dns.rrl, dns.tcp",
             "MXPOOL_DNS__NAME: unknown key \"name\" in section [dns]",

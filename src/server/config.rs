@@ -14,8 +14,11 @@ use super::rrl::RrlConfig;
 pub struct ServerConfig {
     /// The addresses, UDP and TCP on each; port 0 takes a free port, the same for both.
     pub listen: Vec<SocketAddr>,
-    /// How many threads answer datagrams on each address; 0: one per core.
+    /// How many threads answer datagrams on each address; 0: one per core, of `cores` if any are
+    /// named.
     pub udp_workers: usize,
+    /// The cores that these threads stay on, in turn; none: where the system puts them.
+    pub cores: Vec<usize>,
     /// What clients may take over connections, over each transport for itself.
     pub tcp: TcpLimits,
     /// Where DNS over TLS and over QUIC is served, if it is.

@@ -14,6 +14,7 @@
 mod config;
 mod connection;
 mod cookies;
+mod cores;
 mod doorkeeper;
 mod encrypted;
 mod mmsg;
@@ -28,6 +29,7 @@ mod udp;
 
 pub use config::{Identity, ServerConfig, TcpLimits, TlsConfig};
 pub use cookies::{CookieSecretsError, read_cookie_secrets};
+pub use cores::NoSuchCore;
 pub use encrypted::{CertificateError, CertificateFiles};
 pub use rrl::{Decision, Network, NetworkError, RateLimiter, RrlConfig};
 pub use running::{Running, Server, ServerError, probe};

@@ -16,6 +16,7 @@ use crate::zone::{ReplySettings, Transport, ZoneReader};
 
 use super::ServerConfig;
 use super::cookies::{CookieSecretsError, SecretKeeper};
+use super::cores::{self, NoSuchCore};
 use super::doorkeeper::Doorkeeper;
 use super::encrypted::{self, CertificateError, Encrypted, EncryptedSockets};
 use super::responder::Responders;
@@ -80,6 +81,9 @@ pub enum ServerError {
     /// Answers cannot be limited.
     #[error("cannot limit rates of answers: the system gives no random octets")]
     Random,
+    /// A core that threads are to run on is not there.
+    #[error(transparent)]
+    Core(#[from] NoSuchCore),
     /// A thread could not be started.
     #[error("cannot start a thread that answers queries: {0}")]
     Thread(#[source] io::Error),
@@ -127,8 +131,9 @@ impl Server {
 ///
 /// # Errors
 ///
-/// Names the address that could not be had.
+/// Names the address that could not be had, or the core.
 pub fn probe(config: &ServerConfig) -> Result<(), ServerError> {
+    cores::check(&config.cores)?;
     let mut taken = Vec::new();
     for address in &config.listen {
         // TCP first, as another server of ours shares its UDP addresses but never those.
@@ -220,9 +225,11 @@ pub(super) fn start(
     config: &ServerConfig,
     responders: &Responders,
 ) -> Result<Running, ServerError> {
-    let workers = match config.udp_workers {
-        0 => thread::available_parallelism().map_or(1, NonZero::get),
-        wanted => wanted,
+    cores::check(&config.cores)?;
+    let workers = match (config.udp_workers, config.cores.len()) {
+        (0, 0) => thread::available_parallelism().map_or(1, NonZero::get),
+        (0, cores) => cores,
+        (wanted, _) => wanted,
     };
     // All or none: nothing answers before every address has been had.
     let sockets = config
@@ -260,9 +267,10 @@ pub(super) fn start(
         if let Some(socket) = udp.first() {
             socket::warn_of_small_buffer(socket);
         }
-        for socket in udp {
+        for (number, socket) in udp.into_iter().enumerate() {
             let responder = responders.responder(Transport::Udp);
-            let worker = UdpWorker::start(socket, responder);
+            let core = config.cores.iter().cycle().nth(number).copied();
+            let worker = UdpWorker::start(socket, responder, core);
             running.workers.push(worker.map_err(ServerError::Thread)?);
         }
         let acceptor = TcpAcceptor {

@@ -11,6 +11,7 @@ use socket2::Socket;
 
 use crate::metrics::Dropped;
 
+use super::cores;
 use super::mmsg::{Batch, Datagram, Exchange, overflows};
 use super::responder::{Client, Responder};
 
@@ -39,12 +40,16 @@ struct End {
 }
 
 impl UdpWorker {
-    /// Starts a thread that answers what comes to `socket`.
+    /// Starts a thread that answers what comes to `socket`, on `core` alone if there is one.
     ///
     /// # Errors
     ///
     /// What the system said.
-    pub(super) fn start(socket: Socket, responder: Responder) -> io::Result<Self> {
+    pub(super) fn start(
+        socket: Socket,
+        responder: Responder,
+        core: Option<usize>,
+    ) -> io::Result<Self> {
         socket.set_read_timeout(Some(LOOK_UP))?;
         let end = End {
             socket: socket.try_clone()?,
@@ -54,6 +59,12 @@ impl UdpWorker {
         let thread = thread::Builder::new()
             .name("dns-udp".to_owned())
             .spawn(move || {
+                if let Some(core) = core
+                    && let Err(error) = cores::pin_to(core)
+                {
+                    tracing::warn!(core, %error, "a UDP thread stays where the system puts it");
+                }
+                // Only now: the memory should be near the core.
                 let work = Work {
                     socket,
                     batch: Batch::new(),

@@ -5,15 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu};
+use nix::unistd::Pid;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::server::running::start;
+use crate::clock::Timestamp;
+use crate::server::ServerError;
+use crate::server::responder::Responders;
+use crate::server::running::{probe, start};
 use crate::server::socket;
 use crate::server::udp::UdpWorker;
-use crate::zone::Transport;
+use crate::zone::{Asker, Transport, Verdict, ZoneView, zone_set};
 
-use super::{LONG, PANIC, answer, ask_udp, config, query, responders, server, udp_client};
+use super::{
+    LONG, PANIC, answer, ask_udp, config, query, responders, server, stand_in, udp_client,
+};
 
 /// Returns a socket of a worker that is not running yet, and a client of it.
 fn waiting_worker() -> (socket2::Socket, UdpSocket) {
@@ -37,7 +44,7 @@ fn a_panic_in_a_batch_costs_one_answer_of_it() {
     }
     let responders = responders();
 
-    let worker = UdpWorker::start(socket, responders.responder(Transport::Udp)).unwrap();
+    let worker = UdpWorker::start(socket, responders.responder(Transport::Udp), None).unwrap();
 
     for (number, query) in queries.into_iter().enumerate() {
         let mut reply = vec![0; 65_535];
@@ -70,7 +77,7 @@ fn datagrams_that_the_kernel_had_no_room_for_are_counted() {
     }
     let responders = responders();
 
-    let worker = UdpWorker::start(socket, responders.responder(Transport::Udp)).unwrap();
+    let worker = UdpWorker::start(socket, responders.responder(Transport::Udp), None).unwrap();
 
     client.recv(&mut [0; 1000]).unwrap();
     worker.stop();
@@ -142,4 +149,51 @@ async fn a_flood_does_not_keep_the_server_from_stopping() {
 
     flooding.store(false, Ordering::Relaxed);
     flood.join().unwrap();
+}
+
+/// Answers with the number of the core that it runs on.
+fn tell_core(
+    _: &ZoneView,
+    query: &[u8],
+    asker: &Asker<'_>,
+    now: Timestamp,
+    reply: &mut Vec<u8>,
+) -> Verdict {
+    let verdict = stand_in(&zone_set().1.view(), query, asker, now, reply);
+    let core = sched_getcpu().unwrap();
+    reply.extend_from_slice(&core.to_be_bytes());
+    verdict
+}
+
+#[test]
+fn a_worker_stays_on_the_core_that_was_chosen_for_it() {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap());
+    for core in cores {
+        let (socket, client) = waiting_worker();
+        let responders = Responders {
+            answer: tell_core,
+            ..responders()
+        };
+        let responder = responders.responder(Transport::Udp);
+        let worker = UdpWorker::start(socket, responder, Some(core)).unwrap();
+
+        for id in 0..20 {
+            let reply = ask_udp(&client, &query(id, b""));
+            assert_eq!(reply[12..], core.to_be_bytes());
+        }
+        worker.stop();
+        worker.join();
+    }
+}
+
+#[tokio::test]
+async fn a_core_that_is_not_there_is_told_before_anything_is_had() {
+    let mut config = config("127.0.0.1");
+    config.cores = vec![1023];
+
+    let error = start(&config, &responders()).err().unwrap();
+
+    assert!(matches!(error, ServerError::Core(_)), "{error}");
+    assert!(matches!(probe(&config), Err(ServerError::Core(_))));
 }
