@@ -260,9 +260,34 @@ impl<V: Keyed> View<V> {
         None
     }
 
+    /// Returns the first value with this hash, whatever its key: most probably the right one, found
+    /// without a look at the value itself.
+    pub fn guess(&self, hash: u64) -> Option<&V> {
+        let (branch, shard) = shard_of(hash);
+        let slots = &self.root.branches[branch][shard];
+        let mut at = slot_of(hash, slots.len());
+        while let Slot(Some((found, value))) = slots.get(at)? {
+            if *found == hash {
+                return Some(value);
+            }
+            at = next(at, slots.len());
+        }
+        None
+    }
+
     /// Returns the depths that there are keys of, as bits.
     pub fn depths(&self) -> u128 {
         self.root.depths.present
+    }
+
+    /// Returns the number of values.
+    pub fn len(&self) -> usize {
+        self.root.depths.counts.iter().sum()
+    }
+
+    /// Returns whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.root.depths.present == 0
     }
 }
 

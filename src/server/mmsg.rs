@@ -148,6 +148,12 @@ impl Batch {
         Ok(self.count)
     }
 
+    /// Returns the queries that came, as far as they were read.
+    pub(super) fn queries(&self) -> impl Iterator<Item = &[u8]> {
+        let arrivals = self.arrivals[..self.count].iter();
+        arrivals.map(|arrival| &arrival.octets[..arrival.length])
+    }
+
     /// Returns the queries that came, each with the room for its answer, which is empty.
     pub(super) fn exchanges(&mut self) -> impl Iterator<Item = Exchange<'_>> {
         let arrivals = self.arrivals[..self.count].iter();

@@ -197,6 +197,16 @@ impl Responder {
 }
 
 impl Round<'_> {
+    /// Reads what the answers to `queries` will need, side by side, before one after the other is
+    /// made.
+    pub(super) fn read_ahead<'q>(&self, queries: impl Iterator<Item = &'q [u8]>) {
+        // It answers nothing, so a panic, which is a bug of ours, costs nothing but the time saved.
+        let read = AssertUnwindSafe(|| zone::read_ahead(&self.zones, queries));
+        if catch_unwind(read).is_err() {
+            self.responder.panicked();
+        }
+    }
+
     /// Fills `reply` with the answer to `query`; false means that there is none.
     ///
     /// A panic is a bug of ours, but it must cost one answer, not a worker: it is caught, counted,

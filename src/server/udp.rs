@@ -140,6 +140,7 @@ impl Work {
         // Only now, behind the last datagram's arrival: what was acknowledged before a query was
         // sent has to be seen by it.
         let mut round = self.responder.begin();
+        round.read_ahead(self.batch.queries());
         for Exchange {
             peer,
             query,

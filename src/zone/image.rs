@@ -1,6 +1,7 @@
 //! One zone as it is served.
 
 use std::fmt;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use super::layout::{Holder, Layout, NameId, Record};
@@ -47,6 +48,8 @@ const NOWHERE: u8 = u8::MAX;
 
 /// The octets of a key's algorithm and tag.
 const KEY_LENGTH: usize = 3;
+/// The octets of a line of the cache.
+const LINE: usize = 64;
 /// The octets of a validity.
 const VALIDITY_LENGTH: usize = 8;
 
@@ -216,6 +219,22 @@ impl ZoneImage {
         let start = self.own() + self.layout.own_length() + index * SIGNATURE_LENGTH;
         let octets = self.block[start..].first_chunk();
         octets.expect("`SignedZone::validate` has seen to it that there is one")
+    }
+
+    /// Reads the head of the block, up to the indices of validities, and does nothing with it.
+    pub(super) fn read_head(&self) {
+        for at in [0, LINE - 1, usize::from(self.validity_of)] {
+            black_box(self.block.get(at).copied());
+        }
+    }
+
+    /// Reads the first signature of an item of the signing order, and does nothing with it.
+    pub(super) fn read_signature(&self, item: u32) {
+        let index = item as usize * self.key_count();
+        let start = self.own() + self.layout.own_length() + index * SIGNATURE_LENGTH;
+        // It begins in one line of the cache and ends in the next one.
+        black_box(self.block.get(start).copied());
+        black_box(self.block.get(start + SIGNATURE_LENGTH - 1).copied());
     }
 
     /// Returns where in the block the zone's own data begin.

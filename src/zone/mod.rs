@@ -29,6 +29,7 @@ mod unsigned;
 pub use crate::wire::{DropReason, Transport};
 pub use answer::{
     Answered, Asker, Nsid, ReplySettings, ResponseClass, Subject, Verdict, answer, answer_briefly,
+    read_ahead,
 };
 pub use counter::QueryCounter;
 pub use data::{ZoneData, ZoneDataError};

@@ -122,6 +122,28 @@ impl ZoneReader {
 }
 
 impl ZoneView {
+    /// Returns the number of zones.
+    pub(super) fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Returns the hash of the deepest end of `name` that may be an apex; `None` if none may.
+    pub(super) fn hash_of_deepest(&self, name: &NameBuffer) -> Option<u64> {
+        let labels = name.label_count();
+        let depths = self.zones.depths() & (u128::MAX >> (127 - labels));
+        let depth = 127_usize.checked_sub(depths.leading_zeros() as usize)?;
+        let mut hasher = self.seed.build_hasher();
+        for index in (labels - depth..labels).rev() {
+            write_label(&mut hasher, name.label(index));
+        }
+        Some(hasher.finish())
+    }
+
+    /// Returns the image of a zone whose apex has this hash: most probably the right one.
+    pub(super) fn image_with(&self, hash: u64) -> Option<&ZoneImage> {
+        self.zones.guess(hash)
+    }
+
     /// Returns the zones at or above `name`, the closest first.
     ///
     /// Names of as many labels as no apex has are not even hashed: in a pool that leaves one.

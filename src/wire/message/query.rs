@@ -113,6 +113,7 @@ pub fn receive(message: &[u8], transport: Transport) -> Received<'_> {
         at: HEADER_LENGTH,
         transport,
         records: 0,
+        qname: NameBuffer::root(),
         question: None,
     };
     let counts = [word(2), word(3), word(4), word(5)];
@@ -134,30 +135,24 @@ pub fn receive(message: &[u8], transport: Transport) -> Received<'_> {
     if envelope.tsig.is_some() {
         return Received::Refused(envelope, Rcode::NOTAUTH);
     }
-    let Some(question) = body.question else {
+    let Some((qtype, qclass)) = body.question else {
         return Received::Cookie(envelope);
     };
-    let query = Query {
-        envelope,
-        qname: question.qname,
-        qtype: question.qtype,
-    };
-    match question.qclass {
-        IN => Received::Query(query),
-        CH => Received::Chaos(query),
+    // Written out twice: so the name is copied once, to where it is returned.
+    match qclass {
+        IN => Received::Query(Query {
+            envelope,
+            qname: body.qname,
+            qtype,
+        }),
+        CH => Received::Chaos(Query {
+            envelope,
+            qname: body.qname,
+            qtype,
+        }),
         // Nobody has data of other classes.
-        _ => Received::Refused(query.envelope, Rcode::REFUSED),
+        _ => Received::Refused(envelope, Rcode::REFUSED),
     }
-}
-
-/// A question as it was read.
-struct Question {
-    /// The name asked for.
-    qname: NameBuffer,
-    /// The type asked for.
-    qtype: Rtype,
-    /// The class asked for.
-    qclass: u16,
 }
 
 /// A message that is read from its header to its end.
@@ -170,8 +165,10 @@ struct Body<'m> {
     transport: Transport,
     /// How many records were read.
     records: usize,
-    /// The first question, if it could be read.
-    question: Option<Question>,
+    /// The name that was asked for last.
+    qname: NameBuffer,
+    /// The type and class of the only question, if it could be read.
+    question: Option<(Rtype, u16)>,
 }
 
 /// A record as it was read.
@@ -216,7 +213,7 @@ impl<'m> Body<'m> {
         for _ in 0..authorities {
             // A secondary says in its IXFR query which version it has (RFC 1995, section 3).
             let record = self.read_record()?;
-            let qtype = self.question.as_ref().map(|question| question.qtype);
+            let qtype = self.question.map(|(qtype, _)| qtype);
             let is_version = qtype == Some(Rtype::IXFR) && record.rtype == Rtype::SOA;
             well_formed &= is_version && authorities == 1;
         }
@@ -243,8 +240,8 @@ impl<'m> Body<'m> {
     }
 
     /// Reads a question; its name must not be compressed: there is nothing to point at.
-    fn read_question(&mut self) -> Option<Question> {
-        let mut qname = NameBuffer::root();
+    fn read_question(&mut self) -> Option<(Rtype, u16)> {
+        self.qname.clear();
         loop {
             let length = usize::from(*self.message.get(self.at)?);
             let start = self.at + 1;
@@ -255,15 +252,12 @@ impl<'m> Body<'m> {
             if length == 0 {
                 break;
             }
-            qname.push_label(self.message.get(start..self.at)?)?;
+            self.qname.push_label(self.message.get(start..self.at)?)?;
         }
         let [a, b, c, d] = *self.message.get(self.at..)?.first_chunk::<4>()?;
         self.at += 4;
-        Some(Question {
-            qname,
-            qtype: Rtype::new(u16::from_be_bytes([a, b])),
-            qclass: u16::from_be_bytes([c, d]),
-        })
+        let qtype = Rtype::new(u16::from_be_bytes([a, b]));
+        Some((qtype, u16::from_be_bytes([c, d])))
     }
 
     /// Reads a record.
@@ -299,13 +293,7 @@ impl<'m> Body<'m> {
 
     /// Reads a TSIG record; `None` if it is malformed.
     fn tsig(&self, record: &Record<'m>) -> Option<Tsig<'m>> {
-        let mut key = NameBuffer::root();
-        let mut fits = Some(());
-        walk_name(self.message, record.owner, |label| {
-            fits = fits.and_then(|()| key.push_label(label));
-        })?;
-        fits?;
-        Tsig::read(key, record.data)
+        Tsig::read(self.message, record.owner, record.data)
     }
 }
 
@@ -344,6 +332,7 @@ impl<'m> Envelope<'m> {
             at: HEADER_LENGTH,
             transport,
             records: 0,
+            qname: NameBuffer::root(),
             question: None,
         };
         // Of the rest nothing is repeated, whether it could be read or not.

@@ -118,7 +118,7 @@ impl<'b, 'm> Reply<'b, 'm> {
     pub fn push_pointer(&mut self, position: usize) -> bool {
         let reaches = position <= MAX_POINTER;
         if reaches {
-            self.push(&(0xc000 | position as u16).to_be_bytes());
+            self.push(&pointer(position));
         }
         reaches
     }
@@ -126,24 +126,29 @@ impl<'b, 'm> Reply<'b, 'm> {
     /// Continues a record behind its owner, up to its data, of which there will be `length`
     /// octets, unless [`Reply::end_record`] says something else.
     pub fn record(&mut self, section: Section, rtype: Rtype, ttl: Ttl, length: usize) {
-        let [type_high, type_low] = rtype.code().to_be_bytes();
-        let [a, b, c, d] = ttl.as_secs().to_be_bytes();
-        // Data of more octets than this cannot be written down: `Rdata` refuses it. A message
-        // with it would be over any limit and so would be taken back.
-        let [length_high, length_low] = (length as u16).to_be_bytes();
-        // Class IN.
-        self.push(&[
-            type_high,
-            type_low,
-            0,
-            1,
-            a,
-            b,
-            c,
-            d,
-            length_high,
-            length_low,
-        ]);
+        self.push(&fixed_fields(rtype, ttl, length));
+        self.count_record(section);
+    }
+
+    /// Writes a record up to its data, of which there will be `length` octets; its owner stands at
+    /// `owner`, where a pointer can reach it (at most [`MAX_POINTER`]).
+    pub fn record_of(
+        &mut self,
+        owner: usize,
+        section: Section,
+        rtype: Rtype,
+        ttl: Ttl,
+        length: usize,
+    ) {
+        let mut head = [0; 12];
+        head[..2].copy_from_slice(&pointer(owner));
+        head[2..].copy_from_slice(&fixed_fields(rtype, ttl, length));
+        self.push(&head);
+        self.count_record(section);
+    }
+
+    /// Counts a record.
+    fn count_record(&mut self, section: Section) {
         let count = &mut self.counts[section as usize];
         *count = count.saturating_add(1);
     }
@@ -263,6 +268,33 @@ impl<'b, 'm> Reply<'b, 'm> {
             octets.copy_from_slice(&word.to_be_bytes());
         }
     }
+}
+
+/// Returns a pointer to the name at a place up to [`MAX_POINTER`].
+fn pointer(position: usize) -> [u8; 2] {
+    (0xc000 | position as u16).to_be_bytes()
+}
+
+/// Returns what stands between owner and data of a record of class IN.
+fn fixed_fields(rtype: Rtype, ttl: Ttl, length: usize) -> [u8; 10] {
+    let [type_high, type_low] = rtype.code().to_be_bytes();
+    let [a, b, c, d] = ttl.as_secs().to_be_bytes();
+    // Data of more octets than this cannot be written down: `Rdata` refuses it. A message with it
+    // would be over any limit and so would be taken back.
+    let [length_high, length_low] = (length as u16).to_be_bytes();
+    let [class_high, class_low] = [0, 1];
+    [
+        type_high,
+        type_low,
+        class_high,
+        class_low,
+        a,
+        b,
+        c,
+        d,
+        length_high,
+        length_low,
+    ]
 }
 
 /// Whether a reply has the AA bit.

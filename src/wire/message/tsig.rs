@@ -1,6 +1,6 @@
 //! Signed queries, none of whose keys we know.
 
-use super::name_buffer::NameBuffer;
+use super::walk::walk_name;
 
 /// The TSIG record of a query, as far as the answer repeats it.
 ///
@@ -10,8 +10,12 @@ use super::name_buffer::NameBuffer;
 /// with.
 #[derive(Clone, Debug)]
 pub(super) struct Tsig<'m> {
-    /// The name of the key.
-    key: NameBuffer,
+    /// The query, in which the name of the key stands.
+    message: &'m [u8],
+    /// Where it begins; a copy of it would be carried along with every query that has none.
+    key: usize,
+    /// Its octets in full.
+    key_length: usize,
     /// The algorithm's name and the time and fudge behind it, as they were sent.
     head: &'m [u8],
     /// The id of the message before it was forwarded.
@@ -22,8 +26,11 @@ pub(super) struct Tsig<'m> {
 const BADKEY: u16 = 17;
 
 impl<'m> Tsig<'m> {
-    /// Reads the record's data (RFC 8945, section 4.2); `None` if it is malformed.
-    pub(super) fn read(key: NameBuffer, data: &'m [u8]) -> Option<Self> {
+    /// Reads the data of a record whose owner begins at `key` in `message` (RFC 8945, section 4.2);
+    /// `None` if it is malformed.
+    pub(super) fn read(message: &'m [u8], key: usize, data: &'m [u8]) -> Option<Self> {
+        let mut key_length = 1;
+        walk_name(message, key, |label| key_length += 1 + label.len())?;
         let mut at = 0;
         while let length @ 1.. = usize::from(*data.get(at)?) {
             // The algorithm's name is not compressed.
@@ -38,7 +45,9 @@ impl<'m> Tsig<'m> {
         let (original_id, rest) = rest.split_first_chunk::<2>()?;
         let rest = after_counted(rest.get(2..)?)?;
         (rest.is_empty() && at < 255).then_some(Self {
+            message,
             key,
+            key_length,
             head,
             original_id: *original_id,
         })
@@ -46,12 +55,16 @@ impl<'m> Tsig<'m> {
 
     /// Returns the octets that [`Tsig::write`] takes.
     pub(super) fn length(&self) -> usize {
-        self.key.as_wire().len() + 10 + self.head.len() + 8
+        self.key_length + 10 + self.head.len() + 8
     }
 
     /// Appends the record that says that the key is not known.
     pub(super) fn write(&self, octets: &mut Vec<u8>) {
-        octets.extend_from_slice(self.key.as_wire());
+        walk_name(self.message, self.key, |label| {
+            octets.push(label.len() as u8);
+            octets.extend(label.iter().map(u8::to_ascii_lowercase));
+        });
+        octets.push(0);
         // TSIG, class ANY, TTL 0 (RFC 8945, section 4.2).
         octets.extend_from_slice(&[0, 250, 0, 255, 0, 0, 0, 0]);
         octets.extend_from_slice(&(self.head.len() as u16 + 8).to_be_bytes());

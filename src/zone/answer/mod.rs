@@ -8,6 +8,7 @@
 //! in every reply that has an OPT record, in errors and truncated ones, too.
 
 mod account;
+mod ahead;
 mod asker;
 mod places;
 mod resolve;
@@ -23,6 +24,7 @@ use crate::wire::{
 use crate::zone::{ZoneImage, ZoneView};
 
 pub use account::{Answered, ResponseClass, Subject, Verdict};
+pub use ahead::read_ahead;
 pub use asker::{Asker, Nsid, ReplySettings};
 use resolve::{Authority, Outcome, Resolver};
 use write::Writer;
@@ -41,32 +43,33 @@ pub fn answer(
     now: Timestamp,
     reply: &mut Vec<u8>,
 ) -> Verdict {
-    match receive(query, asker.transport) {
+    // By reference: it is large.
+    match &mut receive(query, asker.transport) {
         Received::Query(query) => {
             let opening = Opening::new(&query.envelope, asker, now);
             answer_query(zones, query, opening, now, reply)
         }
         Received::Chaos(query) => {
             let opening = Opening::new(&query.envelope, asker, now);
-            answer_about_server(&query, asker.settings, &opening, reply)
+            answer_about_server(query, asker.settings, &opening, reply)
         }
         Received::Cookie(envelope) => {
-            let opening = Opening::new(&envelope, asker, now);
+            let opening = Opening::new(envelope, asker, now);
             let rcode = opening.rcode_of_cookie();
-            opening.refuse(&envelope, rcode, None, reply)
+            opening.refuse(envelope, rcode, None, reply)
         }
-        Received::Refused(mut envelope, _) if asker.is_early && !may_be_early(&envelope) => {
+        Received::Refused(envelope, _) if asker.is_early && !may_be_early(envelope) => {
             envelope.look_for_opt(query, asker.transport);
-            let opening = Opening::new(&envelope, asker, now);
+            let opening = Opening::new(envelope, asker, now);
             let error = Some(ExtendedError::TooEarly);
-            opening.refuse(&envelope, Rcode::REFUSED, error, reply)
+            opening.refuse(envelope, Rcode::REFUSED, error, reply)
         }
         Received::Refused(envelope, rcode) => {
-            Opening::new(&envelope, asker, now).refuse(&envelope, rcode, None, reply)
+            Opening::new(envelope, asker, now).refuse(envelope, *rcode, None, reply)
         }
         Received::Dropped(reason) => {
             reply.clear();
-            Verdict::Drop(reason)
+            Verdict::Drop(*reason)
         }
     }
 }
@@ -205,7 +208,7 @@ impl<'s> Opening<'s> {
 /// Answers a question of class IN.
 fn answer_query(
     zones: &ZoneView,
-    query: Query<'_>,
+    query: &Query<'_>,
     opening: Opening<'_>,
     now: Timestamp,
     octets: &mut Vec<u8>,
@@ -214,7 +217,7 @@ fn answer_query(
     if let Some((rcode, error)) = refusal_of(query.qtype) {
         return opening.refuse(envelope, rcode, Some(error), octets);
     }
-    let Some(zone) = zone_for(zones, &query) else {
+    let Some(zone) = zone_for(zones, query) else {
         // Never a referral upwards (RFC 8499 calls it lame; it only amplifies).
         let error = Some(ExtendedError::NotAuthoritative);
         return opening.refuse(envelope, Rcode::REFUSED, error, octets);
@@ -224,7 +227,7 @@ fn answer_query(
         let error = Some(ExtendedError::InvalidData);
         return opening.refuse(envelope, Rcode::SERVFAIL, error, octets);
     }
-    answer_from(zone, &query, &opening, octets)
+    answer_from(zone, query, &opening, octets)
 }
 
 /// Answers a question of class CH: with the node's name for `id.server`, if it may.
@@ -304,7 +307,7 @@ fn answer_from(
     let mut authoritative = Authoritative::Yes;
     let mut class = ResponseClass::Positive;
     let apex_at = writer.apex_at();
-    let resolved = Resolver::new(&mut writer, qname.clone(), *qtype).resolve();
+    let resolved = Resolver::new(&mut writer, qname, *qtype).resolve();
     let written = resolved.and_then(|outcome| {
         rcode = outcome.rcode;
         class = class_of(&outcome);

@@ -1,5 +1,7 @@
 //! The way of a name through its zone, aliases included.
 
+use std::ops::Deref;
+
 use super::write::{Current, Owner, Writer};
 use crate::wire::{DoesNotFit, HEADER_LENGTH, NameBuffer, Rcode, Rtype, Section};
 use crate::zone::Role;
@@ -11,13 +13,13 @@ use crate::zone::layout::{Denial, Descent, Layout, Need, NodeId, NsecChain, Rdat
 const MAX_CHAIN: usize = 16;
 
 /// Follows a name through its zone and writes the answer section on the way.
-pub(super) struct Resolver<'w, 'b, 'm, 'z> {
+pub(super) struct Resolver<'w, 'q, 'b, 'm, 'z> {
     /// What writes.
     writer: &'w mut Writer<'b, 'm, 'z>,
     /// The type asked for.
     qtype: Rtype,
     /// The name that is looked for: at first the question's.
-    name: NameBuffer,
+    name: Sought<'q>,
     /// How many of its labels are in front of the apex.
     relative: usize,
     /// Where in the reply it stands.
@@ -28,6 +30,18 @@ pub(super) struct Resolver<'w, 'b, 'm, 'z> {
     proofs: Proofs,
     /// Whether a wildcard stood for a name.
     is_synthesised: bool,
+}
+
+/// The name that is looked for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the small one is what almost every query needs, and nothing is copied for it"
+)]
+enum Sought<'q> {
+    /// The question's.
+    Question(&'q NameBuffer),
+    /// What an alias leads to.
+    Target(NameBuffer),
 }
 
 /// How a question came out, its answer section written.
@@ -79,15 +93,19 @@ enum Step {
     Next,
 }
 
-impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
+impl<'w, 'q, 'b, 'm, 'z> Resolver<'w, 'q, 'b, 'm, 'z> {
     /// Begins with the name of the question.
-    pub(super) fn new(writer: &'w mut Writer<'b, 'm, 'z>, qname: NameBuffer, qtype: Rtype) -> Self {
+    pub(super) fn new(
+        writer: &'w mut Writer<'b, 'm, 'z>,
+        qname: &'q NameBuffer,
+        qtype: Rtype,
+    ) -> Self {
         let relative = qname.labels_before(writer.zone().apex_wire());
         Self {
             writer,
             qtype,
             relative: relative.unwrap_or(0),
-            name: qname,
+            name: Sought::Question(qname),
             at: HEADER_LENGTH,
             chain: Chain {
                 links: [(0, None); MAX_CHAIN],
@@ -275,7 +293,7 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
         let Some(relative) = target.labels_before(self.writer.zone().apex_wire()) else {
             return DONE;
         };
-        self.name = target;
+        self.name = Sought::Target(target);
         self.relative = relative;
         self.at = target_at;
         Step::Next
@@ -330,6 +348,17 @@ impl<'w, 'b, 'm, 'z> Resolver<'w, 'b, 'm, 'z> {
             && let Some(chain) = chain(self.writer.layout())
         {
             self.proofs.add(link(chain));
+        }
+    }
+}
+
+impl Deref for Sought<'_> {
+    type Target = NameBuffer;
+
+    fn deref(&self) -> &NameBuffer {
+        match self {
+            Self::Question(name) => name,
+            Self::Target(name) => name,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! RRsets, signatures and proofs, put into a reply.
 
 use super::places::Places;
-use crate::wire::{DoesNotFit, HEADER_LENGTH, NameBuffer, Reply, Rtype, Section, Ttl};
+use crate::wire::{DoesNotFit, HEADER_LENGTH, MAX_POINTER, NameBuffer, Reply, Rtype, Section, Ttl};
 use crate::zone::layout::{Layout, NameId, NodeId, NsecLink, Record, RrsetId};
 use crate::zone::{SIGNATURE_LENGTH, ZoneImage};
 
@@ -218,9 +218,8 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         let bitmap = layout.octets(link.bitmap);
         let apex = self.zone.apex_wire();
         let mut place = owner.place();
-        self.owner(owner, &mut place);
         let length = next.len() + apex.len() + bitmap.len();
-        self.reply.record(section, Rtype::NSEC, ttl, length);
+        self.begin(owner, &mut place, section, Rtype::NSEC, ttl, length);
         // Never compressed (RFC 4034, section 4.1.1).
         self.reply.push(next);
         self.reply.push(apex);
@@ -281,8 +280,9 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         let mut place = owner.place();
         let mut first = None;
         for record in layout.records(rrset) {
-            self.owner(owner, &mut place);
-            let at = self.record(section, rrset.rtype, ttl, record);
+            let length = record.octets.len();
+            self.begin(owner, &mut place, section, rrset.rtype, ttl, length);
+            let at = self.record(record);
             first.get_or_insert(at);
             // Not only at the end: an RRset of thousands of records need not be written.
             self.reply.fits()?;
@@ -296,12 +296,11 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
         Ok(first.unwrap_or_else(|| self.reply.position()))
     }
 
-    /// Writes a record behind its owner; returns where its data begin or, if that is a name, where
-    /// the name stands.
-    fn record(&mut self, section: Section, rtype: Rtype, ttl: Ttl, record: &Record) -> usize {
+    /// Writes the data of a record that has begun; returns where they begin or, if they begin with
+    /// a name, where that stands.
+    fn record(&mut self, record: &Record) -> usize {
         let octets = self.zone.octets(record);
         let names = self.layout().rdata_names(record);
-        self.reply.record(section, rtype, ttl, octets.len());
         let start = self.reply.position();
         let mut first = start;
         let mut copied = 0;
@@ -351,21 +350,43 @@ impl<'b, 'm, 'z> Writer<'b, 'm, 'z> {
     ) {
         let validity = self.zone.validity(covered.item);
         let apex = self.zone.apex_wire();
+        let length = RRSIG_HEAD + apex.len() + SIGNATURE_LENGTH;
+        let [type_high, type_low] = covered.rtype.code().to_be_bytes();
+        let original_ttl = covered.original_ttl.as_secs().to_be_bytes();
+        let labels = covered.labels + self.apex_labels;
         for index in 0..self.zone.key_count() {
-            self.owner(owner, place);
-            let length = RRSIG_HEAD + apex.len() + SIGNATURE_LENGTH;
-            self.reply.record(section, Rtype::RRSIG, ttl, length);
+            self.begin(owner, place, section, Rtype::RRSIG, ttl, length);
             let (algorithm, tag) = self.zone.key(index);
-            self.reply.push(&covered.rtype.code().to_be_bytes());
-            self.reply
-                .push(&[algorithm, covered.labels + self.apex_labels]);
-            self.reply
-                .push(&covered.original_ttl.as_secs().to_be_bytes());
-            self.reply.push(&validity);
-            self.reply.push(&tag);
+            let mut head = [0; RRSIG_HEAD];
+            head[..4].copy_from_slice(&[type_high, type_low, algorithm, labels]);
+            head[4..8].copy_from_slice(&original_ttl);
+            head[8..16].copy_from_slice(&validity);
+            head[16..].copy_from_slice(&tag);
+            self.reply.push(&head);
             // Never compressed (RFC 4034, section 3.1.7).
             self.reply.push(apex);
             self.reply.push(self.zone.signature(covered.item, index));
+        }
+    }
+
+    /// Begins a record: writes its owner and all that is in front of its data, of which there will
+    /// be `length` octets.
+    fn begin(
+        &mut self,
+        owner: Owner<'_>,
+        place: &mut Option<usize>,
+        section: Section,
+        rtype: Rtype,
+        ttl: Ttl,
+        length: usize,
+    ) {
+        if let Some(at) = *place
+            && at <= MAX_POINTER
+        {
+            self.reply.record_of(at, section, rtype, ttl, length);
+        } else {
+            self.owner(owner, place);
+            self.reply.record(section, rtype, ttl, length);
         }
     }
 
