@@ -37,8 +37,9 @@ pub fn read_ahead<'q>(zones: &ZoneView, queries: impl Iterator<Item = &'q [u8]>)
             *place = Some(question);
             count += 1;
         }
-        for (image, hash) in images.iter_mut().zip(hashes) {
-            *image = hash.and_then(|hash| zones.image_with(hash));
+        for ((image, question), hash) in images.iter_mut().zip(&questions).zip(hashes) {
+            let question = question.as_ref();
+            *image = question.and_then(|question| question.image(zones, hash));
         }
         for image in images.iter().flatten() {
             image.read_head();
@@ -71,6 +72,14 @@ impl Question {
         let behind = octets.get(name.as_wire().len()..)?;
         let qtype = Rtype::new(u16::from_be_bytes(*behind.first_chunk()?));
         Some(Self { name, qtype })
+    }
+
+    /// Returns the image that most probably answers, `hash` being that of the deepest end of the name
+    /// that may be an apex.
+    fn image<'v>(&'v self, zones: &'v ZoneView, hash: Option<u64>) -> Option<&'v ZoneImage> {
+        // In a pool the first is right; where apexes have many lengths it is looked for as ever.
+        hash.and_then(|hash| zones.image_with(hash))
+            .or_else(|| zones.enclosing(&self.name).next())
     }
 
     /// Reads data and signatures in the zone that it most probably asks about.
@@ -124,5 +133,104 @@ fn read_rrset(image: &ZoneImage, layout: &Layout, rrset: RrsetId) {
     }
     if let Some(item) = rrset.item {
         image.read_signature(item);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::Name;
+    use crate::zone::image::tests::image;
+    use crate::zone::{ZonePublisher, ZoneReader, zone_set};
+
+    /// Returns more zones than are left to the cache.
+    fn zones() -> ZoneView {
+        static ZONES: LazyLock<(ZonePublisher, ZoneReader)> = LazyLock::new(|| {
+            let (mut publisher, reader) = zone_set();
+            let images = (0..=CACHED).map(|number| image(&format!("z{number}.example"), 1));
+            publisher.publish(images);
+            publisher.publish([image("deep.z1.example", 1)]);
+            (publisher, reader)
+        });
+        ZONES.1.view()
+    }
+
+    /// Returns a query.
+    fn query(qname: &str, qtype: Rtype) -> Vec<u8> {
+        let mut query = vec![0; HEADER_LENGTH];
+        query.extend_from_slice(Name::parse(qname).unwrap().as_wire());
+        query.extend_from_slice(&qtype.code().to_be_bytes());
+        query.extend_from_slice(&[0, 1]);
+        query
+    }
+
+    #[test]
+    fn what_is_read_ahead_for_a_name_is_the_zone_that_answers() {
+        let zones = zones();
+        for (qname, expected) in [
+            ("z7.example", Some("z7.example")),
+            ("MX1.Z8.example", Some("z8.example")),
+            ("a.deep.z1.example", Some("deep.z1.example")),
+            ("z9999.example", None),
+            ("example", None),
+            (".", None),
+        ] {
+            let question = Question::read(&query(qname, Rtype::MX)).unwrap();
+
+            let hash = zones.hash_of_deepest(&question.name);
+            let image = question.image(&zones, hash);
+
+            let apex = image.map(|image| image.apex().to_api_text());
+            assert_eq!(apex.as_deref(), expected, "{qname}");
+            let answering = zones.enclosing(&question.name).next();
+            assert_eq!(
+                answering.map(|image| image.apex()),
+                image.map(|image| image.apex())
+            );
+        }
+    }
+
+    #[test]
+    fn every_kind_of_answer_is_read_ahead_for_in_batches_of_any_length() {
+        let zones = zones();
+        let names = [
+            "",
+            "mx1.",
+            "_25._tcp.mx1.",
+            "_tcp.mx1.",
+            "x._domainkey.",
+            "none.",
+        ];
+        let types = [Rtype::MX, Rtype::A, Rtype::TLSA, Rtype::TXT, Rtype::ANY];
+        let queries: Vec<_> = names
+            .iter()
+            .flat_map(|name| types.map(|qtype| query(&format!("{name}z5.example"), qtype)))
+            .collect();
+
+        for length in [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 3 * TOGETHER] {
+            let some = queries.iter().cycle().take(length);
+            read_ahead(&zones, some.map(Vec::as_slice));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_octets_never_panic(
+            mut octets in prop::collection::vec(any::<u8>(), 0..80),
+            end in 0_usize..40,
+        ) {
+            read_ahead(&zones(), iter::once(octets.as_slice()));
+            // A name of ours behind them, cut anywhere.
+            octets.extend_from_slice(&query("mx1.z5.example", Rtype::MX));
+            octets.truncate(octets.len().saturating_sub(end));
+            for begin in 0..octets.len() {
+                read_ahead(&zones(), iter::once(&octets[begin..]));
+            }
+        }
     }
 }
