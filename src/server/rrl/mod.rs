@@ -2,8 +2,8 @@
 //! flood of answers to those who never asked.
 //!
 //! Answers over UDP are counted by who gets them (a /24 of IPv4, a /56 of IPv6), what kind they are
-//! and what they are about: the same data, any data that one wildcard makes, any name that a zone
-//! does not have, any error. Each such stream has `rate` answers a second, and a second's worth at
+//! and what they are about: the same data, any data that a zone's wildcards or DNAME records make,
+//! any name that a zone does not have, any error. Each such stream has `rate` answers a second, and a second's worth at
 //! once. Of those beyond it every `slip`-th is answered by as little as was asked, so that a real
 //! client comes back over TCP or with a cookie; the others are dropped.
 //!

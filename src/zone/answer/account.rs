@@ -37,7 +37,7 @@ pub enum ResponseClass {
     NoData,
     /// The name does not exist.
     NxDomain,
-    /// Data, or none, of a name that a wildcard stands for.
+    /// Data, or none, of a name that a wildcard stands for or a DNAME renames.
     Wildcard,
     /// Other servers.
     Referral,

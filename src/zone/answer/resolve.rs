@@ -28,7 +28,7 @@ pub(super) struct Resolver<'w, 'q, 'b, 'm, 'z> {
     chain: Chain,
     /// The NSEC records that the answer needs.
     proofs: Proofs,
-    /// Whether a wildcard stood for a name.
+    /// Whether a wildcard stood for a name, or a DNAME renamed one.
     is_synthesised: bool,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Outcome {
     pub(super) rcode: Rcode,
     /// What the authority section says.
     pub(super) authority: Authority,
-    /// Whether a wildcard stood for a name.
+    /// Whether a wildcard stood for a name, or a DNAME renamed one.
     pub(super) is_synthesised: bool,
     /// The NSEC records that prove it.
     proofs: Proofs,
@@ -253,6 +253,8 @@ impl<'w, 'q, 'b, 'm, 'z> Resolver<'w, 'q, 'b, 'm, 'z> {
         let Some(dname) = layout.find(node, Rtype::DNAME) else {
             return Ok(DONE);
         };
+        // Like below a wildcard, there are as many names as somebody makes up.
+        self.is_synthesised = true;
         if !self.chain.went_through(node) {
             self.writer
                 .rrset(Section::Answer, Owner::Node(node), dname)?;

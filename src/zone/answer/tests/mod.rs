@@ -3,6 +3,7 @@
 mod agreement;
 mod extremes;
 mod fixture;
+mod kinds;
 mod lengths;
 mod messages;
 mod options;
