@@ -1,7 +1,6 @@
 //! The secrets that cookies are made with: out of a file that all servers of an address share, or
 //! random.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::publication::{Publisher, Reader, published};
 use crate::wire::{CookieSecret, CookieSecrets};
+
+use super::file;
 
 /// Gives all workers the secrets, and new ones while they run.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ pub fn read_cookie_secrets(path: &Path) -> Result<CookieSecrets, CookieSecretsEr
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
+    let file = file::open(path).map_err(failed)?;
     let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
     if mode & OTHERS != 0 {
         let path = path.to_owned();

@@ -17,6 +17,7 @@ mod cookies;
 mod cores;
 mod doorkeeper;
 mod encrypted;
+mod file;
 mod mmsg;
 mod responder;
 mod rrl;

@@ -18,9 +18,13 @@ use tokio::time::sleep;
 use x509_parser::parse_x509_certificate;
 
 use crate::metrics::Metrics;
+use crate::server::file;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// The longest file that is read: hundreds of certificates.
+const LONGEST: u64 = 1 << 20;
 
 /// Where certificate and key lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +110,7 @@ impl CertificateFiles {
     /// Reads certificate and key.
     fn load(&self) -> Result<Loaded, CertificateError> {
         let read = |path: &Path| {
-            fs::read(path).map_err(|source| CertificateError::Unreadable {
+            file::read(path, LONGEST).map_err(|source| CertificateError::Unreadable {
                 path: path.to_owned(),
                 source,
             })
@@ -345,6 +349,24 @@ mod tests {
         fs::remove_file(&files.certificate).unwrap();
         let wanted = format!("expected a readable PEM file, found {here}/dns.pem: ");
         assert!(error().starts_with(&wanted), "{}", error());
+    }
+
+    #[test]
+    fn what_is_no_file_or_has_no_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut files = write(&folder, &made());
+        let long = folder.path().join("long.pem");
+        fs::write(&long, vec![b'\n'; LONGEST as usize + 1]).unwrap();
+        for (path, wanted) in [
+            (Path::new("/dev/null"), "/dev/null: it is no file"),
+            (&long, "long.pem: it has more than 1048576 octets"),
+        ] {
+            files.certificate = path.to_owned();
+
+            let error = files.check().unwrap_err().to_string();
+
+            assert!(error.ends_with(wanted), "{error}");
+        }
     }
 
     #[test]
