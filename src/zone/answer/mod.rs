@@ -92,7 +92,9 @@ pub fn answer_briefly(
 ) -> Verdict {
     match receive(query, asker.transport) {
         Received::Query(query) | Received::Chaos(query) => {
-            let opening = Opening::new(&query.envelope, asker, now);
+            let mut opening = Opening::new(&query.envelope, asker, now);
+            // A name that can be asked for again may be longer than the query.
+            opening.options.nsid = None;
             opening.send_back(&query, reply)
         }
         Received::Cookie(envelope) => {

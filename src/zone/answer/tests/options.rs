@@ -461,13 +461,15 @@ fn rfc7873_5_2_3_who_may_be_forged_gets_a_cookie_or_tc_and_no_data() {
 
     for asked in [
         query("z.example", Rtype::MX, &[]),
+        // The name of the node may be as long as the query, and is not worth it.
+        query("z.example", Rtype::MX, &[(NSID, b"ns1-fra")]),
         Ask::plain("z.example", Rtype::MX).to_wire(),
     ] {
         let without = briefly(&asked);
         assert_eq!(without.decoded.rcode, Rcode::NOERROR);
         assert_eq!(without.decoded.flags, "QR TC");
         assert!(without.decoded.has_no_records());
-        assert_eq!(without.octets.len(), asked.len(), "nothing is amplified");
+        assert!(without.octets.len() <= asked.len(), "nothing is amplified");
     }
 }
 
