@@ -2,7 +2,7 @@
 //!
 //! `recvmmsg` and `sendmmsg` have no safe wrapper that keeps the address asked of every single
 //! datagram, which a socket on a wildcard address needs. So they are called here, and nowhere else
-//! in this crate is code that the compiler cannot check: these two calls, one that asks what the
+//! in this crate is code of ours that the compiler cannot check: these two calls, one that asks what the
 //! kernel dropped, and headers that are all zero. What the kernel writes is octets and numbers, and
 //! read as such.
 #![expect(
@@ -220,10 +220,12 @@ impl Batch {
                     if error.kind() == io::ErrorKind::Interrupted {
                         continue;
                     }
-                    // The client's network or address, mostly: its loss, not the others'.
                     tracing::trace!(%error, "an answer could not be sent");
-                    failed += 1;
-                    1
+                    // The client's network or address, mostly: its loss, not the others'. But with
+                    // no room left each of the others would cost a call to hear the same.
+                    let done = if is_lack(&error) { unsent.len() } else { 1 };
+                    failed += done;
+                    done
                 }
             };
             unsent = unsent.split_at_mut(done).1;
@@ -344,6 +346,14 @@ pub(super) fn overflows(socket: impl AsFd) -> Option<u32> {
     };
     let is_there = result == 0 && length as usize == size_of_val(&numbers);
     is_there.then_some(numbers[DROPS])
+}
+
+/// Returns whether an error of sending says that the system takes no more, whoever it is for.
+fn is_lack(error: &io::Error) -> bool {
+    let lacks = [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|code| lacks.contains(&code))
 }
 
 /// A slice of no octets.
@@ -485,6 +495,21 @@ mod tests {
 
         assert_eq!(failed, 3);
         assert_eq!([heard(&client), heard(&client)], [[1], [4]]);
+    }
+
+    #[test]
+    fn only_a_lack_of_room_ends_a_batch() {
+        for lack in [libc::EAGAIN, libc::ENOBUFS, libc::ENOMEM] {
+            assert!(is_lack(&io::Error::from_raw_os_error(lack)));
+        }
+        for theirs in [
+            libc::EACCES,
+            libc::EHOSTUNREACH,
+            libc::EINVAL,
+            libc::ENETUNREACH,
+        ] {
+            assert!(!is_lack(&io::Error::from_raw_os_error(theirs)));
+        }
     }
 
     #[test]
