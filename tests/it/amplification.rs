@@ -174,7 +174,7 @@ impl Measured {
 }
 
 #[test]
-fn e44_the_table_of_the_readme_says_how_much_more_comes_out_than_goes_in() {
+fn rrl_the_table_of_the_readme_says_how_much_more_comes_out_than_goes_in() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let (_open, open) = demo(folders[0].path(), &[]);
     // Every second answer about one thing is beyond the rate, and all of those slip.

@@ -55,7 +55,7 @@ fn count(decisions: &[Decision], wanted: Decision) -> usize {
 }
 
 #[test]
-fn e44_a_prefix_has_its_rate_and_others_are_left_alone() {
+fn rrl_a_prefix_has_its_rate_and_others_are_left_alone() {
     let limiter = limiter(2);
     let send = |client| {
         let decisions = decisions(&limiter, client, ResponseClass::Positive, 100);
@@ -71,7 +71,7 @@ fn e44_a_prefix_has_its_rate_and_others_are_left_alone() {
 }
 
 #[test]
-fn e44_kinds_of_answers_are_counted_apart() {
+fn rrl_kinds_of_answers_are_counted_apart() {
     let limiter = limiter(2);
     for class in ResponseClass::ALL {
         let decisions = decisions(&limiter, "192.0.2.1", class, 20);
@@ -81,7 +81,7 @@ fn e44_kinds_of_answers_are_counted_apart() {
 }
 
 #[test]
-fn e45_of_those_beyond_the_rate_every_slipth_slips() {
+fn rrl_of_those_beyond_the_rate_every_slipth_slips() {
     for (slip, share) in [(1, 1.0), (2, 0.5), (5, 0.2), (0, 0.0)] {
         let decisions = decisions(&limiter(slip), "192.0.2.1", ResponseClass::Positive, 10_010);
         let slipped = count(&decisions, Decision::Slip) as f64 / 10_000.0;
@@ -92,7 +92,7 @@ fn e45_of_those_beyond_the_rate_every_slipth_slips() {
 }
 
 #[test]
-fn e44_errors_cannot_be_made_brief_and_leak() {
+fn rrl_errors_cannot_be_made_brief_and_leak() {
     let decisions = decisions(&limiter(2), "192.0.2.1", ResponseClass::Error, 10_010);
 
     let leaked = count(&decisions, Decision::Leak) as f64 / 10_000.0;
@@ -121,7 +121,7 @@ fn rfc7873_5_2_5_a_right_cookie_is_never_limited() {
 }
 
 #[test]
-fn e46_who_is_on_the_list_is_never_limited() {
+fn rrl_who_is_on_the_list_is_never_limited() {
     let config = RrlConfig {
         rate: 10,
         allow: vec![
@@ -145,7 +145,7 @@ fn e46_who_is_on_the_list_is_never_limited() {
 }
 
 #[test]
-fn e44_all_workers_share_what_they_know() {
+fn rrl_all_workers_share_what_they_know() {
     let first = limiter(2);
     let second = first.another();
 
@@ -156,7 +156,7 @@ fn e44_all_workers_share_what_they_know() {
 }
 
 #[test]
-fn e45_each_prefix_is_told_once_and_not_without_bound() {
+fn rrl_each_prefix_is_told_once_and_not_without_bound() {
     let first = limiter(0);
     let second = first.another();
     for number in 0..40 {

@@ -126,7 +126,7 @@ fn assert_half(slipped: usize) {
 }
 
 #[test]
-fn e44_a_flood_for_one_answer_gets_its_rate_and_half_of_the_rest_tc() {
+fn rrl_a_flood_for_one_answer_gets_its_rate_and_half_of_the_rest_tc() {
     let server = Limited::start(RrlConfig::default());
     for _ in 0..2 {
         let replies = server.flood(|_| Query::new("conf.test", MX).dnssec());
@@ -149,7 +149,7 @@ fn e44_a_flood_for_one_answer_gets_its_rate_and_half_of_the_rest_tc() {
 }
 
 #[test]
-fn e44_another_prefix_is_unharmed_by_a_flood() {
+fn rrl_another_prefix_is_unharmed_by_a_flood() {
     let server = Limited::start(RrlConfig::default());
     server.flood(|_| Query::new("conf.test", MX));
 
@@ -168,7 +168,7 @@ fn e44_another_prefix_is_unharmed_by_a_flood() {
 }
 
 #[test]
-fn e44_made_up_names_are_counted_under_their_zone() {
+fn rrl_made_up_names_are_counted_under_their_zone() {
     let server = Limited::start(RrlConfig::default());
 
     let absent = server.flood(|number| Query::new(&format!("r{number}.nothere.conf.test"), A));
@@ -183,7 +183,7 @@ fn e44_made_up_names_are_counted_under_their_zone() {
 }
 
 #[test]
-fn e44_data_is_counted_by_name_and_type_whatever_the_case() {
+fn rrl_data_is_counted_by_name_and_type_whatever_the_case() {
     let server = Limited::start(RrlConfig::default());
     let names = ["conf.test", "CONF.test", "conf.TEST", "cOnF.tEsT"];
 
@@ -197,7 +197,7 @@ fn e44_data_is_counted_by_name_and_type_whatever_the_case() {
 }
 
 #[test]
-fn e44_errors_are_counted_together_and_half_of_them_leak() {
+fn rrl_errors_are_counted_together_and_half_of_them_leak() {
     let server = Limited::start(RrlConfig::default());
 
     let replies = server.flood(|number| Query::new(&format!("r{number}.elsewhere.test"), A));
@@ -237,7 +237,7 @@ fn rfc7873_5_2_3_a_client_with_a_cookie_of_its_own_alone_gets_badcookie() {
 }
 
 #[test]
-fn e44_tcp_is_never_limited() {
+fn rrl_tcp_is_never_limited() {
     let server = Limited::start(RrlConfig::default());
     server.flood(|_| Query::new("conf.test", MX));
 
@@ -248,7 +248,7 @@ fn e44_tcp_is_never_limited() {
 }
 
 #[test]
-fn e45_slip_1_answers_all_briefly_and_slip_0_none() {
+fn rrl_slip_1_answers_all_briefly_and_slip_0_none() {
     for (slip, replies) in [(1, FLOOD), (0, RATE)] {
         let server = Limited::start(RrlConfig {
             slip,
@@ -263,7 +263,7 @@ fn e45_slip_1_answers_all_briefly_and_slip_0_none() {
 }
 
 #[test]
-fn e45_a_dry_run_counts_and_answers_all() {
+fn rrl_a_dry_run_counts_and_answers_all() {
     let server = Limited::start(RrlConfig {
         dry_run: true,
         ..RrlConfig::default()
@@ -278,7 +278,7 @@ fn e45_a_dry_run_counts_and_answers_all() {
 }
 
 #[test]
-fn e46_who_is_on_the_list_is_never_limited() {
+fn rrl_who_is_on_the_list_is_never_limited() {
     let server = Limited::start(RrlConfig {
         allow: vec!["127.0.0.0/24".parse().unwrap()],
         ..RrlConfig::default()
