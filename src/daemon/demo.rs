@@ -51,10 +51,11 @@ pub(super) enum DemoFailure {
 ///
 /// Says what keeps it from starting.
 pub(super) fn run() -> Result<(), DemoFailure> {
-    let config = Config::demo()?;
+    let mut config = Config::demo()?;
     Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
+    serve::fit_descriptors(&mut config);
     let runtime = serve::runtime()?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {

@@ -24,15 +24,7 @@ pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), Start
     let logs = Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
-    if let Some(descriptors) = raise_descriptors()
-        && let Some(connections) = config.server.fit(descriptors)
-    {
-        tracing::warn!(
-            connections,
-            descriptors,
-            "dns.tcp.connections is more than the limit of open files leaves room for"
-        );
-    }
+    fit_descriptors(&mut config);
     let runtime = runtime()?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {
@@ -48,6 +40,19 @@ pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), Start
         stop(node, signals).await;
         Ok(())
     })
+}
+
+/// Takes all the descriptors that there may be, and no more connections than they leave room for.
+pub(super) fn fit_descriptors(config: &mut Config) {
+    if let Some(descriptors) = raise_descriptors()
+        && let Some(connections) = config.server.fit(descriptors)
+    {
+        tracing::warn!(
+            connections,
+            descriptors,
+            "dns.tcp.connections is more than the limit of open files leaves room for"
+        );
+    }
 }
 
 /// Returns the runtime that TCP and HTTP run on.
