@@ -254,7 +254,7 @@ fn machine() -> String {
     let debian = read("/etc/debian_version");
     let now = mxpool::clock::Clock::now(&mxpool::clock::SystemClock::new());
     format!(
-        "{now}, {} cores of {}, Debian {}, Linux {}, load before {}.",
+        "{now}, {} cores of {}, Debian {}, Linux {}, load after {}.",
         cpu.matches("processor\t").count(),
         model.unwrap_or("an unnamed processor"),
         debian.trim(),
