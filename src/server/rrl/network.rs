@@ -31,6 +31,14 @@ pub enum NetworkError {
         /// What was found.
         found: String,
     },
+    /// It is of IPv4, written as if it were of IPv6, where no client ever is.
+    #[error("expected {wanted}, found {found}: clients of IPv4 are known by their IPv4 addresses")]
+    Mapped {
+        /// The prefix that is meant.
+        wanted: Network,
+        /// What was found.
+        found: String,
+    },
 }
 
 /// The prefix that is a client's own, for all that a server can tell: an IPv4 /24 or an IPv6 /56.
@@ -102,6 +110,14 @@ impl FromStr for Network {
         if wanted.first != address {
             let found = text.to_owned();
             return Err(NetworkError::OtherBits { wanted, found });
+        }
+        // The prefix that holds all of IPv4 has 96 bits (RFC 4291, section 2.5.5.2).
+        if let IpAddr::V6(mapped) = address
+            && let (Some(meant), Some(length)) = (mapped.to_ipv4_mapped(), length.checked_sub(96))
+        {
+            let wanted = Self::around(meant.into(), length);
+            let found = text.to_owned();
+            return Err(NetworkError::Mapped { wanted, found });
         }
         Ok(wanted)
     }
@@ -193,6 +209,12 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "expected 192.0.2.0/24, found 192.0.2.7/24: its other bits are not zero"
+        );
+        let error = "::ffff:192.0.2.0/120".parse::<Network>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "expected 192.0.2.0/24, found ::ffff:192.0.2.0/120: clients of IPv4 are known by their \
+             IPv4 addresses"
         );
     }
 
