@@ -1,12 +1,12 @@
 //! What is counted of connections, beside what was asked over them.
 
-use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::wire::Transport;
 
 use super::Metrics;
 use super::labels::transport_label;
+use super::registry::add;
 
 /// Shows how many connections of one kind are open.
 #[derive(Clone, Debug)]
@@ -113,13 +113,4 @@ impl ConnectionVecs {
         let none: [&str; 0] = [];
         self.certificate_expiry.with_label_values(&none).set(at);
     }
-}
-
-/// Registers a metric and returns it.
-fn add<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

@@ -472,7 +472,7 @@ impl Default for Metrics {
 }
 
 /// Registers a collector and returns it.
-fn add<C: Collector + Clone + 'static>(
+pub(super) fn add<C: Collector + Clone + 'static>(
     registry: &Registry,
     collector: C,
 ) -> Result<C, prometheus::Error> {

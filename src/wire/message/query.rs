@@ -108,14 +108,7 @@ pub fn receive(message: &[u8], transport: Transport) -> Received<'_> {
         return Received::Refused(envelope, Rcode::NOTIMP);
     }
     envelope.flags = flags & RD_CD;
-    let mut body = Body {
-        message,
-        at: HEADER_LENGTH,
-        transport,
-        records: 0,
-        qname: NameBuffer::root(),
-        question: None,
-    };
+    let mut body = Body::new(message, transport);
     let counts = [word(2), word(3), word(4), word(5)];
     let well_formed = body.read(counts, &mut envelope).is_some();
     // What `Body::read` has read is in `envelope`; it is not read again.
@@ -186,6 +179,18 @@ struct Record<'m> {
 }
 
 impl<'m> Body<'m> {
+    /// Begins behind the header.
+    fn new(message: &'m [u8], transport: Transport) -> Self {
+        Self {
+            message,
+            at: HEADER_LENGTH,
+            transport,
+            records: 0,
+            qname: NameBuffer::root(),
+            question: None,
+        }
+    }
+
     /// Reads everything; `None` if something is malformed.
     ///
     /// What was found before that is left in `envelope`: errors, too, carry an OPT record where
@@ -327,14 +332,7 @@ impl<'m> Envelope<'m> {
         };
         let word = |index: usize| u16::from_be_bytes([header[index * 2], header[index * 2 + 1]]);
         let counts = [word(2), word(3), word(4), word(5)];
-        let mut body = Body {
-            message,
-            at: HEADER_LENGTH,
-            transport,
-            records: 0,
-            qname: NameBuffer::root(),
-            question: None,
-        };
+        let mut body = Body::new(message, transport);
         // Of the rest nothing is repeated, whether it could be read or not.
         let _ = body.read(counts, self);
         self.question = &[];
