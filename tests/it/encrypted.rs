@@ -131,7 +131,7 @@ impl EncryptedLab {
         Reply::parse(&reply).unwrap_or_else(|error| panic!("{error} in {reply:02x?}"))
     }
 
-    /// The same, for those who may get no answer.
+    /// The same, for those who may get no answer: then the connection ends, and why is told.
     pub(crate) fn doq_octets(&self, query: &Query) -> Result<Vec<u8>, String> {
         let mut octets = query.octets();
         octets[..2].fill(0);
@@ -144,8 +144,11 @@ impl EncryptedLab {
                 connection.open_bi().await.map_err(|it| it.to_string())?;
             send.write_all(&framed).await.map_err(|it| it.to_string())?;
             send.finish().map_err(|it| it.to_string())?;
-            let read = receive.read_to_end(1 << 17).await;
-            read.map_err(|error| format!("{error}: {:?}", connection.close_reason()))
+            match receive.read_to_end(1 << 17).await {
+                Ok(reply) => Ok(reply),
+                // The stream may be seen to end before the connection does.
+                Err(_) => Err(format!("{:?}", connection.closed().await)),
+            }
         };
         let exchange = async { tokio::time::timeout(PATIENCE, exchange).await };
         let reply = self
