@@ -14,10 +14,12 @@ mod entries;
 mod folder;
 mod listeners;
 mod problem;
+mod reload;
 mod replies;
 mod settings;
 mod streams;
 mod watch;
 
 pub use problem::{Place, Problem, Problems};
+pub use reload::Reread;
 pub use settings::{Config, LogConfig, LogFormat, LogLevel};

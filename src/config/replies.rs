@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::settings::{Reader, parsed, show, text};
 use super::watch::flag;
 
-impl Reader {
+impl Reader<'_> {
     /// Reads what the node says of itself.
     pub(super) fn identity(&mut self) -> Identity {
         let nsid = self.get("dns", "nsid", nsid);
@@ -29,9 +29,7 @@ impl Reader {
         }
         Identity { nsid, id_server }
     }
-}
 
-impl Reader {
     /// Reads how answers are limited; without the section they are not.
     pub(super) fn rrl(&mut self) -> Option<RrlConfig> {
         if !self.entries.has_section("dns.rrl") {
@@ -58,6 +56,17 @@ impl Reader {
             }
         }
         Some(config)
+    }
+
+    /// Reads where the cookie secrets are, if they are in a file.
+    pub(super) fn cookie_secrets(&mut self) -> Option<PathBuf> {
+        // A node that runs says itself what is wrong in it.
+        if self.running.is_some() {
+            return self.get("dns.cookies", "secrets", |entry| {
+                text(entry).map(PathBuf::from)
+            });
+        }
+        self.get("dns.cookies", "secrets", cookie_secrets)
     }
 }
 
@@ -119,7 +128,7 @@ fn nsid(entry: &Entry) -> Result<Nsid, String> {
 }
 
 /// Reads the path of the cookie secrets, which must be there and right.
-pub(super) fn cookie_secrets(entry: &Entry) -> Result<PathBuf, String> {
+fn cookie_secrets(entry: &Entry) -> Result<PathBuf, String> {
     let path = PathBuf::from(text(entry)?);
     match read_cookie_secrets(&path) {
         Ok(_) => Ok(path),

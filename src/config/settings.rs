@@ -16,7 +16,6 @@ use super::entries::{Entries, Entry, Value};
 use super::folder::usable;
 use super::listeners;
 use super::problem::{Place, Problem, Problems};
-use super::replies::cookie_secrets;
 
 /// The configuration that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "mxpool.toml";
@@ -137,7 +136,11 @@ impl Config {
             entries.read_file(name, text, &mut problems);
         }
         entries.read_environment(variables, &mut problems);
-        let mut reader = Reader { entries, problems };
+        let mut reader = Reader {
+            entries,
+            problems,
+            running: None,
+        };
         let config = reader.config(defaults);
         if reader.problems.is_empty() {
             Ok(config)
@@ -169,7 +172,7 @@ impl Default for Config {
 }
 
 /// Returns the environment's variables; a name that is no text is none of ours.
-fn environment() -> impl Iterator<Item = (String, String)> {
+pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
@@ -185,7 +188,7 @@ fn default_listen() -> Vec<SocketAddr> {
 }
 
 /// Reads the text of `file`, or of the default one if it is there; returns it behind its name.
-fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Problem> {
+pub(super) fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Problem> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
     let name = path.display().to_string();
     match fs::read_to_string(path) {
@@ -199,65 +202,111 @@ fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Problem> {
 }
 
 /// Turns entries into settings and gathers what is wrong.
-pub(super) struct Reader {
+pub(super) struct Reader<'a> {
     /// What was found.
     pub(super) entries: Entries,
     /// What is wrong.
     pub(super) problems: Vec<Problem>,
+    /// What a node already runs with, if it reads its configuration again: whatever is wrong stays
+    /// as it is there, and files that it reads again by itself are not looked into here.
+    pub(super) running: Option<&'a Config>,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads all settings over `config`; where one is wrong, a problem is noted and it stays.
-    fn config(&mut self, mut config: Config) -> Config {
-        if let Some(listen) = self.addresses_at("dns", "listen") {
-            config.server.listen = listen;
-        }
-        if let Some(workers) = self.get("dns", "udp_workers", number) {
-            config.server.udp_workers = workers;
-        }
-        if let Some(cores) = self.get("dns", "cores", cores) {
-            config.server.cores = cores;
-        }
-        config.server.tcp = self.tcp();
-        config.server.identity = self.identity();
-        config.server.rrl = self.rrl();
-        config.server.cookie_secrets = self.get("dns.cookies", "secrets", cookie_secrets);
-        config.server.tls = self.tls();
-        if let Some(api) = self.get("api", "listen", loopback) {
-            config.api = api;
-        }
-        config.metrics = self.get("metrics", "listen", address);
-        let listen = self.get("routing", "listen", routing_listen);
-        config.routing = listen.map(RoutingConfig::from);
+    pub(super) fn config(&mut self, mut config: Config) -> Config {
+        let defaults = config.server;
+        config.server = ServerConfig {
+            listen: self.part(
+                |running| &running.server.listen,
+                |it| it.addresses_at("dns", "listen").unwrap_or(defaults.listen),
+            ),
+            udp_workers: self.part(
+                |running| &running.server.udp_workers,
+                |it| {
+                    it.get("dns", "udp_workers", number)
+                        .unwrap_or(defaults.udp_workers)
+                },
+            ),
+            cores: self.part(
+                |running| &running.server.cores,
+                |it| it.get("dns", "cores", cores).unwrap_or(defaults.cores),
+            ),
+            tcp: self.part(|running| &running.server.tcp, Self::tcp),
+            identity: self.part(|running| &running.server.identity, Self::identity),
+            rrl: self.part(|running| &running.server.rrl, Self::rrl),
+            cookie_secrets: self.part(
+                |running| &running.server.cookie_secrets,
+                Self::cookie_secrets,
+            ),
+            tls: self.part(|running| &running.server.tls, Self::tls),
+        };
+        config.api = self.part(
+            |running| &running.api,
+            |it| it.get("api", "listen", loopback).unwrap_or(config.api),
+        );
+        config.metrics = self.part(
+            |running| &running.metrics,
+            |it| it.get("metrics", "listen", address),
+        );
+        config.routing = self.part(
+            |running| &running.routing,
+            |it| {
+                it.get("routing", "listen", routing_listen)
+                    .map(RoutingConfig::from)
+            },
+        );
         let problems = listeners::conflicts(&config, |(section, key)| {
             let entry = self.entries.get(section, key)?;
             Some(entry.place.clone())
         });
         self.problems.extend(problems);
-        for (section, path) in [("store", &mut config.store), ("keys", &mut config.keys)] {
-            match self.entries.get(section, "path") {
-                Some(_) => {
-                    if let Some(found) = self.get(section, "path", folder) {
-                        *path = found;
-                    }
-                }
-                None => {
-                    let setting = format!("{section}.path");
-                    if let Err(detail) = usable(path) {
-                        let place = Place::Default { setting };
-                        self.problems.push(Problem { place, detail });
-                    }
-                }
-            }
-        }
-        config.watch = self.watch();
-        if let Some(level) = self.get("log", "level", parsed) {
-            config.log.level = level;
-        }
-        if let Some(format) = self.get("log", "format", parsed) {
-            config.log.format = format;
-        }
+        config.store = self.part(
+            |running| &running.store,
+            |it| it.folder_at("store", config.store),
+        );
+        config.keys = self.part(
+            |running| &running.keys,
+            |it| it.folder_at("keys", config.keys),
+        );
+        config.watch = self.part(|running| &running.watch, Self::watch);
+        config.log.level = self.part(
+            |running| &running.log.level,
+            |it| it.get("log", "level", parsed).unwrap_or(config.log.level),
+        );
+        config.log.format = self.part(
+            |running| &running.log.format,
+            |it| it.get("log", "format", parsed).unwrap_or(config.log.format),
+        );
         config
+    }
+
+    /// Reads one part of the configuration; if anything is wrong with it while a node runs, it stays
+    /// what it is there.
+    fn part<T: Clone>(
+        &mut self,
+        of: impl Fn(&Config) -> &T,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let known = self.problems.len();
+        let found = read(self);
+        match self.running {
+            Some(running) if self.problems.len() > known => of(running).clone(),
+            _ => found,
+        }
+    }
+
+    /// Reads the path of a folder that is there or can be made; without the setting `default`.
+    fn folder_at(&mut self, section: &'static str, default: PathBuf) -> PathBuf {
+        if self.entries.get(section, "path").is_some() {
+            return self.get(section, "path", folder).unwrap_or(default);
+        }
+        if let Err(detail) = usable(&default) {
+            let setting = format!("{section}.path");
+            let place = Place::Default { setting };
+            self.problems.push(Problem { place, detail });
+        }
+        default
     }
 
     /// Reads one setting; a problem is noted at its place.

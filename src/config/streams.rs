@@ -21,7 +21,7 @@ const SHORTEST_IDLE: Span = Span::from_secs(1);
 /// of a second), in whole minutes.
 const LONGEST_IDLE: Span = Span::from_secs(109 * 60);
 
-impl Reader {
+impl Reader<'_> {
     /// Reads the limits of connections.
     pub(super) fn tcp(&mut self) -> TcpLimits {
         let mut limits = TcpLimits::default();
@@ -55,7 +55,10 @@ impl Reader {
             certificate: certificate?,
             key: key?,
         };
-        if let Err(error) = files.check() {
+        // A node that runs says itself what is wrong in them.
+        if self.running.is_none()
+            && let Err(error) = files.check()
+        {
             let key = match &error {
                 CertificateError::Unreadable { path, .. } if *path == files.key => "key",
                 CertificateError::NoKey { .. } | CertificateError::OtherKey { .. } => "key",

@@ -24,7 +24,7 @@ const LONGEST_INTERVAL: Span = Span::from_secs(86_400);
 /// The keys of `[[watch.server]]`.
 const SERVER: [&str; 4] = ["name", "probe", "counts", "counts_token_file"];
 
-impl Reader {
+impl Reader<'_> {
     /// Reads how the outside is watched; `None` without the section.
     pub(super) fn watch(&mut self) -> Option<WatchConfig> {
         if !self.entries.has_section("watch") {

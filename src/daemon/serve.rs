@@ -1,11 +1,11 @@
 //! The server in the foreground.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::config::Config;
+use crate::config::{Config, Reread};
 
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
@@ -24,6 +24,8 @@ pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), Start
     let logs = Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
+    // As it was read, for what is read again to be compared with.
+    let mut running = config.clone();
     fit_descriptors(&mut config);
     let runtime = runtime()?;
     let loaded = Loaded::load(&config)?;
@@ -34,7 +36,7 @@ pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), Start
         loop {
             match signals.next().await {
                 Asked::Stop => break,
-                Asked::Reload => reload(&mut node, &logs, file.as_deref()),
+                Asked::Reload => reload(&mut node, &logs, &mut running, file.as_deref()),
             }
         }
         stop(node, signals).await;
@@ -76,23 +78,37 @@ pub(super) async fn stop(node: Node, mut signals: Signals) {
     }
 }
 
-/// Reads the configuration again and takes over what may change while the server runs.
-fn reload(node: &mut Node, logs: &Logs, file: Option<&std::path::Path>) {
-    match Config::load(file) {
-        Ok(config) => {
-            logs.set_level(config.log.level);
-            tracing::info!(now = config.log.level.as_str(), "log level read again");
-            match node.reload(&config) {
-                Ok(()) => tracing::info!("cookie secrets read again"),
-                Err(error) => {
-                    tracing::error!(%error, "the cookie secrets stay as they were");
-                }
-            }
-        }
+/// Reads the configuration again and takes over what may change while the server runs, each part by
+/// itself; `running` is what the node runs with.
+fn reload(node: &mut Node, logs: &Logs, running: &mut Config, file: Option<&Path>) {
+    let Reread { config, problems } = match running.read_again(file) {
+        Ok(again) => again,
         Err(problems) => {
             for problem in problems.0 {
                 tracing::error!(%problem, "the configuration is not taken over");
             }
+            return;
         }
+    };
+    for problem in problems {
+        tracing::error!(%problem, "this part of the configuration stays as it was");
+    }
+    let waiting = running.needs_restart(&config);
+    if !waiting.is_empty() {
+        let settings = waiting.join(", ");
+        tracing::warn!(%settings, "changed settings take effect at the next start");
+    }
+    logs.set_level(config.log.level);
+    running.log.level = config.log.level;
+    tracing::info!(now = config.log.level.as_str(), "log level read again");
+    match node.reload(&config) {
+        Ok(()) => {
+            running.server.cookie_secrets = config.server.cookie_secrets;
+            tracing::info!("cookie secrets read again");
+        }
+        Err(error) => tracing::error!(%error, "the cookie secrets stay as they were"),
+    }
+    if let (Some(tls), Some(again)) = (&mut running.server.tls, config.server.tls) {
+        tls.files = again.files;
     }
 }

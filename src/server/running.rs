@@ -18,7 +18,7 @@ use super::ServerConfig;
 use super::cookies::{CookieSecretsError, SecretKeeper};
 use super::cores::{self, NoSuchCore};
 use super::doorkeeper::Doorkeeper;
-use super::encrypted::{self, CertificateError, Encrypted, EncryptedSockets};
+use super::encrypted::{self, CertificateError, CertificateFiles, Encrypted, EncryptedSockets};
 use super::responder::Responders;
 use super::rrl::{self, RateLimiter};
 use super::slots::Slots;
@@ -43,7 +43,7 @@ pub struct Running {
     /// The task that tells who is limited, if anybody may be.
     teller: Option<JoinHandle<()>>,
     /// What they run on; dropped last.
-    _threads: StreamThreads,
+    threads: StreamThreads,
     /// Gives the workers their cookie secrets, if they have any.
     keeper: Option<SecretKeeper>,
     /// What is served over TLS and QUIC, if anything is.
@@ -164,25 +164,31 @@ impl Running {
         self.encrypted.as_ref().map_or(&[], |it| &it.doq)
     }
 
-    /// Takes over what may change while the server runs: cookie secrets and certificate.
+    /// Takes over what may change while the server runs: the certificate, which is logged once it
+    /// is read, and the cookie secrets.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with them; those before are in use then.
+    /// Says what is wrong with the cookie secrets; those before are in use then, and the certificate
+    /// is taken over all the same.
     pub fn reload(&mut self, config: &ServerConfig) -> Result<(), CookieSecretsError> {
-        self.reload_certificate();
+        if let Some(tls) = &config.tls {
+            self.reload_certificate(tls.files.clone());
+        }
         match &mut self.keeper {
             Some(keeper) => keeper.reload(config.cookie_secrets.clone()),
             None => Ok(()),
         }
     }
 
-    /// Reads the certificate again that is shown over TLS and QUIC; one that cannot be used is
-    /// logged, and the one from before is shown.
-    pub(super) fn reload_certificate(&self) {
+    /// Reads the certificate that is shown over TLS and QUIC again, be it out of other files; one
+    /// that cannot be used is logged, and the one from before is shown.
+    pub(super) fn reload_certificate(&self, files: CertificateFiles) {
         if let Some(encrypted) = &self.encrypted {
             let certificate = encrypted.certificate.clone();
-            tokio::task::spawn_blocking(move || certificate.reload());
+            // On threads that a stop does not wait for: a disk may take its time.
+            let threads = self.threads.handle();
+            threads.spawn_blocking(move || certificate.reload(files));
         }
     }
 
@@ -254,7 +260,7 @@ pub(super) fn start(
         workers: Vec::new(),
         acceptors: Vec::new(),
         teller: None,
-        _threads: threads,
+        threads,
         keeper: None,
         encrypted: None,
     };

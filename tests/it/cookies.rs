@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::dns::{Edns, Query, SOA, udp};
-use crate::process::{Mxpool, Program, accepts, free_port, run};
+use crate::process::{Mxpool, Program, accepts, free_port};
 
 /// COOKIE.
 const COOKIE: u16 = 10;
 
 /// A secret before it is rolled, and after.
-const SECRETS: [&str; 2] = [
+pub(crate) const SECRETS: [&str; 2] = [
     "e5e973e5a6b2a43f48e7dc849e37bfcf",
     "445536bcd2513298075a5d379663c962",
 ];
@@ -35,7 +35,7 @@ fn ask(server: SocketAddr, cookie: &[u8]) -> Vec<u8> {
 }
 
 /// Writes secrets that their owner alone can read.
-fn write_secrets(path: &Path, secrets: &[&str]) {
+pub(crate) fn write_secrets(path: &Path, secrets: &[&str]) {
     std::fs::write(path, secrets.join("\n")).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -67,18 +67,7 @@ impl Node {
     /// Has the secrets read again, and waits until they were.
     fn reload(&mut self, secrets: &[&str]) {
         write_secrets(&self.secrets, secrets);
-        self.hang_up("cookie secrets read again");
-    }
-
-    /// Sends SIGHUP and waits until the server says what it has done.
-    fn hang_up(&mut self, done: &str) {
-        let log = self.server.log();
-        let before = log.lines().filter(|line| line.contains(done)).count();
-        let program = self.server.program();
-        let id = program.id().to_string();
-        let (ok, text) = run(Command::new("kill").args(["-HUP", &id]));
-        assert!(ok, "{text}");
-        program.wait_until_printed(done, before + 1).unwrap();
+        self.server.hang_up("cookie secrets read again");
     }
 
     /// Returns a cookie of this server's.
@@ -142,7 +131,7 @@ fn secrets_that_are_wrong_at_a_reload_leave_those_before_in_use() {
         &[SECRETS[0], "0123456789abcdef-not-a-secret"],
     );
 
-    node.hang_up("the configuration is not taken over");
+    node.server.hang_up("the cookie secrets stay as they were");
 
     let log = node.server.log();
     assert!(

@@ -81,7 +81,8 @@ impl EncryptedLab {
             runtime,
             folder,
         };
-        let config = QuicClientConfig::try_from(all.client(b"doq")).expect("it has TLS 1.3");
+        let config =
+            QuicClientConfig::try_from(client(&all.trusted, b"doq")).expect("it has TLS 1.3");
         all.quic
             .set_default_client_config(QuicConfig::new(Arc::new(config)));
         all
@@ -92,27 +93,9 @@ impl EncryptedLab {
         self.folder.path().join("dns.pem").display().to_string()
     }
 
-    /// Returns what a client wants of a handshake.
-    fn client(&self, protocol: &[u8]) -> ClientConfig {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has them")
-            .with_root_certificates(self.trusted.clone())
-            .with_no_client_auth();
-        client.alpn_protocols = vec![protocol.to_vec()];
-        client
-    }
-
     /// Connects over TLS.
     pub(crate) fn connect(&self) -> TlsClient {
-        let name = NAME.try_into().expect("it is a name");
-        let config = Arc::new(self.client(b"dot"));
-        let tls = ClientConnection::new(config, name).expect("the settings are good");
-        let stream = TcpStream::connect(self.lab.dot()).expect("the server accepts");
-        let patience = Some(PATIENCE);
-        stream.set_read_timeout(patience).expect("it can be set");
-        StreamOwned::new(tls, stream)
+        connect(self.lab.dot(), &self.trusted)
     }
 
     /// Asks over TLS, on a connection of its own.
@@ -162,6 +145,29 @@ impl EncryptedLab {
         );
         Ok(message.to_vec())
     }
+}
+
+/// Returns what a client that trusts these alone wants of a handshake.
+fn client(trusted: &RootCertStore, protocol: &[u8]) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_root_certificates(trusted.clone())
+        .with_no_client_auth();
+    client.alpn_protocols = vec![protocol.to_vec()];
+    client
+}
+
+/// Connects over TLS, as a client that trusts these alone.
+pub(crate) fn connect(server: SocketAddr, trusted: &RootCertStore) -> TlsClient {
+    let name = NAME.try_into().expect("it is a name");
+    let config = Arc::new(client(trusted, b"dot"));
+    let tls = ClientConnection::new(config, name).expect("the settings are good");
+    let stream = TcpStream::connect(server).expect("the server accepts");
+    let patience = Some(PATIENCE);
+    stream.set_read_timeout(patience).expect("it can be set");
+    StreamOwned::new(tls, stream)
 }
 
 impl Lab {

@@ -20,6 +20,7 @@ mod moments;
 mod operations;
 mod process;
 mod refusals;
+mod reload;
 mod resolver;
 mod routing;
 mod staging;

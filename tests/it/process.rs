@@ -181,6 +181,22 @@ impl Mxpool {
         self.program.printed()
     }
 
+    /// Returns the path of the configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.join("mxpool.toml")
+    }
+
+    /// Sends SIGHUP and waits until the server says what it has done.
+    pub(crate) fn hang_up(&mut self, done: &str) {
+        let log = self.log();
+        let before = log.lines().filter(|line| line.contains(done)).count();
+        let id = self.program.id().to_string();
+        let (ok, text) = run(Command::new("kill").args(["-HUP", &id]));
+        assert!(ok, "{text}");
+        let waited = self.program.wait_until_printed(done, before + 1);
+        waited.unwrap_or_else(|error| panic!("{done}: {error}"));
+    }
+
     /// Returns the admin token.
     pub(crate) fn token(&self) -> String {
         let path = self.folder.join("data/admin.token");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -181,14 +181,20 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 
 /// The certificate that is shown now.
 pub(in crate::server) struct Certificate {
-    /// Where it comes from.
-    files: CertificateFiles,
     /// What is shown.
     current: ArcSwap<CertifiedKey>,
-    /// What was last read, whether it could be used or not; held while the files are read.
-    seen: Mutex<Versions>,
+    /// Where it comes from; held while the files are read.
+    source: Mutex<Source>,
     /// Shows when it ends.
     metrics: Arc<Metrics>,
+}
+
+/// Where a certificate comes from.
+struct Source {
+    /// The files.
+    files: CertificateFiles,
+    /// What was last read, whether it could be used or not.
+    seen: Versions,
 }
 
 impl Certificate {
@@ -201,42 +207,21 @@ impl Certificate {
         files: CertificateFiles,
         metrics: Arc<Metrics>,
     ) -> Result<Self, CertificateError> {
-        let versions = files.versions();
+        let seen = files.versions();
         let loaded = files.load()?;
         metrics.dns_certificate_expires(loaded.not_after);
         Ok(Self {
-            files,
             current: ArcSwap::new(loaded.key),
-            seen: Mutex::new(versions),
+            source: Mutex::new(Source { files, seen }),
             metrics,
         })
     }
 
-    /// Reads the files again, whether they have changed or not; what cannot be used changes nothing.
-    pub(in crate::server) fn reload(&self) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before the files are read: what is written meanwhile is seen next time.
-        *seen = self.files.versions();
-        match self.files.load() {
-            Ok(loaded) => {
-                self.metrics.dns_certificate_expires(loaded.not_after);
-                let changed = self.current.load().cert != loaded.key.cert;
-                self.current.store(loaded.key);
-                if changed {
-                    let file = self.files.certificate.display();
-                    tracing::info!(%file, "a new certificate is shown over TLS and QUIC");
-                }
-            }
-            Err(error) => {
-                tracing::error!(
-                    %error,
-                    "the certificate is not taken over; the one from before is shown"
-                );
-                // The system may have had no descriptor left: the file itself will not change again.
-                if matches!(error, CertificateError::Unreadable { .. }) {
-                    *seen = Versions::default();
-                }
-            }
+    /// Reads files, whether they have changed or not, or are other ones than before; what cannot be
+    /// used changes nothing, not even which files are looked at.
+    pub(in crate::server) fn reload(&self, files: CertificateFiles) {
+        if self.read(&mut self.source(), files) {
+            tracing::info!("certificate read again");
         }
     }
 
@@ -245,13 +230,48 @@ impl Certificate {
     /// A file that is just being written changes again; then it is read again, and what was said
     /// about it has been the truth.
     fn look(&self) {
-        let changed = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            *seen != self.files.versions()
-        };
-        if changed {
-            self.reload();
+        let mut source = self.source();
+        if source.seen != source.files.versions() {
+            let files = source.files.clone();
+            self.read(&mut source, files);
         }
+    }
+
+    /// Reads files and shows what is in them from now on; returns whether it can be used.
+    fn read(&self, source: &mut Source, files: CertificateFiles) -> bool {
+        // Before the files are read: what is written meanwhile is seen next time.
+        let seen = files.versions();
+        match files.load() {
+            Ok(loaded) => {
+                self.metrics.dns_certificate_expires(loaded.not_after);
+                let changed = self.current.load().cert != loaded.key.cert;
+                self.current.store(loaded.key);
+                if changed {
+                    let file = files.certificate.display();
+                    tracing::info!(%file, "a new certificate is shown over TLS and QUIC");
+                }
+                *source = Source { files, seen };
+                true
+            }
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "the certificate is not taken over; the one from before is shown"
+                );
+                if files == source.files {
+                    // The system may have had no descriptor left: the file itself will not change
+                    // again.
+                    let again = matches!(error, CertificateError::Unreadable { .. });
+                    source.seen = if again { Versions::default() } else { seen };
+                }
+                false
+            }
+        }
+    }
+
+    /// Returns where it comes from; a panic while that was held left it whole.
+    fn source(&self) -> MutexGuard<'_, Source> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the files every so often until `stop` turns true.
@@ -278,11 +298,10 @@ impl ResolvesServerCert for Certificate {
 }
 
 impl fmt::Debug for Certificate {
-    /// Tells where it comes from, not what it is.
+    /// Tells that it is one, not what is in it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Certificate")
-            .field("files", &self.files)
             .finish_non_exhaustive()
     }
 }
@@ -400,7 +419,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = write(&folder, &made());
         let certificate = load(&files);
-        let is_seen = || *certificate.seen.lock().unwrap() == files.versions();
+        let is_seen = || certificate.source().seen == files.versions();
         assert!(is_seen());
 
         // Opened by nobody as a file, not even by root.
@@ -418,6 +437,34 @@ mod tests {
     }
 
     #[test]
+    fn other_files_are_taken_over_once_they_are_right() {
+        let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [first, second, third] = [(); 3].map(|()| made());
+        let files = write(&folder, &first);
+        let certificate = load(&files);
+        let others = write(&other, &second);
+
+        fs::write(&others.key, first.signing_key.serialize_pem()).unwrap();
+        certificate.reload(others.clone());
+        assert_eq!(shown_by(&certificate), first.cert.der().to_vec());
+        write(&folder, &third);
+        certificate.look();
+        let still = "the files of what is shown are looked at";
+        assert_eq!(shown_by(&certificate), third.cert.der().to_vec(), "{still}");
+        write(&other, &second);
+        certificate.reload(others.clone());
+        assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
+
+        let fourth = made();
+        write(&other, &fourth);
+        certificate.look();
+        assert_eq!(shown_by(&certificate), fourth.cert.der().to_vec());
+        write(&folder, &first);
+        certificate.look();
+        assert_eq!(shown_by(&certificate), fourth.cert.der().to_vec());
+    }
+
+    #[test]
     fn what_has_not_changed_is_not_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let files = write(&folder, &made());
@@ -426,7 +473,7 @@ mod tests {
 
         certificate.look();
         assert_eq!(Arc::as_ptr(&certificate.current.load()), before);
-        certificate.reload();
+        certificate.reload(files);
 
         assert_ne!(Arc::as_ptr(&certificate.current.load()), before);
     }

@@ -213,7 +213,7 @@ async fn a_certificate_is_replaced_while_clients_ask() {
         // A session that is taken up again goes on with the certificate that it began with.
         config.resumption = Resumption::disabled();
 
-        running.reload_certificate();
+        running.reload_certificate(shown.files());
 
         // Every client on the way there is served, by one certificate or the other.
         let mut shakes = 0;
@@ -229,7 +229,7 @@ async fn a_certificate_is_replaced_while_clients_ask() {
         }
         let broken = shown.files().key;
         std::fs::write(broken, "no key").unwrap();
-        running.reload_certificate();
+        running.reload_certificate(shown.files());
         let mut client = connect(config, tcp_client(server)).unwrap();
         assert_answers(&mut client);
         let text = responders.metrics.render();

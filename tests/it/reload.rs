@@ -1,0 +1,141 @@
+//! What SIGHUP changes while the server runs: each part by itself, whatever is wrong with another.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+
+use crate::cookies::{SECRETS, write_secrets};
+use crate::encrypted::{NAME, connect};
+use crate::process::{Mxpool, free_port};
+
+/// What is said of a certificate that is not taken over.
+const REFUSED: &str = "the certificate is not taken over";
+
+/// A server with cookie secrets and DNS over TLS.
+struct Node {
+    server: Mxpool,
+    dot: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Node {
+    /// Starts it.
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let dot: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        write_secrets(&folder.path().join("cookie.secrets"), &SECRETS[..1]);
+        certificate(folder.path(), "old");
+        let more = format!(
+            "nsid = \"ns1\"\n[dns.cookies]\nsecrets = \"cookie.secrets\"\n[log]\nlevel = \"info\"\n\
+             [dns.tls]\ndot = [\"{dot}\"]\ncertificate = \"old.pem\"\nkey = \"old.key\"\n"
+        );
+        let dns = ([127, 0, 0, 1], free_port()).into();
+        let server = Mxpool::try_start_at(folder.path(), dns, &more).unwrap();
+        Self {
+            server,
+            dot,
+            folder,
+        }
+    }
+
+    /// Writes a configuration with one text in the place of another.
+    fn replace(&self, old: &str, new: &str) {
+        let path = self.server.config();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{text}");
+        std::fs::write(path, text.replace(old, new)).unwrap();
+    }
+
+    /// Returns the path of a file in its folder.
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Returns whether clients are shown the certificate that `trusted` has.
+    fn shows(&self, trusted: &RootCertStore) -> bool {
+        let mut client = connect(self.dot, trusted);
+        while client.conn.is_handshaking() {
+            if client.conn.complete_io(&mut client.sock).is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Writes a certificate and its key, and returns what trusts it.
+fn certificate(folder: &Path, name: &str) -> RootCertStore {
+    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), made.cert.pem()).unwrap();
+    let key = made.signing_key.serialize_pem();
+    std::fs::write(folder.join(format!("{name}.key")), key).unwrap();
+    let mut trusted = RootCertStore::empty();
+    trusted.add(made.cert.der().clone()).unwrap();
+    trusted
+}
+
+#[test]
+fn a_broken_certificate_keeps_nothing_else_from_being_taken_over() {
+    let mut node = Node::start();
+    let path = node.file("cookie.secrets").display().to_string();
+    std::fs::write(node.file("old.key"), "no key").unwrap();
+    node.replace("level = \"info\"", "level = \"debug\"");
+
+    node.server.hang_up(REFUSED);
+
+    node.server.hang_up("cookie secrets read again");
+    let log = node.server.log();
+    assert!(log.contains("log level read again now=\"debug\""), "{log}");
+    let wanted = "expected a private key in PEM, found none in old.key";
+    assert!(log.contains(wanted), "{log}");
+    // And the other way round.
+    let new = certificate(node.folder.path(), "old");
+    write_secrets(Path::new(&path), &["short"]);
+    node.server.hang_up("the cookie secrets stay as they were");
+    node.server.hang_up("certificate read again");
+    assert!(node.shows(&new));
+    let wanted = "cookie.secrets:1: expected a cookie secret of 32 hexadecimal digits, found 5";
+    let log = node.server.log();
+    assert!(log.contains(wanted), "{log}");
+}
+
+#[test]
+fn a_certificate_in_other_files_is_taken_over_without_a_restart() {
+    let mut node = Node::start();
+    let new = certificate(node.folder.path(), "new");
+    node.replace("old.pem", "new.pem");
+
+    // The key of another certificate, then the right one.
+    node.server.hang_up(REFUSED);
+    assert!(!node.shows(&new));
+    node.replace("old.key", "new.key");
+    node.server.hang_up("certificate read again");
+
+    assert!(node.shows(&new));
+    let log = node.server.log();
+    assert!(log.contains("found another one in old.key"), "{log}");
+    // What is wrong beside it does not bring the old one back.
+    node.replace("dot = [", "dot = [7, ");
+    node.server
+        .hang_up("dns.tls.dot: expected a text in quotes");
+    node.server.hang_up("certificate read again");
+    assert!(node.shows(&new));
+}
+
+#[test]
+fn what_takes_a_restart_is_named_until_there_was_one() {
+    let mut node = Node::start();
+    node.replace("nsid = \"ns1\"", "nsid = \"ns2\"\nudp_workers = 1");
+    node.replace("[dns.tls]", "[dns.rrl]\nrate = 7\n[dns.tls]");
+
+    for _ in 0..2 {
+        let named = "take effect at the next start settings=dns.udp_workers, dns.nsid, dns.rrl";
+        node.server.hang_up(named);
+    }
+
+    node.replace("rate = 7", "rate = 0");
+    node.server.hang_up("dns.rrl.rate: expected a number");
+    node.server
+        .hang_up("at the next start settings=dns.udp_workers, dns.nsid");
+}
