@@ -1,8 +1,9 @@
 //! The servers that are compared, running.
 
 use std::any::Any;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,7 @@ impl Scene {
             };
             write(CERTIFICATE, certified.cert.pem());
             write(KEY, certified.signing_key.serialize_pem());
+            fs::set_permissions(path(KEY), Permissions::from_mode(0o600)).expect("it is ours");
             // One worker, as the others have.
             let config = format!(
                 "udp_workers = 1\n[dns.tls]\ndot = [\"{dot}\"]\ncertificate = {:?}\nkey = {:?}\n",

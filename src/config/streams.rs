@@ -61,7 +61,9 @@ impl Reader<'_> {
         {
             let key = match &error {
                 CertificateError::Unreadable { path, .. } if *path == files.key => "key",
-                CertificateError::NoKey { .. } | CertificateError::OtherKey { .. } => "key",
+                CertificateError::NoKey { .. }
+                | CertificateError::Exposed { .. }
+                | CertificateError::OtherKey { .. } => "key",
                 _ => "certificate",
             };
             self.get("dns.tls", key, |_| Err::<(), _>(error.to_string()));
@@ -128,7 +130,8 @@ fn idle(entry: &Entry) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use crate::config::Config;
     use crate::config::settings::tests::assert_begin;
@@ -197,6 +200,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["ns1.example".to_owned()]).unwrap();
         fs::write(&certificate, made.cert.pem()).unwrap();
         fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         let lines = format!("certificate = {certificate:?}\nkey = {key:?}\n");
         (CertificateFiles { certificate, key }, lines)
     }
@@ -214,6 +218,10 @@ mod tests {
         assert_eq!(tls.dot, ["127.0.0.1:853".parse().unwrap()]);
         assert_eq!(tls.doq.len(), 2);
         assert_eq!(tls.files, files);
+        fs::set_permissions(&files.key, Permissions::from_mode(0o644)).unwrap();
+        let wanted = "f:5:7: dns.tls.key: expected a private key that only its owner and a group";
+        assert_begin(&read(&text).unwrap_err(), &[wanted]);
+        fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
         fs::write(&files.key, "no key").unwrap();
         let wanted = "f:5:7: dns.tls.key: expected a private key in PEM, found none in ";
         assert_begin(&read(&text).unwrap_err(), &[wanted]);

@@ -31,8 +31,17 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
 ///
 /// As [`open`], or that it has more.
 pub(super) fn read(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
+    read_open(open(path)?, longest)
+}
+
+/// Reads an open file of at most `longest` octets.
+///
+/// # Errors
+///
+/// What the system said, or that it has more.
+pub(super) fn read_open(file: File, longest: u64) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
-    open(path)?.take(longest + 1).read_to_end(&mut octets)?;
+    file.take(longest + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > longest {
         let more = format!("it has more than {longest} octets");
         return Err(io::Error::other(more));

@@ -1,11 +1,11 @@
 //! Cookie secrets: shared with servers of other makers, and rolled while all of them answer.
 
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::dns::{Edns, Query, SOA, udp};
+use crate::encrypted::write_private;
 use crate::process::{Mxpool, Program, accepts, free_port};
 
 /// COOKIE.
@@ -36,8 +36,7 @@ fn ask(server: SocketAddr, cookie: &[u8]) -> Vec<u8> {
 
 /// Writes secrets that their owner alone can read.
 pub(crate) fn write_secrets(path: &Path, secrets: &[&str]) {
-    std::fs::write(path, secrets.join("\n")).unwrap();
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    write_private(path, &secrets.join("\n"));
 }
 
 /// A server of ours with a file of secrets.

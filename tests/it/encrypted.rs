@@ -1,6 +1,9 @@
 //! A client of DNS over TLS and over QUIC that trusts one certificate.
 
+use std::fs::Permissions;
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,7 +50,7 @@ impl EncryptedLab {
             key: folder.path().join("dns.key"),
         };
         std::fs::write(&files.certificate, made.cert.pem()).expect("the folder is ours");
-        std::fs::write(&files.key, made.signing_key.serialize_pem()).expect("the folder is ours");
+        write_private(&files.key, &made.signing_key.serialize_pem());
         let any = vec![([127, 0, 0, 1], 0).into()];
         let config = ServerConfig {
             tcp: TcpLimits {
@@ -145,6 +148,13 @@ impl EncryptedLab {
         );
         Ok(message.to_vec())
     }
+}
+
+/// Writes a file that its owner alone can read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("the folder is ours");
+    let private = Permissions::from_mode(0o600);
+    std::fs::set_permissions(path, private).expect("the file is ours");
 }
 
 /// Returns what a client that trusts these alone wants of a handshake.

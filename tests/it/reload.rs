@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustls::RootCertStore;
 
 use crate::cookies::{SECRETS, write_secrets};
-use crate::encrypted::{NAME, connect};
+use crate::encrypted::{NAME, connect, write_private};
 use crate::process::{Mxpool, free_port};
 
 /// What is said of a certificate that is not taken over.
@@ -69,7 +69,7 @@ fn certificate(folder: &Path, name: &str) -> RootCertStore {
     let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
     std::fs::write(folder.join(format!("{name}.pem")), made.cert.pem()).unwrap();
     let key = made.signing_key.serialize_pem();
-    std::fs::write(folder.join(format!("{name}.key")), key).unwrap();
+    write_private(&folder.join(format!("{name}.key")), &key);
     let mut trusted = RootCertStore::empty();
     trusted.add(made.cert.der().clone()).unwrap();
     trusted

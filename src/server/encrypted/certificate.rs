@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use x509_parser::parse_x509_certificate;
+use zeroize::Zeroizing;
 
 use crate::metrics::Metrics;
 use crate::server::file;
@@ -25,6 +27,12 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The longest file that is read: hundreds of certificates.
 const LONGEST: u64 = 1 << 20;
+
+/// Permission bits that a private key must not have: any for everybody, and to change it for a group.
+///
+/// Unlike the node's other secrets, it comes from a program of another user, as a rule, who lets the
+/// node read it by a group.
+const STRANGERS: u32 = 0o037;
 
 /// Where certificate and key lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +70,18 @@ pub enum CertificateError {
         path: PathBuf,
         /// What was found in it.
         found: String,
+    },
+    /// Anybody can read the private key.
+    #[error(
+        "expected a private key that only its owner and a group can read, found {} with mode \
+         {mode:04o}: chmod 600 or 640 it, and replace it if someone may have read it",
+        .path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
     /// Certificate or key are of a kind that TLS cannot use.
     #[error(
@@ -129,7 +149,7 @@ impl CertificateFiles {
             Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
             Err(error) => return Err(none(format!("none that can be read ({error})"))),
         };
-        let text = read(&self.key)?;
+        let text = self.private_key()?;
         let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
             let path = self.key.clone();
             let found = shown(&error);
@@ -154,17 +174,36 @@ impl CertificateFiles {
         })
     }
 
-    /// Returns what changes when somebody replaces a file: be it written over or put in its place.
+    /// Reads the file of the private key, if it is private.
+    fn private_key(&self) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
+        let unreadable = |source| CertificateError::Unreadable {
+            path: self.key.clone(),
+            source,
+        };
+        let file = file::open(&self.key).map_err(unreadable)?;
+        let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
+        if mode & STRANGERS != 0 {
+            let path = self.key.clone();
+            return Err(CertificateError::Exposed { path, mode });
+        }
+        file::read_open(file, LONGEST)
+            .map(Zeroizing::new)
+            .map_err(unreadable)
+    }
+
+    /// Returns what changes when somebody replaces a file, be it written over or put in its place,
+    /// or lets others read it.
     fn versions(&self) -> Versions {
         [&self.certificate, &self.key].map(|path| {
             let metadata = fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
+            let modified = metadata.modified().ok()?;
+            Some((modified, metadata.len(), metadata.mode()))
         })
     }
 }
 
-/// When each file was written, and how long it is; nothing of one that is not there.
-type Versions = [Option<(SystemTime, u64)>; 2];
+/// When each file was written, how long it is, and its mode; nothing of one that is not there.
+type Versions = [Option<(SystemTime, u64, u32)>; 2];
 
 /// Says what was found in the place of something in PEM.
 fn shown(error: &pem::Error) -> String {
@@ -308,6 +347,9 @@ impl fmt::Debug for Certificate {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
     use tempfile::TempDir;
 
@@ -326,7 +368,13 @@ mod tests {
         };
         fs::write(&files.certificate, made.cert.pem()).unwrap();
         fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        set_mode(&files, 0o600);
         files
+    }
+
+    /// Lets others read the key, or not.
+    fn set_mode(files: &CertificateFiles, mode: u32) {
+        fs::set_permissions(&files.key, Permissions::from_mode(mode)).unwrap();
     }
 
     /// Loads what lies in the files.
@@ -386,6 +434,41 @@ mod tests {
 
             assert!(error.ends_with(wanted), "{error}");
         }
+    }
+
+    #[test]
+    fn a_private_key_that_anybody_can_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(&folder, &made());
+        for mode in [0o644, 0o601, 0o660] {
+            set_mode(&files, mode);
+
+            let error = files.check().unwrap_err().to_string();
+
+            let wanted = format!("dns.key with mode {mode:04o}: chmod 600 or 640 it");
+            assert!(error.contains(&wanted), "{error}");
+        }
+        for mode in [0o600, 0o640, 0o400] {
+            set_mode(&files, mode);
+            assert!(files.check().is_ok(), "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_new_private_key_is_taken_over_once_not_everybody_can_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = made();
+        let certificate = load(&write(&folder, &first));
+        let second = made();
+        let files = write(&folder, &second);
+        set_mode(&files, 0o644);
+        certificate.look();
+        assert_eq!(shown_by(&certificate), first.cert.der().to_vec());
+
+        set_mode(&files, 0o600);
+        certificate.look();
+
+        assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
     }
 
     #[test]

@@ -114,7 +114,8 @@ fn config(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
 
     use tokio::io::duplex;
 
@@ -135,6 +136,7 @@ mod tests {
         };
         fs::write(&files.certificate, made.cert.pem()).unwrap();
         fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
         let metrics = Arc::new(Metrics::new());
         let certificate = Certificate::load(files, metrics.clone()).unwrap();
         let handshakes = Slots::new(1, 1, None);

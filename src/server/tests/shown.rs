@@ -1,6 +1,7 @@
 //! What clients of encrypted transports are shown, and what they trust.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -38,7 +39,8 @@ impl Shown {
         let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
         let files = self.files();
         fs::write(files.certificate, made.cert.pem()).unwrap();
-        fs::write(files.key, made.signing_key.serialize_pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        fs::set_permissions(files.key, Permissions::from_mode(0o600)).unwrap();
         self.trusted.add(made.cert.der().clone()).unwrap();
         made.cert.der().clone()
     }
