@@ -15,6 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
@@ -314,16 +315,26 @@ impl Certificate {
     }
 
     /// Looks at the files every so often until `stop` turns true.
-    pub(in crate::server) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    pub(in crate::server) async fn watch(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        self.look_every(LOOK, stop).await;
+    }
+
+    /// Looks at the files each time that `span` has passed, until `stop` turns true.
+    ///
+    /// A disk may take its time, even for ever: whoever looks is left behind at a stop, on threads
+    /// that end without being waited for.
+    async fn look_every(self: Arc<Self>, span: Duration, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                () = sleep(LOOK) => {}
+                () = sleep(span) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             let certificate = self.clone();
-            // A disk may take its time.
-            let looked = tokio::task::spawn_blocking(move || certificate.look());
-            if let Err(error) = looked.await {
+            let looked = tokio::select! {
+                looked = spawn_blocking(move || certificate.look()) => looked,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            if let Err(error) = looked {
                 tracing::error!(%error, "looking at the certificate failed");
             }
         }
@@ -352,8 +363,17 @@ mod tests {
 
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
     use tempfile::TempDir;
+    use tokio::runtime::Builder;
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
 
     use super::*;
+
+    /// A span that is over at once.
+    const SHORT: Duration = Duration::from_millis(1);
+
+    /// Longer than anything here may take.
+    const LONG: Duration = Duration::from_secs(20);
 
     /// Returns a certificate of its own.
     fn made() -> Made<rcgen::KeyPair> {
@@ -545,6 +565,33 @@ mod tests {
         write(&folder, &first);
         certificate.look();
         assert_eq!(shown_by(&certificate), fourth.cert.der().to_vec());
+    }
+
+    #[test]
+    fn a_disk_that_hangs_does_not_hold_up_a_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = Arc::new(load(&write(&folder, &made())));
+        let (stop, stopped) = watch::channel(false);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        // Whoever looks at the files waits for this, as for a disk.
+        let hanging = certificate.source();
+
+        let ended = runtime.block_on(async {
+            let watching = certificate.clone().look_every(SHORT, stopped);
+            let watching = tokio::spawn(watching);
+            // The test has it, who watches, and who looks.
+            let looks = async {
+                while Arc::strong_count(&certificate) < 3 {
+                    yield_now().await;
+                }
+            };
+            timeout(LONG, looks).await.unwrap();
+            stop.send_replace(true);
+            timeout(LONG, watching).await
+        });
+
+        drop(hanging);
+        ended.unwrap().unwrap();
     }
 
     #[test]
