@@ -45,8 +45,8 @@ impl Reader<'_> {
         if let Some(dry_run) = self.get("dns.rrl", "dry_run", flag) {
             config.dry_run = dry_run;
         }
-        let items = self.get("dns.rrl", "allow", items).unwrap_or_default();
-        for item in items {
+        let items = self.get("dns.rrl", "allow", |entry| items(entry, "prefixes"));
+        for item in items.unwrap_or_default() {
             match parsed::<Network>(&item) {
                 Ok(network) => config.allow.push(network),
                 Err(detail) => self.problems.push(Problem {
@@ -93,8 +93,8 @@ fn number(entry: &Entry, least: u32, most: u32) -> Result<u32, String> {
         })
 }
 
-/// Reads a list of prefixes, which may be empty; a variable's are parted by commas.
-fn items(entry: &Entry) -> Result<Vec<Entry>, String> {
+/// Reads a list, which may be empty, of what errors call so; a variable's are parted by commas.
+pub(super) fn items(entry: &Entry, called: &str) -> Result<Vec<Entry>, String> {
     match &entry.value {
         Value::List(items) => Ok(items.clone()),
         Value::Variable(text) => {
@@ -106,7 +106,7 @@ fn items(entry: &Entry) -> Result<Vec<Entry>, String> {
             Ok(items.collect())
         }
         other => Err(format!(
-            "expected a list of prefixes, found {}",
+            "expected a list of {called}, found {}",
             show(other)
         )),
     }

@@ -329,12 +329,22 @@ impl Reader<'_> {
     }
 
     /// Reads a list of addresses: at least one, none twice.
-    pub(super) fn addresses_at(
+    fn addresses_at(
         &mut self,
         section: &'static str,
         key: &'static str,
     ) -> Option<Vec<SocketAddr>> {
         let items = self.get(section, key, list)?;
+        Some(self.addresses_of(section, key, items))
+    }
+
+    /// Reads the items of a list of addresses, none twice; each wrong one is a problem at its place.
+    pub(super) fn addresses_of(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        items: Vec<Entry>,
+    ) -> Vec<SocketAddr> {
         let mut addresses = Vec::new();
         for item in items {
             let found = address(&item).and_then(|found| {
@@ -352,7 +362,7 @@ impl Reader<'_> {
                 }),
             }
         }
-        Some(addresses)
+        addresses
     }
 }
 

@@ -1,6 +1,7 @@
 //! `[dns.tcp]` and `[dns.tls]`: what those who ask over connections may take, and where they do so
 //! encrypted.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::server::{CertificateError, CertificateFiles, TcpLimits, TlsConfig};
 
 use super::entries::{Entry, Value};
 use super::problem::{Place, Problem};
+use super::replies::items;
 use super::settings::{Reader, parsed, show, text};
 
 /// More connections than this no process has descriptors for.
@@ -43,9 +45,10 @@ impl Reader<'_> {
         if !self.entries.has_section("dns.tls") {
             return None;
         }
-        let dot = self.addresses_at("dns.tls", "dot");
-        let doq = self.addresses_at("dns.tls", "doq");
-        if dot.is_none() && doq.is_none() {
+        let known = self.problems.len();
+        let [dot, doq] = ["dot", "doq"].map(|key| self.served_at(key));
+        // What is wrong with one has been said.
+        if dot.is_empty() && doq.is_empty() && self.problems.len() == known {
             let detail = "expected addresses in dot, doq or both, found none in [dns.tls]";
             self.missing("dot", detail);
         }
@@ -68,11 +71,13 @@ impl Reader<'_> {
             };
             self.get("dns.tls", key, |_| Err::<(), _>(error.to_string()));
         }
-        Some(TlsConfig {
-            dot: dot.unwrap_or_default(),
-            doq: doq.unwrap_or_default(),
-            files,
-        })
+        Some(TlsConfig { dot, doq, files })
+    }
+
+    /// Reads where one encrypted transport is served, be it nowhere.
+    fn served_at(&mut self, key: &'static str) -> Vec<SocketAddr> {
+        let items = self.get("dns.tls", key, |entry| items(entry, "addresses"));
+        self.addresses_of("dns.tls", key, items.unwrap_or_default())
     }
 
     /// Reads the path of a file that there must be.
@@ -240,6 +245,15 @@ mod tests {
                 "default of dns.tls.key: expected the path of a PEM file in dns.tls.key,",
             ],
         );
+        let folder = tempfile::tempdir().unwrap();
+        let (_, lines) = files(&folder);
+        let none = "f:2:7: expected addresses in dot, doq or both, found none in [dns.tls]";
+        for text in ["dot = []\ndoq = []\n", "dot = []\n"] {
+            let problems = read(&format!("[dns.tls]\n{text}{lines}")).unwrap_err();
+            assert_begin(&problems, &[none]);
+        }
+        let text = format!("[dns.tls]\ndot = []\ndoq = [\"127.0.0.1:853\"]\n{lines}");
+        assert!(read(&text).unwrap().server.tls.unwrap().dot.is_empty());
         let text = "[dns.tls]\ndot = [\"127.0.0.1\"]\nkey = \"/no/such/file\"\n";
         assert_begin(
             &read(text).unwrap_err(),
