@@ -244,6 +244,16 @@ impl Node {
         self.server.addresses()
     }
 
+    /// Returns the addresses that answer queries over TLS.
+    pub(super) fn dot_addresses(&self) -> &[SocketAddr] {
+        self.server.dot_addresses()
+    }
+
+    /// Returns the addresses that answer queries over QUIC.
+    pub(super) fn doq_addresses(&self) -> &[SocketAddr] {
+        self.server.doq_addresses()
+    }
+
     /// Takes over what may change while the node serves.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! The server in the foreground.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
 
 use tokio::runtime::{Builder, Runtime};
+use tracing::field::{DebugValue, debug};
 
 use crate::config::{Config, Reread};
 
@@ -32,7 +34,13 @@ pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), Start
     runtime.block_on(async {
         let mut signals = Signals::catch().map_err(StartFailure::Process)?;
         let mut node = loaded.serve(&config).await?;
-        tracing::info!(dns = ?node.addresses(), api = %node.api(), "serving");
+        tracing::info!(
+            dns = ?node.addresses(),
+            dot = listed(node.dot_addresses()),
+            doq = listed(node.doq_addresses()),
+            api = %node.api(),
+            "serving"
+        );
         loop {
             match signals.next().await {
                 Asked::Stop => break,
@@ -42,6 +50,11 @@ pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), Start
         stop(node, signals).await;
         Ok(())
     })
+}
+
+/// Lists addresses for the log, if there are any.
+fn listed(addresses: &[SocketAddr]) -> Option<DebugValue<&[SocketAddr]>> {
+    (!addresses.is_empty()).then(|| debug(addresses))
 }
 
 /// Takes all the descriptors that there may be, and no more connections than they leave room for.

@@ -76,6 +76,21 @@ fn certificate(folder: &Path, name: &str) -> RootCertStore {
 }
 
 #[test]
+fn a_start_tells_where_each_transport_is_served() {
+    let mut node = Node::start();
+
+    // It may be ready a little before it says so.
+    let program = node.server.program();
+    program.wait_until_printed(" serving ", 1).unwrap();
+
+    let log = node.server.log();
+    let line = log.lines().find(|line| line.contains(" serving ")).unwrap();
+    let (dns, dot) = (node.server.dns, node.dot);
+    let wanted = format!("serving dns=[{dns}] dot=[{dot}] api=");
+    assert!(line.contains(&wanted), "{line}");
+}
+
+#[test]
 fn a_broken_certificate_keeps_nothing_else_from_being_taken_over() {
     let mut node = Node::start();
     let path = node.file("cookie.secrets").display().to_string();
