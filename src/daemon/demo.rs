@@ -51,16 +51,16 @@ pub(super) enum DemoFailure {
 ///
 /// Says what keeps it from starting.
 pub(super) fn run() -> Result<(), DemoFailure> {
-    let mut config = Config::demo()?;
+    let config = Config::demo()?;
     Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
-    serve::fit_descriptors(&mut config);
+    let places = serve::places(&config);
     let runtime = serve::runtime()?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {
         let mut signals = Signals::catch().map_err(StartFailure::Process)?;
-        let node = loaded.serve(&config).await?;
+        let node = loaded.serve(&config, places).await?;
         let shown = match apply(&node, &config).await {
             Ok(()) => {
                 show(&node, &config);

@@ -24,11 +24,11 @@ pub(super) struct HttpLimits {
     patience: Duration,
 }
 
-impl Default for HttpLimits {
-    /// People, scripts and scrapers are few.
-    fn default() -> Self {
+impl HttpLimits {
+    /// Returns the limits with so many connections.
+    pub(super) fn new(connections: usize) -> Self {
         Self {
-            connections: 256,
+            connections,
             patience: Duration::from_secs(30),
         }
     }

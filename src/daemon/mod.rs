@@ -9,6 +9,7 @@
 //! Start reading at [`run`], then `node`.
 
 mod demo;
+mod descriptors;
 mod http;
 mod logs;
 mod node;

@@ -22,6 +22,7 @@ use crate::store::{Embedded, Store, StoreError};
 use crate::watch::{TlsError, Watching};
 use crate::zone::{ZoneReader, zone_set};
 
+use super::descriptors::Places;
 use super::http::{self, HttpLimits};
 use super::observation;
 use super::scrape;
@@ -149,14 +150,14 @@ impl Loaded {
         })
     }
 
-    /// Opens the sockets and serves; called inside a tokio runtime.
+    /// Opens the sockets and serves as many as there are places for; called inside a tokio runtime.
     ///
     /// # Errors
     ///
     /// Names the address that could not be had; the engine has ended then.
-    pub(super) async fn serve(self, config: &Config) -> Result<Node, StartFailure> {
+    pub(super) async fn serve(self, config: &Config, places: Places) -> Result<Node, StartFailure> {
         let engine = self.engine.clone();
-        match self.open(config).await {
+        match self.open(config, places).await {
             Ok(node) => Ok(node),
             Err((failure, threads)) => {
                 end(&engine, threads).await;
@@ -166,7 +167,11 @@ impl Loaded {
     }
 
     /// Opens the sockets; gives the engine's threads back when one could not be had.
-    async fn open(self, config: &Config) -> Result<Node, (StartFailure, EngineThreads)> {
+    async fn open(
+        self,
+        config: &Config,
+        places: Places,
+    ) -> Result<Node, (StartFailure, EngineThreads)> {
         let sockets = async {
             // The control plane's first: they cannot be shared with another server, so a second
             // one is told before it takes queries.
@@ -177,14 +182,14 @@ impl Loaded {
             };
             let routing = match &config.routing {
                 Some(config) => Some(Socketmap::start(
-                    config.clone(),
+                    places.fit_routing(config),
                     self.routes.clone(),
                     self.metrics.clone(),
                 )?),
                 None => None,
             };
             let server = Server::start(
-                config.server.clone(),
+                places.fit_server(&config.server),
                 self.zones.clone(),
                 self.clock.clone(),
                 self.metrics.clone(),
@@ -206,16 +211,16 @@ impl Loaded {
         let (stop, stopped) = watch::channel(false);
         let address = api.local_addr().unwrap_or(config.api);
         let router = api::router(self.engine.clone(), self.metrics.clone());
-        let limits = HttpLimits::default();
         let mut http = vec![tokio::spawn(http::serve(
             "API",
             api,
             router,
-            limits,
+            HttpLimits::new(places.api),
             stopped.clone(),
         ))];
         if let Some(listener) = scrape {
             let router = scrape::router(self.metrics.clone());
+            let limits = HttpLimits::new(places.metrics);
             http.push(tokio::spawn(http::serve(
                 "metrics", listener, router, limits, stopped,
             )));

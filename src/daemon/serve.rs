@@ -9,6 +9,7 @@ use tracing::field::{DebugValue, debug};
 
 use crate::config::{Config, Reread};
 
+use super::descriptors::Places;
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
 use super::panics;
@@ -22,18 +23,17 @@ const ENDED_BY_SIGNAL: i32 = 130;
 /// # Errors
 ///
 /// Says what keeps the node from starting.
-pub(super) fn run(mut config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
+pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
     let logs = Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
-    // As it was read, for what is read again to be compared with.
-    let mut running = config.clone();
-    fit_descriptors(&mut config);
+    let places = places(&config);
     let runtime = runtime()?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {
         let mut signals = Signals::catch().map_err(StartFailure::Process)?;
-        let mut node = loaded.serve(&config).await?;
+        let mut node = loaded.serve(&config, places).await?;
+        let mut running = config;
         tracing::info!(
             dns = ?node.addresses(),
             dot = listed(node.dot_addresses()),
@@ -57,17 +57,30 @@ fn listed(addresses: &[SocketAddr]) -> Option<DebugValue<&[SocketAddr]>> {
     (!addresses.is_empty()).then(|| debug(addresses))
 }
 
-/// Takes all the descriptors that there may be, and no more connections than they leave room for.
-pub(super) fn fit_descriptors(config: &mut Config) {
-    if let Some(descriptors) = raise_descriptors()
-        && let Some(connections) = config.server.fit(descriptors)
-    {
+/// Takes all the descriptors that there may be, and returns how many connections they leave room for.
+pub(super) fn places(config: &Config) -> Places {
+    let wanted = Places::wanted(config);
+    let Some(descriptors) = raise_descriptors() else {
+        return wanted;
+    };
+    let places = wanted.within(descriptors, config);
+    if places != wanted {
+        let Places {
+            dns,
+            api,
+            metrics,
+            routing,
+        } = places;
         tracing::warn!(
-            connections,
             descriptors,
-            "dns.tcp.connections is more than the limit of open files leaves room for"
+            dns,
+            api,
+            metrics,
+            routing,
+            "the limit of open files leaves room for fewer connections than there may be"
         );
     }
+    places
 }
 
 /// Returns the runtime that TCP and HTTP run on.

@@ -1,7 +1,9 @@
 //! Addresses and limits.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use crate::zone::Nsid;
@@ -32,24 +34,33 @@ pub struct ServerConfig {
     pub rrl: Option<RrlConfig>,
 }
 
-/// Descriptors that are kept for what is no DNS connection: 256 connections of the API, as many of
-/// scrapes, UDP sockets, the store, logs.
-const KEPT: usize = 640;
-
 impl ServerConfig {
-    /// Lowers the number of connections to what `descriptors` are enough for, beside all else that
-    /// a node holds open; returns it if it had to be.
-    pub fn fit(&mut self, descriptors: usize) -> Option<usize> {
-        let kept = KEPT.min(descriptors / 2);
-        // Each kind of connection has places of its own; those of TLS have as many for handshakes.
-        let has_dot = self.tls.as_ref().is_some_and(|tls| !tls.dot.is_empty());
-        let kinds = if has_dot { 3 } else { 1 };
-        let most = ((descriptors - kept) / kinds).max(1);
-        if self.tcp.connections <= most {
-            return None;
+    /// Returns how many threads answer datagrams on each address.
+    pub(super) fn workers(&self) -> usize {
+        match (self.udp_workers, self.cores.len()) {
+            (0, 0) => thread::available_parallelism().map_or(1, NonZero::get),
+            (0, cores) => cores,
+            (wanted, _) => wanted,
         }
-        self.tcp.connections = most;
-        Some(most)
+    }
+
+    /// Returns how many descriptors the sockets take that clients come to.
+    pub fn sockets(&self) -> usize {
+        // A worker is woken by a copy of its socket; an endpoint of QUIC is opened on a copy.
+        let [worker, endpoint] = [2, 2];
+        let (dot, doq) = match &self.tls {
+            Some(tls) => (tls.dot.len(), tls.doq.len()),
+            None => (0, 0),
+        };
+        self.listen.len() * (1 + worker * self.workers()) + dot + endpoint * doq
+    }
+
+    /// Returns how many descriptors each place for a connection may take, as each transport has
+    /// places of its own.
+    pub fn descriptors_a_place(&self) -> usize {
+        // TLS has as many for handshakes; QUIC has one socket for all.
+        let has_dot = self.tls.as_ref().is_some_and(|tls| !tls.dot.is_empty());
+        if has_dot { 3 } else { 1 }
     }
 }
 
@@ -95,35 +106,5 @@ impl Default for TcpLimits {
             idle: Duration::from_secs(10),
             write: Duration::from_secs(10),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_descriptors_for_all_else() {
-        let mut config = ServerConfig::default();
-        assert_eq!(config.fit(1_024), None, "the default always fits");
-        config.tcp.connections = 5_000;
-        assert_eq!(config.fit(20_000), None);
-        assert_eq!(config.fit(4_096), Some(4_096 - 640));
-        config.tls = Some(TlsConfig {
-            dot: vec![([127, 0, 0, 1], 853).into()],
-            doq: Vec::new(),
-            files: CertificateFiles {
-                certificate: "dns.pem".into(),
-                key: "dns.key".into(),
-            },
-        });
-
-        assert_eq!(config.fit(4_096), Some((4_096 - 640) / 3));
-        assert_eq!(config.tcp.connections, 1_152);
-        assert_eq!(
-            config.fit(64),
-            Some(10),
-            "no less than half is for connections"
-        );
     }
 }

@@ -2,9 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread;
 
 use socket2::{Socket, Type};
 use tokio::sync::watch;
@@ -232,11 +230,7 @@ pub(super) fn start(
     responders: &Responders,
 ) -> Result<Running, ServerError> {
     cores::check(&config.cores)?;
-    let workers = match (config.udp_workers, config.cores.len()) {
-        (0, 0) => thread::available_parallelism().map_or(1, NonZero::get),
-        (0, cores) => cores,
-        (wanted, _) => wanted,
-    };
+    let workers = config.workers();
     // All or none: nothing answers before every address has been had.
     let sockets = config
         .listen
