@@ -242,7 +242,7 @@ pub(super) fn start(
         None => None,
     };
     let gauge = responders.metrics.open_connections(Transport::Tcp);
-    let slots = Slots::new(config.tcp.connections, config.tcp.per_source, Some(gauge));
+    let slots = Slots::new(&config.tcp, Some(gauge));
     let (stop, stopped) = watch::channel(false);
     let threads = StreamThreads::start().map_err(ServerError::Thread)?;
     // What is spawned from here on runs on those.

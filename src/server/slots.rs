@@ -5,11 +5,15 @@
 //! to it. Connections that have asked something are kept apart from those that have not, so that a
 //! flood of empty ones cannot push out resolvers at work, nor resolvers at work leave no room for
 //! a newcomer's first query to arrive.
+//!
+//! A source that has all that it may have gets a newcomer in for one of its own connections, but
+//! only for one that has been silent for a while: it is no reason to refuse its next one, and who
+//! opens connections without end cannot push out those that others behind the same address work
+//! with.
 
 mod source;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,6 +23,8 @@ use tokio::sync::Notify;
 
 use crate::metrics::OpenConnections;
 
+use super::config::TcpLimits;
+
 use source::{Network, Source};
 
 /// One place in so many is kept for connections that have not asked anything yet.
@@ -27,7 +33,8 @@ const FRESH_SHARE: usize = 4;
 /// One network, of many sources, gets one place in so many.
 const NETWORK_SHARE: usize = 3;
 
-/// The part of the time that a connection may be silent which is left when there is no place left.
+/// The part of the time that a connection may be silent which is left when there is no place left, be
+/// it for all or for its source.
 const LEAST_PATIENCE: u32 = 10;
 
 /// Gives connections their place.
@@ -51,6 +58,9 @@ struct Shared {
     per_source: usize,
     /// Connections from one network.
     per_network: usize,
+    /// How long a connection may be silent until it gives way to another one of its source, in
+    /// milliseconds.
+    rest: u64,
     /// Shows how many places are taken, if somebody wants to see it.
     gauge: Option<OpenConnections>,
 }
@@ -59,19 +69,23 @@ struct Shared {
 #[derive(Default)]
 struct Taken {
     /// Those that have not asked anything yet, longest silent first.
-    fresh: BTreeMap<Rank, Arc<Seat>>,
+    fresh: Queue,
     /// Those that have asked.
     ///
     /// Their order is that of [`Seat::rank`], which may lag behind: a query does not take the lock.
     /// Who comes first and has asked since is put in where it belongs before anybody gives way.
-    proven: BTreeMap<Rank, Arc<Seat>>,
-    /// How many each source holds, so that the map is as small as the total.
-    by_source: HashMap<Source, usize>,
+    proven: Queue,
+    /// What each source holds, longest silent first as in the queues; a source that holds nothing is
+    /// not there, so that the map is as small as the total.
+    by_source: HashMap<Source, Queue>,
     /// How many each network holds.
     by_network: HashMap<Network, usize>,
     /// The number of the next place.
     next: u64,
 }
+
+/// Places in their order.
+type Queue = BTreeMap<Rank, Arc<Seat>>;
 
 /// What orders places: a moment, and a number that no other place has.
 type Rank = (u64, u64);
@@ -111,9 +125,15 @@ pub(super) enum Taking {
 }
 
 impl Slots {
-    /// Creates empty places: `total`, and `per_source` of them for one source; `gauge` shows how
+    /// Creates as many empty places as `limits` say, in total and for one source; `gauge` shows how
     /// many are taken.
-    pub(super) fn new(total: usize, per_source: usize, gauge: Option<OpenConnections>) -> Self {
+    pub(super) fn new(limits: &TcpLimits, gauge: Option<OpenConnections>) -> Self {
+        let TcpLimits {
+            connections: total,
+            per_source,
+            idle,
+            write: _,
+        } = *limits;
         Self {
             shared: Arc::new(Shared {
                 taken: Mutex::default(),
@@ -122,6 +142,7 @@ impl Slots {
                 total,
                 per_source,
                 per_network: (total / NETWORK_SHARE).max(per_source),
+                rest: u64::try_from((idle / LEAST_PATIENCE).as_millis()).unwrap_or(u64::MAX),
                 gauge,
             }),
         }
@@ -129,19 +150,31 @@ impl Slots {
 
     /// Takes a place for a connection from `address`, from another connection if need be.
     pub(super) fn take(&self, address: IpAddr) -> Taking {
+        self.take_at(address, Instant::now())
+    }
+
+    /// Takes a place for a connection that comes at a moment.
+    fn take_at(&self, address: IpAddr, now: Instant) -> Taking {
         let shared = &self.shared;
         let source = Source::of(address);
-        let now = shared.millis(Instant::now());
+        let now = shared.millis(now);
         let mut taken = shared.lock();
-        let held = |count: Option<&usize>| count.copied().unwrap_or_default();
-        if held(taken.by_source.get(&source)) >= shared.per_source
-            || held(taken.by_network.get(&source.network())) >= shared.per_network
-        {
+        let mut gives_way = false;
+        if taken.held_by(source) >= shared.per_source {
+            if !taken.give_way_of(source, now.saturating_sub(shared.rest)) {
+                return Taking::Refused;
+            }
+            gives_way = true;
+        }
+        let of_network = taken.by_network.get(&source.network());
+        if of_network.copied().unwrap_or_default() >= shared.per_network {
             return Taking::Refused;
         }
-        let is_full = taken.fresh.len() + taken.proven.len() >= shared.total;
-        if is_full && !taken.give_way(shared.total / FRESH_SHARE) {
-            return Taking::Refused;
+        if taken.count() >= shared.total {
+            if !taken.give_way(shared.total / FRESH_SHARE) {
+                return Taking::Refused;
+            }
+            gives_way = true;
         }
         let seat = taken.add(source, now);
         shared.show(&taken);
@@ -150,7 +183,7 @@ impl Slots {
             shared: shared.clone(),
             seat,
         };
-        if is_full {
+        if gives_way {
             Taking::GivenWay(slot)
         } else {
             Taking::Free(slot)
@@ -214,6 +247,11 @@ impl Taken {
         self.fresh.len() + self.proven.len()
     }
 
+    /// Returns how many places a source holds.
+    fn held_by(&self, source: Source) -> usize {
+        self.by_source.get(&source).map_or(0, Queue::len)
+    }
+
     /// Adds a place at the end of those that have not asked.
     fn add(&mut self, source: Source, now: u64) -> Arc<Seat> {
         let seat = Arc::new(Seat {
@@ -226,7 +264,8 @@ impl Taken {
         });
         self.next += 1;
         self.fresh.insert(seat.rank(), seat.clone());
-        *self.by_source.entry(source).or_default() += 1;
+        let of_source = self.by_source.entry(source).or_default();
+        of_source.insert(seat.rank(), seat.clone());
         *self.by_network.entry(source.network()).or_default() += 1;
         seat
     }
@@ -248,16 +287,50 @@ impl Taken {
             };
             // Each query of a connection lets it go round once at most, so a newcomer pays for what
             // others asked, not for how many they are.
-            let asked = seat.asked.load(Ordering::Relaxed);
-            if asked > seat.queued.load(Ordering::Relaxed) {
-                seat.queued.store(asked, Ordering::Relaxed);
-                self.proven.insert(seat.rank(), seat);
+            if seat.has_asked() {
+                self.queue_again(seat);
                 continue;
             }
             self.forget(&seat);
             seat.dismiss();
             return true;
         }
+    }
+
+    /// Takes its place from the connection of a source that has been silent for longest, if that is
+    /// since a moment or for longer, and tells it; returns whether there was one.
+    fn give_way_of(&mut self, source: Source, since: u64) -> bool {
+        loop {
+            let of_source = self.by_source.get(&source);
+            let Some((rank, seat)) = of_source.and_then(Queue::first_key_value) else {
+                return false;
+            };
+            let (rank, seat) = (*rank, seat.clone());
+            if seat.has_asked() {
+                self.fresh.remove(&rank);
+                self.proven.remove(&rank);
+                self.queue_again(seat);
+                continue;
+            }
+            let (silent_since, _) = rank;
+            if silent_since > since {
+                return false;
+            }
+            self.remove(&seat);
+            seat.dismiss();
+            return true;
+        }
+    }
+
+    /// Puts a place that is in neither queue among those that have asked, where it belongs.
+    fn queue_again(&mut self, seat: Arc<Seat>) {
+        let asked = seat.asked.load(Ordering::Relaxed);
+        if let Some(of_source) = self.by_source.get_mut(&seat.source) {
+            of_source.remove(&seat.rank());
+            seat.queued.store(asked, Ordering::Relaxed);
+            of_source.insert(seat.rank(), seat.clone());
+        }
+        self.proven.insert(seat.rank(), seat);
     }
 
     /// Takes a place out of the queues, if it is still in one.
@@ -270,17 +343,18 @@ impl Taken {
 
     /// Counts a place no more for its source and network.
     fn forget(&mut self, seat: &Seat) {
-        decrement(&mut self.by_source, seat.source);
-        decrement(&mut self.by_network, seat.source.network());
-    }
-}
-
-/// Counts one less for `key`, and forgets it at none.
-fn decrement<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: K) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
+        if let Some(of_source) = self.by_source.get_mut(&seat.source) {
+            of_source.remove(&seat.rank());
+            if of_source.is_empty() {
+                self.by_source.remove(&seat.source);
+            }
+        }
+        let network = seat.source.network();
+        if let Some(count) = self.by_network.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_network.remove(&network);
+            }
         }
     }
 }
@@ -289,6 +363,11 @@ impl Seat {
     /// Returns what it is queued under.
     fn rank(&self) -> Rank {
         (self.queued.load(Ordering::Relaxed), self.number)
+    }
+
+    /// Returns whether its holder has asked something since the moment it is queued under.
+    fn has_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > self.queued.load(Ordering::Relaxed)
     }
 
     /// Tells its holder to leave.

@@ -30,6 +30,10 @@ use super::{Running, ServerConfig, ServerError, TcpLimits};
 /// Longer than anything here may take.
 const LONG: Duration = Duration::from_secs(20);
 
+/// An idle limit that nobody comes to, nor to the part of it after which connections of one source
+/// give way to each other.
+const NEVER: Duration = Duration::from_secs(36_000);
+
 /// A query that the stand-in panics at.
 const PANIC: [u8; 12] = *b"\x12\x34\x01\0panic!!!";
 

@@ -110,7 +110,7 @@ impl EncryptedSockets {
         let dot = keeper(Transport::Dot, limits, responders);
         let door = Arc::new(TlsDoor::new(
             tls::dot(self.certificate.clone()),
-            Slots::new(limits.connections, limits.per_source, None),
+            Slots::new(&limits, None),
             responders.metrics.handshakes(Transport::Dot),
         ));
         for (address, listener) in self.dot {
@@ -124,7 +124,7 @@ impl EncryptedSockets {
             encrypted.dot.push(address);
         }
         let doq = keeper(Transport::Doq, limits, responders);
-        let handshakes = Slots::new(limits.connections, limits.per_source, None);
+        let handshakes = Slots::new(&limits, None);
         for (address, socket) in self.doq {
             let listener = DoqListener::new(
                 socket,
@@ -146,6 +146,6 @@ fn keeper(transport: Transport, limits: TcpLimits, responders: &Responders) -> D
     Doorkeeper {
         responder: responders.responder(transport),
         limits,
-        slots: Slots::new(limits.connections, limits.per_source, Some(gauge)),
+        slots: Slots::new(&limits, Some(gauge)),
     }
 }

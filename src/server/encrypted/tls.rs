@@ -120,8 +120,8 @@ mod tests {
     use tokio::io::duplex;
 
     use crate::metrics::Metrics;
-    use crate::server::CertificateFiles;
     use crate::server::slots::Taking;
+    use crate::server::{CertificateFiles, TcpLimits};
     use crate::wire::Transport;
 
     use super::*;
@@ -139,7 +139,12 @@ mod tests {
         fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
         let metrics = Arc::new(Metrics::new());
         let certificate = Certificate::load(files, metrics.clone()).unwrap();
-        let handshakes = Slots::new(1, 1, None);
+        let limits = TcpLimits {
+            connections: 1,
+            per_source: 1,
+            ..TcpLimits::default()
+        };
+        let handshakes = Slots::new(&limits, None);
         let counts = metrics.handshakes(Transport::Dot);
         let door = TlsDoor::new(dot(Arc::new(certificate)), handshakes, counts);
         (TlsDoor { patience, ..door }, metrics)

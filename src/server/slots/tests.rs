@@ -31,6 +31,20 @@ impl Taking {
     }
 }
 
+/// How long a connection may be silent until another one of its source takes its place.
+const REST: Duration = Duration::from_secs(3_600);
+
+/// Returns so many empty places, in total and for one source.
+fn slots(connections: usize, per_source: usize) -> Slots {
+    let limits = TcpLimits {
+        connections,
+        per_source,
+        idle: REST * LEAST_PATIENCE,
+        ..TcpLimits::default()
+    };
+    Slots::new(&limits, None)
+}
+
 /// Returns a number of addresses, each of a network of its own.
 fn strangers(count: u8) -> impl Iterator<Item = IpAddr> {
     (0..count).map(|network| Ipv4Addr::new(198, 18, network, 1).into())
@@ -38,7 +52,7 @@ fn strangers(count: u8) -> impl Iterator<Item = IpAddr> {
 
 #[test]
 fn places_of_a_source_end_and_come_back() {
-    let slots = Slots::new(9, 2, None);
+    let slots = slots(9, 2);
     let one = "192.0.2.1".parse().unwrap();
 
     let first = slots.take(one).free();
@@ -55,8 +69,36 @@ fn places_of_a_source_end_and_come_back() {
 }
 
 #[test]
+fn the_longest_silent_of_a_source_gives_way_once_it_has_been_so_for_a_while() {
+    let slots = slots(9, 2);
+    let begin = slots.shared.epoch;
+    let one = "192.0.2.1".parse().unwrap();
+    let other = slots.take_at("192.0.3.1".parse().unwrap(), begin).free();
+    let [first, second] = [(); 2].map(|()| slots.take_at(one, begin).free());
+    first.asked(begin + REST / 2);
+
+    let soon = slots.take_at(one, begin + REST - Duration::from_millis(1));
+    assert!(soon.is_refused());
+    let third = slots.take_at(one, begin + REST).given_way();
+
+    assert!(second.is_leaving() && !first.is_leaving());
+    assert!(!other.is_leaving(), "it is not of that source");
+    assert!(
+        slots.take_at(one, begin + REST).is_refused(),
+        "it has asked"
+    );
+    let fourth = slots.take_at(one, begin + 2 * REST).given_way();
+    assert!(first.is_leaving() && !third.is_leaving());
+    assert_eq!(slots.count(), 3);
+    drop((first, second, third, fourth, other));
+    let taken = slots.shared.lock();
+    assert_eq!(taken.count(), 0);
+    assert!(taken.by_source.is_empty() && taken.by_network.is_empty());
+}
+
+#[test]
 fn rfc9210_4_5_a_subnet_of_ipv6_is_one_source() {
-    let slots = Slots::new(9, 1, None);
+    let slots = slots(9, 1);
     let take = |text: &str| slots.take(text.parse().unwrap());
 
     let _first = take("2001:db8::1").free();
@@ -69,7 +111,7 @@ fn rfc9210_4_5_a_subnet_of_ipv6_is_one_source() {
 
 #[test]
 fn one_network_of_many_sources_gets_a_third_at_most() {
-    let slots = Slots::new(9, 1, None);
+    let slots = slots(9, 1);
     let take = |text: String| slots.take(text.parse().unwrap());
 
     let of_48: Vec<_> = (0..3)
@@ -88,7 +130,7 @@ fn one_network_of_many_sources_gets_a_third_at_most() {
 
 #[test]
 fn the_longest_silent_gives_way_to_a_newcomer() {
-    let slots = Slots::new(8, 8, None);
+    let slots = slots(8, 8);
     let held: Vec<_> = strangers(8).map(|it| slots.take(it).free()).collect();
     // All have asked; the second last of all.
     for place in held.iter().chain([&held[1]]) {
@@ -112,7 +154,7 @@ fn the_longest_silent_gives_way_to_a_newcomer() {
 
 #[test]
 fn a_flood_of_empty_connections_leaves_resolvers_at_work_alone() {
-    let slots = Slots::new(8, 8, None);
+    let slots = slots(8, 8);
     let at_work: Vec<_> = strangers(6).map(|it| slots.take(it).free()).collect();
     at_work.iter().for_each(|it| it.asked(Instant::now()));
 
@@ -125,7 +167,7 @@ fn a_flood_of_empty_connections_leaves_resolvers_at_work_alone() {
 
 #[test]
 fn resolvers_at_work_leave_room_for_first_queries_to_arrive() {
-    let slots = Slots::new(8, 8, None);
+    let slots = slots(8, 8);
     let at_work: Vec<_> = strangers(8).map(|it| slots.take(it).free()).collect();
     at_work.iter().for_each(|it| it.asked(Instant::now()));
 
@@ -142,7 +184,7 @@ fn resolvers_at_work_leave_room_for_first_queries_to_arrive() {
 
 #[test]
 fn who_has_no_place_to_give_refuses() {
-    let none = Slots::new(0, 1, None);
+    let none = slots(0, 1);
 
     assert!(none.take("192.0.2.1".parse().unwrap()).is_refused());
     assert!(!none.give_way());
@@ -150,7 +192,7 @@ fn who_has_no_place_to_give_refuses() {
 
 #[test]
 fn patience_ends_as_the_places_do() {
-    let slots = Slots::new(8, 8, None);
+    let slots = slots(8, 8);
     let ten = Duration::from_secs(10);
     let mut patience = Vec::new();
     let mut held = Vec::new();
@@ -165,7 +207,7 @@ fn patience_ends_as_the_places_do() {
 
 #[tokio::test]
 async fn who_is_to_leave_is_woken() {
-    let slots = Slots::new(2, 2, None);
+    let slots = slots(2, 2);
     let place = slots.take("192.0.2.1".parse().unwrap()).free();
     let waiting = tokio::spawn(async move { place.leave().await });
     tokio::task::yield_now().await;

@@ -19,7 +19,12 @@ use super::*;
 
 /// Returns the only place that there is, and where it comes from.
 fn only_place() -> (Slot, Slots) {
-    let slots = Slots::new(1, 1, None);
+    let limits = TcpLimits {
+        connections: 1,
+        per_source: 1,
+        ..TcpLimits::default()
+    };
+    let slots = Slots::new(&limits, None);
     let Taking::Free(slot) = slots.take("192.0.2.1".parse().unwrap()) else {
         panic!("it is free");
     };

@@ -33,6 +33,7 @@ async fn rfc9210_4_5_one_source_has_its_share_and_others_go_on() {
     let responders = responders();
     let mut config = config("127.0.0.1");
     config.tcp.per_source = 2;
+    config.tcp.idle = NEVER;
     let running = start(&config, &responders).unwrap();
     let server = running.addresses()[0];
 

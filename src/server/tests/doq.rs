@@ -243,7 +243,10 @@ async fn handshakes_that_nobody_finishes_keep_nobody_waiting() {
 
 #[tokio::test]
 async fn one_source_has_its_share_of_connections_and_others_go_on() {
-    let quic = Quic::start(|config| config.tcp.per_source = 2);
+    let quic = Quic::start(|config| {
+        config.tcp.per_source = 2;
+        config.tcp.idle = NEVER;
+    });
     let [one, two] = [quic.connect().await, quic.connect().await];
     assert_answers(&one).await;
     assert_answers(&two).await;

@@ -184,6 +184,7 @@ async fn connections_over_tls_and_over_tcp_have_places_of_their_own() {
     let shown = Shown::new();
     let mut config = shown.config();
     config.tcp.per_source = 1;
+    config.tcp.idle = NEVER;
     served(shown, config, |server, shown, running, _| {
         let tls = || connect(shown.client(&TLS13, &[b"dot"]), tcp_client(server));
         let mut over_tls = tls().unwrap();

@@ -2,11 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
+
+use mxpool::clock::SystemClock;
+use mxpool::server::{ServerConfig, TcpLimits};
 
 use super::{server, zones};
 use crate::dns::{A, MX, Query, Reply, SOA, TXT, receive_framed, send_framed, tcp, udp};
-use crate::lab::{Lab, Limits};
+use crate::lab::Lab;
 
 /// Connects to the one server.
 fn connect() -> TcpStream {
@@ -117,13 +121,18 @@ fn rfc7766_8_messages_too_short_for_a_header_end_no_other_connection() {
 #[test]
 fn rfc9210_4_5_connections_of_one_source_are_limited_and_others_go_on() {
     // A server of its own: the limit is one for all tests that come from this address.
-    let lab = Lab::start_with(
-        &zones(),
-        Limits {
-            total: 30,
-            per_source: 5,
-        },
-    );
+    let tcp = TcpLimits {
+        connections: 30,
+        per_source: 5,
+        // So that none of them gives way to the next while the test runs.
+        idle: Duration::from_secs(3_600),
+        ..TcpLimits::default()
+    };
+    let config = ServerConfig {
+        tcp,
+        ..ServerConfig::default()
+    };
+    let lab = Lab::start_configured(&zones(), config, Arc::new(SystemClock::new()));
     let octets = Query::new("conf.test", SOA).octets();
     let ask = |mut stream: &TcpStream| {
         let framed = [&(octets.len() as u16).to_be_bytes(), &octets[..]].concat();
