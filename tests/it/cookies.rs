@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::dns::{Edns, Query, SOA, udp};
 use crate::encrypted::write_private;
-use crate::process::{Mxpool, Program, accepts, free_port};
+use crate::process::{Mxpool, Program, accepts, free_port, run};
 
 /// COOKIE.
 const COOKIE: u16 = 10;
@@ -76,20 +76,22 @@ impl Node {
 
     /// Returns whether it takes a cookie for its own.
     fn accepts(&self, cookie: &[u8]) -> bool {
-        let counted = || {
-            let (_, text) = self.server.try_call("GET", "/metrics", None).unwrap();
-            ["valid", "renewed"]
-                .iter()
-                .map(|result| {
-                    let line = format!("mxpool_cookies_total{{result=\"{result}\"}} ");
-                    let count = text.lines().find_map(|found| found.strip_prefix(&line));
-                    count.unwrap().parse::<u64>().unwrap()
-                })
-                .sum::<u64>()
-        };
-        let before = counted();
+        let before = self.accepted();
         ask(self.server.dns, cookie);
-        counted() > before
+        self.accepted() > before
+    }
+
+    /// Returns how many cookies it has taken for its own.
+    fn accepted(&self) -> u64 {
+        let (_, text) = self.server.try_call("GET", "/metrics", None).unwrap();
+        ["valid", "renewed"]
+            .iter()
+            .map(|result| {
+                let line = format!("mxpool_cookies_total{{result=\"{result}\"}} ");
+                let count = text.lines().find_map(|found| found.strip_prefix(&line));
+                count.unwrap().parse::<u64>().unwrap()
+            })
+            .sum()
     }
 }
 
@@ -139,6 +141,48 @@ fn secrets_that_are_wrong_at_a_reload_leave_those_before_in_use() {
     );
     assert!(!log.contains("0123456789abcdef"), "it is not shown: {log}");
     assert!(node.accepts(&cookie));
+}
+
+/// Asks with BIND's client, and a cookie if it has one from a server; returns what it says of the
+/// one that comes back, as the cookie and its word for it.
+fn dig(server: SocketAddr, cookie: Option<&str>) -> (String, String) {
+    let option = cookie.map_or("+cookie".to_owned(), |cookie| format!("+cookie={cookie}"));
+    let port = server.port().to_string();
+    let (ok, text) = run(Command::new("dig").args([
+        "@127.0.0.1",
+        "-p",
+        &port,
+        "+norecurse",
+        &option,
+        "infra.example",
+        "SOA",
+    ]));
+    assert!(ok, "{text}");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("; COOKIE: "));
+    let (cookie, word) = line
+        .and_then(|line| line.split_once(' '))
+        .unwrap_or_else(|| {
+            panic!("no cookie in {text}");
+        });
+    (cookie.to_owned(), word.to_owned())
+}
+
+#[test]
+fn rfc9018_4_binds_client_takes_a_cookie_from_one_node_to_another() {
+    let nodes = [Node::start(&SECRETS[..1]), Node::start(&SECRETS[..1])];
+    let stranger = Node::start(&SECRETS[1..]);
+    let (cookie, word) = dig(nodes[0].server.dns, None);
+    assert_eq!((cookie.len(), word.as_str()), (48, "(good)"));
+
+    for (node, valid) in [(&nodes[0], 1), (&nodes[1], 1), (&stranger, 0)] {
+        let before = node.accepted();
+        let (_, word) = dig(node.server.dns, Some(&cookie));
+
+        assert_eq!(word, "(good)", "it gets its own part back from everybody");
+        assert_eq!(node.accepted() - before, valid);
+    }
 }
 
 /// Starts NSD with a secret.

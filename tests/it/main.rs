@@ -9,6 +9,7 @@ mod cookies;
 mod crash;
 mod crash_lives;
 mod demo;
+mod descriptors;
 mod differential;
 mod dns;
 mod encrypted;

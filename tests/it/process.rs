@@ -140,6 +140,27 @@ impl Mxpool {
     /// Starts a server that answers DNS at an address, with more in its configuration: of `[dns]`
     /// first, then other sections.
     pub(crate) fn try_start_at(folder: &Path, dns: SocketAddr, more: &str) -> Result<Self, String> {
+        let command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
+        Self::try_run(folder, dns, more, command)
+    }
+
+    /// Starts the same with a limit of open files.
+    pub(crate) fn start_limited(folder: &Path, dns: SocketAddr, more: &str, files: usize) -> Self {
+        let mut command = Command::new("sh");
+        // The program becomes what the shell was, so that it ends by the same process id.
+        command
+            .args(["-c", "ulimit -n \"$0\" && exec \"$@\""])
+            .args([&files.to_string(), env!("CARGO_BIN_EXE_mxpool")]);
+        Self::try_run(folder, dns, more, command).unwrap_or_else(|error| panic!("mxpool {error}"))
+    }
+
+    /// Starts a server by a command that its arguments are added to.
+    fn try_run(
+        folder: &Path,
+        dns: SocketAddr,
+        more: &str,
+        mut command: Command,
+    ) -> Result<Self, String> {
         let api = free_port();
         let config = folder.join("mxpool.toml");
         let text = format!(
@@ -149,7 +170,6 @@ impl Mxpool {
             folder.join("keys"),
         );
         std::fs::write(&config, text).expect("the folder can be written");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
         command
             .args(["serve", "--config"])
             .arg(&config)

@@ -272,6 +272,8 @@ struct Served {
     streams: JoinSet<Result<(), StreamEnd>>,
     /// How many octets of queries may still be read.
     room: Arc<Semaphore>,
+    /// Whether it has asked something that was answered before it had a place.
+    has_asked: bool,
 }
 
 impl Served {
@@ -283,6 +285,7 @@ impl Served {
             peer,
             streams: JoinSet::new(),
             room: Arc::new(Semaphore::new(ROOM)),
+            has_asked: false,
         }
     }
 
@@ -303,12 +306,14 @@ impl Served {
                     }
                     Err(_) => return false,
                 },
-                Some(ended) = self.streams.join_next() => {
-                    if self.took(ended) == Err(StreamEnd::Violation) {
+                Some(ended) = self.streams.join_next() => match self.took(ended) {
+                    Ok(()) => self.has_asked = true,
+                    Err(StreamEnd::Cancelled) => {}
+                    Err(StreamEnd::Violation) => {
                         self.connection.close(PROTOCOL_ERROR, b"");
                         return false;
                     }
-                }
+                },
                 () = place.leave() => return false,
             }
         }
@@ -320,7 +325,12 @@ impl Served {
     /// connection alive, not in its place.
     async fn serve(mut self, slot: &Slot) {
         let idle = self.shared.keeper.limits.idle;
-        let mut deadline = Instant::now() + idle;
+        let now = Instant::now();
+        if self.has_asked {
+            // The client that came early has shown since that it is there: it is at work, too.
+            slot.asked(now.into_std());
+        }
+        let mut deadline = now + idle;
         let mut alarm = pin!(sleep_until(deadline));
         let code = loop {
             tokio::select! {

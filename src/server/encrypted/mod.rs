@@ -25,8 +25,8 @@
 //! [`Certificate`]: certificate::Certificate
 //! [`Connection`]: super::connection::Connection
 
-mod certificate;
-mod doq;
+pub(super) mod certificate;
+pub(super) mod doq;
 mod query;
 mod sockets;
 mod tls;

@@ -15,6 +15,13 @@ const PADDING: u16 = 12;
 /// The option that tells how long a connection may be idle (RFC 7828).
 const KEEPALIVE: u16 = 11;
 
+/// The option that says more of an error (RFC 8914).
+const EDE: u16 = 15;
+/// "Too Early" (RFC 9250, section 8.3).
+const TOO_EARLY: u16 = 26;
+const NOTIMP: u16 = 4;
+const REFUSED: u16 = 5;
+
 /// Returns the one server with every transport.
 fn lab() -> &'static EncryptedLab {
     static LAB: OnceLock<EncryptedLab> = OnceLock::new();
@@ -150,6 +157,30 @@ fn rfc7828_3_3_keepalive_is_told_over_connections_and_breaks_quic() {
     // RFC 9250, section 5.5.2.
     let error = lab().doq_octets(&query).unwrap_err();
     assert!(error.contains("error_code: 2"), "{error}");
+}
+
+#[test]
+fn rfc9250_4_5_an_update_is_too_early_before_the_handshake_is_complete_and_a_notify_is_not() {
+    let query = Query::new("conf.test", SOA).edns(Edns::default());
+    let of = |opcode: u16| Query {
+        flags: opcode << 11,
+        ..query.clone()
+    };
+    let [notify, update] = [of(4), of(5)];
+    assert_eq!(lab().doq(&update).rcode(), NOTIMP);
+
+    // Should the server look late, what came early is early no more: then it is tried again.
+    for _ in 0..100 {
+        assert_eq!(lab().doq_early(&query).answers(SOA).len(), 1);
+        assert_eq!(lab().doq_early(&notify).rcode(), NOTIMP);
+        let reply = lab().doq_early(&update);
+        if reply.rcode() == REFUSED {
+            assert_eq!(reply.option(EDE), Some(TOO_EARLY.to_be_bytes().to_vec()));
+            return;
+        }
+        assert_eq!(reply.rcode(), NOTIMP);
+    }
+    panic!("nothing came early");
 }
 
 #[test]

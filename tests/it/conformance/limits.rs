@@ -11,7 +11,7 @@ use mxpool::clock::{Clock, ManualClock, SystemClock};
 use mxpool::server::{RrlConfig, ServerConfig};
 
 use super::zones;
-use crate::dns::{A, Edns, MX, Query, Reply, SOA, TXT, tcp, udp};
+use crate::dns::{A, ANY, DNSKEY, Edns, MX, Query, Reply, SOA, TXT, tcp, udp};
 use crate::lab::Lab;
 
 const NXDOMAIN: u16 = 3;
@@ -194,6 +194,20 @@ fn rrl_data_is_counted_by_name_and_type_whatever_the_case() {
     // Of no data, any type is as good as another.
     let types = server.flood(|number| Query::new("mx1.conf.test", 1_000 + number as u16));
     assert_eq!(count(&types, |reply| !reply.tc()), RATE);
+}
+
+#[test]
+fn rrl_floods_for_any_type_and_for_keys_get_their_rate_each() {
+    let server = Limited::start(RrlConfig::default());
+    for qtype in [ANY, DNSKEY] {
+        let replies = server.flood(|_| Query::new("conf.test", qtype).dnssec());
+
+        let whole = count(&replies, |reply| !reply.answer.is_empty() && !reply.tc());
+        assert_eq!(whole, RATE, "{qtype}");
+        let slipped = count(&replies, |reply| reply.answer.is_empty() && reply.tc());
+        assert_eq!(slipped, replies.len() - RATE, "{qtype}");
+        assert_half(slipped);
+    }
 }
 
 #[test]
