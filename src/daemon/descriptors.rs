@@ -5,7 +5,7 @@ use crate::routing::RoutingConfig;
 use crate::server::ServerConfig;
 
 /// Descriptors for what nobody outside has a say in: logs, store, runtimes, what watching the outside
-/// asks, and connections that are just being turned away. A node that serves nobody has 30 beside its
+/// asks, and connections that are just being turned away. A node that serves nobody has 19 beside its
 /// listeners.
 const OWN: usize = 64;
 

@@ -31,6 +31,17 @@ impl Taking {
     }
 }
 
+impl Slots {
+    /// Returns how many places have holders that have asked something.
+    pub(in crate::server) fn at_work(&self) -> usize {
+        let taken = self.shared.lock();
+        let seats = taken.fresh.values().chain(taken.proven.values());
+        seats
+            .filter(|seat| seat.asked.load(Ordering::Relaxed) > 0)
+            .count()
+    }
+}
+
 /// How long a connection may be silent until another one of its source takes its place.
 const REST: Duration = Duration::from_secs(3_600);
 
