@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::names::{Compressed, Names, NamesBuilder, rdata_names};
 use super::{
-    Additional, Denial, Holder, Layout, Need, Node, NodeId, NsecChain, NsecLink, Record, RrsetId,
-    RrsetPlace, Span,
+    Additional, Child, Denial, Holder, LabelBegin, Layout, Need, Node, NodeId, NsecChain, NsecLink,
+    Record, RrsetId, RrsetPlace, Span,
 };
 use crate::wire::{RelativeName, RelativeRdata, Rtype, SegmentEnd};
 use crate::zone::{RelativeRrset, Role, SignedItem, Source, Structure, UnsignedZone};
@@ -268,6 +268,12 @@ impl Compiler<'_> {
                 .iter()
                 .copied()
                 .find(|child| nodes[*child as usize].owner.is_wildcard());
+            let children = children.into_iter().map(|node| {
+                let wire = nodes[node as usize].owner.as_wire();
+                let (length, labels) = wire.split_first().unwrap_or((&0, &[]));
+                let begin = LabelBegin::of(&labels[..usize::from(*length)]);
+                Child { begin, node }
+            });
             self.layout.children.extend(children);
             let node = &mut self.layout.nodes[parent];
             node.children = Span::new(start, self.layout.children.len());

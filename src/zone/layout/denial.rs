@@ -63,15 +63,14 @@ impl NsecChain {
         };
         // From the end: the names below a name are behind it.
         for node in (0..count).rev() {
-            let children = &layout.children[layout.nodes[node].children.range()];
-            if let Some(last) = children.last() {
-                chain.below[node] = chain.below[*last as usize];
+            if let Some(last) = layout.children(node as NodeId).last() {
+                chain.below[node] = chain.below[last.node as usize];
             }
         }
         for node in 0..count as NodeId {
-            let children = &layout.children[layout.node(node).children.range()];
-            let at = children.partition_point(|child| layout.first_label(*child) < &b"*"[..]);
-            let previous = at.checked_sub(1).map(|at| children[at]);
+            let children = layout.children(node);
+            let at = children.partition_point(|child| layout.first_label(child.node) < &b"*"[..]);
+            let previous = at.checked_sub(1).map(|at| children[at].node);
             chain.no_wildcard[node as usize] = chain.gap(node, previous);
         }
         chain

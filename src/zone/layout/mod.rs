@@ -71,7 +71,7 @@ pub(super) struct Layout {
     /// The names, in canonical order.
     nodes: Vec<Node>,
     /// The names below each name, by one label, in canonical order.
-    children: Vec<NodeId>,
+    children: Vec<Child>,
     /// The RRsets, by node, then by type.
     rrsets: Vec<RrsetPlace>,
     /// The records of all RRsets.
@@ -90,6 +90,35 @@ pub(super) struct Layout {
     items: usize,
     /// The name with the most octets in front of the apex.
     longest: NodeId,
+}
+
+/// A name below another one by one label.
+#[derive(Debug)]
+struct Child {
+    /// Its first label's first octets.
+    begin: LabelBegin,
+    /// The name.
+    node: NodeId,
+}
+
+/// The first octets of a label, with zeros behind a shorter one, as a number: by it most names
+/// are told apart without a look at their labels.
+///
+/// Of two labels the one with the smaller number comes first in canonical order (RFC 4034, section
+/// 6.1); with one number the labels decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct LabelBegin(u64);
+
+impl LabelBegin {
+    /// Returns that of a label without its length octet.
+    fn of(label: &[u8]) -> Self {
+        let octets = label.first_chunk().copied().unwrap_or_else(|| {
+            let mut octets = [0; 8];
+            octets[..label.len()].copy_from_slice(label);
+            octets
+        });
+        Self(u64::from_be_bytes(octets))
+    }
 }
 
 /// A name of the zone.
@@ -237,11 +266,11 @@ impl Layout {
             if node.has_dname {
                 return Descent::Dname(id);
             }
-            let children = &self.children[node.children.range()];
+            let children = self.children(id);
             match self.child(id, label) {
                 Ok(child) => id = child,
                 Err(at) => {
-                    let previous = at.checked_sub(1).map(|at| children[at]);
+                    let previous = at.checked_sub(1).map(|at| children[at].node);
                     return Descent::Missing {
                         encloser: id,
                         previous,
@@ -277,9 +306,18 @@ impl Layout {
     ///
     /// When there is none: how many names below `id`, by one label, are in front of it.
     fn child(&self, id: NodeId, label: &[u8]) -> Result<NodeId, usize> {
-        let children = &self.children[self.node(id).children.range()];
-        let at = children.binary_search_by(|child| self.first_label(*child).cmp(label))?;
-        Ok(children[at])
+        let children = self.children(id);
+        let begin = LabelBegin::of(label);
+        let at = children.binary_search_by(|child| {
+            let by_begin = child.begin.cmp(&begin);
+            by_begin.then_with(|| self.first_label(child.node).cmp(label))
+        })?;
+        Ok(children[at].node)
+    }
+
+    /// Returns the names below `id` by one label, in canonical order.
+    fn children(&self, id: NodeId) -> &[Child] {
+        &self.children[self.node(id).children.range()]
     }
 
     /// Returns a name.
@@ -394,5 +432,34 @@ impl Layout {
     fn first_type(&self, id: NodeId) -> Rtype {
         let rrsets = &self.rrsets[self.node(id).rrsets.range()];
         rrsets.first().map_or(Rtype::NSEC, |rrset| rrset.rtype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn labels_that_begin_alike_are_left_to_their_octets() {
+        let begin = LabelBegin::of;
+
+        assert!(begin(b"mx1") < begin(b"mx2"));
+        assert!(begin(b"mx") < begin(b"mx1"));
+        assert_eq!(begin(b"mx"), begin(b"mx\x00"));
+        assert_eq!(begin(b"_domainkey"), begin(b"_domainkex"));
+    }
+
+    proptest! {
+        #[test]
+        fn rfc4034_6_1_the_order_is_that_of_the_labels(
+            a in prop::collection::vec(0_u8..3, 1..12),
+            b in prop::collection::vec(0_u8..3, 1..12),
+        ) {
+            let by_begin = LabelBegin::of(&a).cmp(&LabelBegin::of(&b));
+
+            prop_assert_eq!(by_begin.then_with(|| a.cmp(&b)), a.cmp(&b));
+        }
     }
 }
