@@ -47,6 +47,8 @@ pub(super) struct Batch {
 
 /// A query and the room for its answer.
 pub(super) struct Exchange<'b> {
+    /// Which of [`Batch::queries`] it is.
+    pub(super) index: usize,
     /// Who asks.
     pub(super) peer: SocketAddr,
     /// What came.
@@ -158,14 +160,17 @@ impl Batch {
     pub(super) fn exchanges(&mut self) -> impl Iterator<Item = Exchange<'_>> {
         let arrivals = self.arrivals[..self.count].iter();
         let exchanges = arrivals.zip(&mut self.answers);
-        exchanges.filter_map(|(arrival, answer)| {
-            answer.clear();
-            Some(Exchange {
-                peer: arrival.peer()?,
-                query: arrival.datagram(),
-                answer,
+        exchanges
+            .enumerate()
+            .filter_map(|(index, (arrival, answer))| {
+                answer.clear();
+                Some(Exchange {
+                    index,
+                    peer: arrival.peer()?,
+                    query: arrival.datagram(),
+                    answer,
+                })
             })
-        })
     }
 
     /// Sends the answers that are not empty, each from the address that was asked, and returns how

@@ -9,7 +9,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::metrics::{Dropped, Family, Metrics, Traffic, Writers};
 use crate::wire::Rcode;
 use crate::zone::{
-    self, Answered, Asker, DropReason, ReplySettings, Transport, Verdict, ZoneReader, ZoneView,
+    self, Answered, Asker, DropReason, Foreseen, ReadAhead, ReplySettings, Transport, Verdict,
+    ZoneReader, ZoneView,
 };
 
 use super::rrl::{Decision, RateLimiter};
@@ -21,7 +22,8 @@ const RESPONSE: u8 = 0x80;
 const HEADER: usize = 12;
 
 /// What turns a query into an answer.
-pub(super) type Answer = fn(&ZoneView, &[u8], &Asker<'_>, Timestamp, &mut Vec<u8>) -> Verdict;
+pub(super) type Answer =
+    fn(&ZoneView, &[u8], Option<&Foreseen>, &Asker<'_>, Timestamp, &mut Vec<u8>) -> Verdict;
 
 /// Who sent a query, as far as it is not the same for all queries of a worker.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +43,7 @@ pub(super) struct Responder {
     zones: ZoneReader,
     /// Tells which signatures have expired.
     clock: Arc<dyn Clock>,
-    /// [`zone::answer`], but for tests.
+    /// [`zone::answer_foreseen`], but for tests.
     answer: Answer,
     /// What the server says of itself.
     settings: Arc<ReplySettings>,
@@ -83,7 +85,7 @@ impl Responders {
             clock,
             metrics,
             settings,
-            answer: zone::answer,
+            answer: zone::answer_foreseen,
             limiter: None,
         }
     }
@@ -180,7 +182,7 @@ impl Responder {
     /// Fills `reply` with the answer to one query; false means that there is none.
     pub(super) fn respond(&self, query: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
         let mut round = self.begin();
-        let answered = round.respond(query, client, reply);
+        let answered = round.respond(query, None, client, reply);
         round.end();
         answered
     }
@@ -199,20 +201,32 @@ impl Responder {
 impl Round<'_> {
     /// Reads what the answers to `queries` will need, side by side, before one after the other is
     /// made.
-    pub(super) fn read_ahead<'q>(&self, queries: impl Iterator<Item = &'q [u8]>) {
-        // It answers nothing, so a panic, which is a bug of ours, costs nothing but the time saved.
-        let read = AssertUnwindSafe(|| zone::read_ahead(&self.zones, queries));
+    pub(super) fn read_ahead<'q>(
+        &self,
+        ahead: &mut ReadAhead,
+        queries: impl Iterator<Item = &'q [u8]>,
+    ) {
+        // It answers nothing, so a panic, which is a bug of ours, costs nothing but the time saved:
+        // what it has half found out is checked against the query.
+        let read = AssertUnwindSafe(|| ahead.read(&self.zones, queries));
         if catch_unwind(read).is_err() {
             self.responder.panicked();
         }
     }
 
-    /// Fills `reply` with the answer to `query`; false means that there is none.
+    /// Fills `reply` with the answer to `query`, of which `foreseen` is known; false means that there
+    /// is none.
     ///
     /// A panic is a bug of ours, but it must cost one answer, not a worker: it is caught, counted,
     /// and answered with SERVFAIL, so that the resolver asks another server at once. The panic hook
     /// has told where it happened, and how often it does so is the hook's to bound.
-    pub(super) fn respond(&mut self, query: &[u8], client: &Client, reply: &mut Vec<u8>) -> bool {
+    pub(super) fn respond(
+        &mut self,
+        query: &[u8],
+        foreseen: Option<&Foreseen>,
+        client: &Client,
+        reply: &mut Vec<u8>,
+    ) -> bool {
         let Responder {
             answer,
             settings,
@@ -231,7 +245,7 @@ impl Round<'_> {
         // Unwind safe: all that outlives the call is `reply`, which the next call empties, and the
         // published set, which nobody changes in place.
         let verdict = catch_unwind(AssertUnwindSafe(|| {
-            let verdict = answer(&self.zones, query, &asker, self.now, reply);
+            let verdict = answer(&self.zones, query, foreseen, &asker, self.now, reply);
             match (limiter, verdict) {
                 (Some(limiter), Verdict::Reply(answered)) => {
                     self.limit(limiter, query, &asker, answered, reply)

@@ -20,7 +20,7 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::metrics::Metrics;
 use crate::wire::Rcode;
 use crate::zone::{
-    Answered, Asker, DropReason, ResponseClass, Subject, Verdict, ZoneView, zone_set,
+    Answered, Asker, DropReason, Foreseen, ResponseClass, Subject, Verdict, ZoneView, zone_set,
 };
 
 use super::responder::Responders;
@@ -47,6 +47,7 @@ const HOW: [u8; 12] = *b"\0\0\0\0how????!";
 fn stand_in(
     _: &ZoneView,
     query: &[u8],
+    _: Option<&Foreseen>,
     asker: &Asker<'_>,
     _: Timestamp,
     reply: &mut Vec<u8>,

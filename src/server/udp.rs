@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::Socket;
 
 use crate::metrics::Dropped;
+use crate::zone::ReadAhead;
 
 use super::cores;
 use super::mmsg::{Batch, Datagram, Exchange, overflows};
@@ -68,6 +69,7 @@ impl UdpWorker {
                 let work = Work {
                     socket,
                     batch: Batch::new(),
+                    ahead: ReadAhead::new(),
                     responder,
                     looked_up: None,
                     overflows: 0,
@@ -113,6 +115,8 @@ struct Work {
     socket: Socket,
     /// Its memory for queries and answers.
     batch: Batch,
+    /// What is known of the queries before they are answered.
+    ahead: ReadAhead,
     /// What answers.
     responder: Responder,
     /// When it last asked what the kernel dropped.
@@ -169,8 +173,9 @@ impl Work {
         // Only now, behind the last datagram's arrival: what was acknowledged before a query was
         // sent has to be seen by it.
         let mut round = self.responder.begin();
-        round.read_ahead(self.batch.queries());
+        round.read_ahead(&mut self.ahead, self.batch.queries());
         for Exchange {
+            index,
             peer,
             query,
             answer,
@@ -178,7 +183,10 @@ impl Work {
         {
             let client = Client::of_datagram(peer.ip());
             let answered = match query {
-                Datagram::Whole(query) => round.respond(query, &client, answer),
+                Datagram::Whole(query) => {
+                    let foreseen = self.ahead.foreseen(index);
+                    round.respond(query, foreseen, &client, answer)
+                }
                 Datagram::Cut(query) => round.refuse(query, &client, answer),
             };
             if !answered {

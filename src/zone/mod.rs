@@ -28,8 +28,8 @@ mod unsigned;
 
 pub use crate::wire::{DropReason, Transport};
 pub use answer::{
-    Answered, Asker, Nsid, ReplySettings, ResponseClass, Subject, Verdict, answer, answer_briefly,
-    read_ahead,
+    Answered, Asker, Foreseen, Nsid, ReadAhead, ReplySettings, ResponseClass, Subject, Verdict,
+    answer, answer_briefly, answer_foreseen,
 };
 pub use counter::QueryCounter;
 pub use data::{ZoneData, ZoneDataError};

@@ -127,8 +127,9 @@ impl ZoneView {
         self.zones.len()
     }
 
-    /// Returns the hash of the deepest end of `name` that may be an apex; `None` if none may.
-    pub(super) fn hash_of_deepest(&self, name: &NameBuffer) -> Option<u64> {
+    /// Returns how many labels the deepest end of `name` has that may be an apex, and its hash; `None`
+    /// if none may.
+    pub(super) fn hash_of_deepest(&self, name: &NameBuffer) -> Option<(usize, u64)> {
         let labels = name.label_count();
         let depths = self.zones.depths() & (u128::MAX >> (127 - labels));
         let depth = 127_usize.checked_sub(depths.leading_zeros() as usize)?;
@@ -136,7 +137,12 @@ impl ZoneView {
         for index in (labels - depth..labels).rev() {
             write_label(&mut hasher, name.label(index));
         }
-        Some(hasher.finish())
+        Some((depth, hasher.finish()))
+    }
+
+    /// Returns the image of the zone `apex`, which has this hash.
+    pub(super) fn find(&self, hash: u64, apex: &[u8]) -> Option<&ZoneImage> {
+        self.zones.find(hash, apex)
     }
 
     /// Returns the image of a zone whose apex has this hash: most probably the right one.
@@ -147,10 +153,10 @@ impl ZoneView {
     /// Returns the zones at or above `name`, the closest first.
     ///
     /// Names of as many labels as no apex has are not even hashed: in a pool that leaves one.
-    pub(super) fn enclosing<'v>(
+    pub(super) fn enclosing<'v, 'n>(
         &'v self,
-        name: &'v NameBuffer,
-    ) -> impl Iterator<Item = &'v ZoneImage> {
+        name: &'n NameBuffer,
+    ) -> impl Iterator<Item = &'v ZoneImage> + use<'v, 'n> {
         let labels = name.label_count();
         let mut depths = self.zones.depths() & (u128::MAX >> (127 - labels));
         let mut hashes = [0; 128];

@@ -16,7 +16,7 @@ use crate::server::responder::Responders;
 use crate::server::running::{probe, start};
 use crate::server::socket;
 use crate::server::udp::UdpWorker;
-use crate::zone::{Asker, Transport, Verdict, ZoneView, zone_set};
+use crate::zone::{Asker, Foreseen, Transport, Verdict, ZoneView, zone_set};
 
 use super::{
     LONG, PANIC, answer, ask_udp, config, query, responders, server, stand_in, udp_client,
@@ -155,11 +155,12 @@ async fn a_flood_does_not_keep_the_server_from_stopping() {
 fn tell_core(
     _: &ZoneView,
     query: &[u8],
+    foreseen: Option<&Foreseen>,
     asker: &Asker<'_>,
     now: Timestamp,
     reply: &mut Vec<u8>,
 ) -> Verdict {
-    let verdict = stand_in(&zone_set().1.view(), query, asker, now, reply);
+    let verdict = stand_in(&zone_set().1.view(), query, foreseen, asker, now, reply);
     let core = sched_getcpu().unwrap();
     reply.extend_from_slice(&core.to_be_bytes());
     verdict

@@ -13,7 +13,8 @@ const TOGETHER: usize = 64;
 /// Up to how many zones all that is asked of them is in the cache anyway.
 const CACHED: usize = 300;
 
-/// Reads what the answers to `queries` will be made of, and does nothing with it.
+/// Reads what the answers to some queries will be made of, before the first is made, and keeps what
+/// it found out on the way.
 ///
 /// With thousands of zones almost every query is the first for a long time to need its zone's octets,
 /// and an answer waits for memory at each step: for the set's slot, the image's head, each signature.
@@ -21,76 +22,151 @@ const CACHED: usize = 300;
 /// plain read does that as well as a prefetch, for which `unsafe` would be needed.
 ///
 /// What is malformed, or answered in a rare way, is passed over: it is only not read ahead for.
-pub fn read_ahead<'q>(zones: &ZoneView, queries: impl Iterator<Item = &'q [u8]>) {
-    if zones.len() <= CACHED {
-        return;
-    }
-    let mut queries = queries.filter_map(Question::read);
-    loop {
-        let mut questions = [const { None }; TOGETHER];
-        let mut hashes = [None; TOGETHER];
-        let mut images = [None; TOGETHER];
-        let mut count = 0;
-        let places = questions.iter_mut().zip(&mut hashes);
-        for ((place, hash), question) in places.zip(queries.by_ref()) {
-            *hash = zones.hash_of_deepest(&question.name);
-            *place = Some(question);
-            count += 1;
+#[derive(Debug)]
+pub struct ReadAhead {
+    /// Room for what is asked; in use up to `count`.
+    questions: Vec<Foreseen>,
+    /// How many queries were read ahead for the last time.
+    count: usize,
+}
+
+/// What is known of a question before it is answered: the way to its answer.
+///
+/// Whoever answers need not hash the name again, nor follow it through the zone.
+#[derive(Clone, Debug)]
+pub struct Foreseen {
+    /// The name; the root where there was none.
+    name: NameBuffer,
+    /// The type.
+    qtype: Rtype,
+    /// How many labels the deepest end of the name has that may be an apex, and its hash.
+    apex: Option<(usize, u64)>,
+    /// Where the name's way through the zone of that apex ends.
+    descent: Option<Descent>,
+}
+
+impl ReadAhead {
+    /// Returns one that has read nothing; all memory is had here.
+    pub fn new() -> Self {
+        Self {
+            questions: vec![Foreseen::nothing(); TOGETHER],
+            count: 0,
         }
-        for ((image, question), hash) in images.iter_mut().zip(&questions).zip(hashes) {
-            let question = question.as_ref();
-            *image = question.and_then(|question| question.image(zones, hash));
+    }
+
+    /// Reads ahead for `queries`, of many for the first 64.
+    pub fn read<'q>(&mut self, zones: &ZoneView, queries: impl Iterator<Item = &'q [u8]>) {
+        self.count = 0;
+        if zones.len() > CACHED {
+            self.look(zones, queries);
+        }
+    }
+
+    /// Returns what was found out about the query at `index` among those that were read ahead for.
+    pub fn foreseen(&self, index: usize) -> Option<&Foreseen> {
+        self.questions[..self.count].get(index)
+    }
+
+    /// Reads ahead, however many zones there are.
+    pub(super) fn look<'q>(&mut self, zones: &ZoneView, queries: impl Iterator<Item = &'q [u8]>) {
+        self.count = 0;
+        for (question, query) in self.questions.iter_mut().zip(queries) {
+            self.count += 1;
+            if question.take(query).is_none() {
+                question.forget();
+                continue;
+            }
+            question.apex = zones.hash_of_deepest(&question.name);
+        }
+        let questions = &mut self.questions[..self.count];
+        let mut images = [None; TOGETHER];
+        for (image, question) in images.iter_mut().zip(&*questions) {
+            *image = question.image(zones);
         }
         for image in images.iter().flatten() {
             image.read_head();
         }
-        for (question, image) in questions.iter().zip(images) {
-            if let (Some(question), Some(image)) = (question, image) {
+        for (question, image) in questions.iter_mut().zip(images) {
+            if let Some(image) = image {
                 question.read_data(image);
             }
         }
-        if count < TOGETHER {
-            return;
+    }
+}
+
+impl Default for ReadAhead {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Foreseen {
+    /// Returns that nothing is known.
+    fn nothing() -> Self {
+        Self {
+            name: NameBuffer::root(),
+            qtype: Rtype::new(0),
+            apex: None,
+            descent: None,
         }
     }
-}
 
-/// A question, read as if it were well formed.
-struct Question {
-    /// The name.
-    name: NameBuffer,
-    /// The type.
-    qtype: Rtype,
-}
-
-impl Question {
-    /// Reads the question of a query.
-    fn read(query: &[u8]) -> Option<Self> {
-        let mut name = NameBuffer::root();
-        let octets = query.get(HEADER_LENGTH..)?;
-        name.push_labels(octets)?;
-        let behind = octets.get(name.as_wire().len()..)?;
-        let qtype = Rtype::new(u16::from_be_bytes(*behind.first_chunk()?));
-        Some(Self { name, qtype })
+    /// Knows nothing again.
+    fn forget(&mut self) {
+        self.name.clear();
+        self.apex = None;
+        self.descent = None;
     }
 
-    /// Returns the image that most probably answers, `hash` being that of the deepest end of the name
-    /// that may be an apex.
-    fn image<'v>(&'v self, zones: &'v ZoneView, hash: Option<u64>) -> Option<&'v ZoneImage> {
+    /// Reads the question of a query as if it were well formed.
+    fn take(&mut self, query: &[u8]) -> Option<()> {
+        self.forget();
+        let octets = query.get(HEADER_LENGTH..)?;
+        self.name.push_labels(octets)?;
+        let behind = octets.get(self.name.as_wire().len()..)?;
+        self.qtype = Rtype::new(u16::from_be_bytes(*behind.first_chunk()?));
+        Some(())
+    }
+
+    /// Returns the image that most probably answers.
+    fn image<'v>(&self, zones: &'v ZoneView) -> Option<&'v ZoneImage> {
         // In a pool the first is right; where apexes have many lengths it is looked for as ever.
-        hash.and_then(|hash| zones.image_with(hash))
-            .or_else(|| zones.enclosing(&self.name).next())
+        let (_, hash) = self.apex?;
+        let likely = zones.image_with(hash);
+        likely.or_else(|| zones.enclosing(&self.name).next())
+    }
+
+    /// Returns the closest zone at or above `name`, out of the view that was read ahead in, and where
+    /// the name's way through it ends; `None` if that has to be looked for.
+    pub(super) fn zone<'v>(
+        &self,
+        zones: &'v ZoneView,
+        name: &NameBuffer,
+    ) -> Option<(&'v ZoneImage, Option<Descent>)> {
+        // Only then it is about this question.
+        if self.name.as_wire() != name.as_wire() {
+            return None;
+        }
+        let (labels, hash) = self.apex?;
+        // No zone is deeper: if there is one, it is the closest.
+        let zone = zones.find(hash, name.suffix(name.label_count() - labels))?;
+        Some((zone, self.descent))
     }
 
     /// Reads data and signatures in the zone that it most probably asks about.
-    fn read_data(&self, image: &ZoneImage) {
-        let name = &self.name;
-        let Some(relative) = name.label_count().checked_sub(image.apex_labels()) else {
+    fn read_data(&mut self, image: &ZoneImage) {
+        let Some(relative) = self.name.labels_before(image.apex_wire()) else {
             return;
         };
         let layout = image.layout();
-        let labels = (0..relative).rev().map(|index| name.label(index));
-        match layout.descend(labels) {
+        let labels = (0..relative).rev().map(|index| self.name.label(index));
+        let descent = layout.descend(labels);
+        // In a zone further up it would be another way.
+        let depth = self.name.label_count() - relative;
+        if self.apex.is_some_and(|(labels, _)| labels == depth) {
+            self.descent = Some(descent);
+        }
+        match descent {
             Descent::Exact(node) => match layout.find(node, self.qtype) {
                 Some(rrset) => read_answer(image, layout, rrset),
                 None => {
@@ -180,10 +256,11 @@ mod tests {
             ("example", None),
             (".", None),
         ] {
-            let question = Question::read(&query(qname, Rtype::MX)).unwrap();
+            let mut ahead = ReadAhead::new();
 
-            let hash = zones.hash_of_deepest(&question.name);
-            let image = question.image(&zones, hash);
+            ahead.read(&zones, iter::once(&*query(qname, Rtype::MX)));
+            let question = ahead.foreseen(0).unwrap();
+            let image = question.image(&zones);
 
             let apex = image.map(|image| image.apex().to_api_text());
             assert_eq!(apex.as_deref(), expected, "{qname}");
@@ -214,7 +291,12 @@ mod tests {
 
         for length in [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 3 * TOGETHER] {
             let some = queries.iter().cycle().take(length);
-            read_ahead(&zones, some.map(Vec::as_slice));
+            let mut ahead = ReadAhead::new();
+            ahead.read(&zones, some.map(Vec::as_slice));
+
+            for index in 0..length {
+                assert_eq!(ahead.foreseen(index).is_some(), index < TOGETHER);
+            }
         }
     }
 
@@ -224,12 +306,13 @@ mod tests {
             mut octets in prop::collection::vec(any::<u8>(), 0..80),
             end in 0_usize..40,
         ) {
-            read_ahead(&zones(), iter::once(octets.as_slice()));
+            let mut ahead = ReadAhead::new();
+            ahead.read(&zones(), iter::once(octets.as_slice()));
             // A name of ours behind them, cut anywhere.
             octets.extend_from_slice(&query("mx1.z5.example", Rtype::MX));
             octets.truncate(octets.len().saturating_sub(end));
             for begin in 0..octets.len() {
-                read_ahead(&zones(), iter::once(&octets[begin..]));
+                ahead.read(&zones(), iter::once(&octets[begin..]));
             }
         }
     }

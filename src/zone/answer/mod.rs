@@ -1,8 +1,9 @@
 //! From the octets of a query to the octets of its reply.
 //!
-//! [`answer`] is all that a listener calls. It reads the query, finds the zone, lets `resolve`
-//! follow the name through it, and `write` put the sections down. Nothing is allocated on the way,
-//! and everything that octets from outside can repeat has a bound.
+//! [`answer`] reads the query, finds the zone, lets `resolve` follow the name through it, and `write`
+//! put the sections down. Nothing is allocated on the way, and everything that octets from outside can
+//! repeat has a bound. A listener that has many queries at a time lets [`ReadAhead`] look at them
+//! first; where the answer would amplify what a forged address asks, it calls [`answer_briefly`].
 //!
 //! Who asks, and what the server says of itself, is an [`Asker`]: what a query's options ask for is
 //! in every reply that has an OPT record, in errors and truncated ones, too.
@@ -21,10 +22,11 @@ use crate::wire::{
     Authoritative, CookieCheck, Envelope, ExtendedError, HEADER_LENGTH, Opcode, Query, Rcode,
     Received, Reply, ReplyOptions, Rtype, Section, Transport, receive,
 };
+use crate::zone::layout::Descent;
 use crate::zone::{ZoneImage, ZoneView};
 
 pub use account::{Answered, ResponseClass, Subject, Verdict};
-pub use ahead::read_ahead;
+pub use ahead::{Foreseen, ReadAhead};
 pub use asker::{Asker, Nsid, ReplySettings};
 use resolve::{Authority, Outcome, Resolver};
 use write::Writer;
@@ -43,11 +45,26 @@ pub fn answer(
     now: Timestamp,
     reply: &mut Vec<u8>,
 ) -> Verdict {
+    answer_foreseen(zones, query, None, asker, now, reply)
+}
+
+/// Answers a query as [`answer`] does, with what [`ReadAhead`] has found out about it in the same
+/// `zones`.
+///
+/// The answer is the same; what is known of another query is of no use and does no harm.
+pub fn answer_foreseen(
+    zones: &ZoneView,
+    query: &[u8],
+    foreseen: Option<&Foreseen>,
+    asker: &Asker<'_>,
+    now: Timestamp,
+    reply: &mut Vec<u8>,
+) -> Verdict {
     // By reference: it is large.
     match &mut receive(query, asker.transport) {
         Received::Query(query) => {
             let opening = Opening::new(&query.envelope, asker, now);
-            answer_query(zones, query, opening, now, reply)
+            answer_query(zones, query, foreseen, opening, now, reply)
         }
         Received::Chaos(query) => {
             let opening = Opening::new(&query.envelope, asker, now);
@@ -211,6 +228,7 @@ impl<'s> Opening<'s> {
 fn answer_query(
     zones: &ZoneView,
     query: &Query<'_>,
+    foreseen: Option<&Foreseen>,
     opening: Opening<'_>,
     now: Timestamp,
     octets: &mut Vec<u8>,
@@ -219,7 +237,7 @@ fn answer_query(
     if let Some((rcode, error)) = refusal_of(query.qtype) {
         return opening.refuse(envelope, rcode, Some(error), octets);
     }
-    let Some(zone) = zone_for(zones, query) else {
+    let Some((zone, descent)) = zone_for(zones, query, foreseen) else {
         // Never a referral upwards (RFC 8499 calls it lame; it only amplifies).
         let error = Some(ExtendedError::NotAuthoritative);
         return opening.refuse(envelope, Rcode::REFUSED, error, octets);
@@ -229,7 +247,7 @@ fn answer_query(
         let error = Some(ExtendedError::InvalidData);
         return opening.refuse(envelope, Rcode::SERVFAIL, error, octets);
     }
-    answer_from(zone, query, &opening, octets)
+    answer_from(zone, query, descent, &opening, octets)
 }
 
 /// Answers a question of class CH: with the node's name for `id.server`, if it may.
@@ -276,23 +294,34 @@ fn refusal_of(qtype: Rtype) -> Option<(Rcode, ExtendedError)> {
     }
 }
 
-/// Returns the zone that answers: the closest at or above the name.
+/// Returns the zone that answers, the closest at or above the name, and where the name's way through
+/// it ends, if that is known.
 ///
 /// The DS records of a zone are its parent's, so there they are looked for if we serve a zone
 /// above; if not, the child says that it has none (RFC 4035, section 3.1.4.1).
-fn zone_for<'v>(zones: &'v ZoneView, query: &'v Query<'_>) -> Option<&'v ZoneImage> {
+fn zone_for<'v>(
+    zones: &'v ZoneView,
+    query: &'v Query<'_>,
+    foreseen: Option<&Foreseen>,
+) -> Option<(&'v ZoneImage, Option<Descent>)> {
+    let may_be_above = query.qtype == Rtype::DS;
+    let known = foreseen.filter(|_| !may_be_above);
+    if let Some(found) = known.and_then(|known| known.zone(zones, &query.qname)) {
+        return Some(found);
+    }
     let mut enclosing = zones.enclosing(&query.qname);
     let closest = enclosing.next()?;
-    if query.qtype == Rtype::DS && closest.apex_wire() == query.qname.as_wire() {
-        return Some(enclosing.next().unwrap_or(closest));
+    if may_be_above && closest.apex_wire() == query.qname.as_wire() {
+        return Some((enclosing.next().unwrap_or(closest), None));
     }
-    Some(closest)
+    Some((closest, None))
 }
 
 /// Answers a query out of the zone that its name is in.
 fn answer_from(
     zone: &ZoneImage,
     query: &Query<'_>,
+    descent: Option<Descent>,
     opening: &Opening<'_>,
     octets: &mut Vec<u8>,
 ) -> Verdict {
@@ -309,7 +338,7 @@ fn answer_from(
     let mut authoritative = Authoritative::Yes;
     let mut class = ResponseClass::Positive;
     let apex_at = writer.apex_at();
-    let resolved = Resolver::new(&mut writer, qname, *qtype).resolve();
+    let resolved = Resolver::new(&mut writer, qname, *qtype, descent).resolve();
     let written = resolved.and_then(|outcome| {
         rcode = outcome.rcode;
         class = class_of(&outcome);

@@ -24,6 +24,8 @@ pub(super) struct Resolver<'w, 'q, 'b, 'm, 'z> {
     relative: usize,
     /// Where in the reply it stands.
     at: usize,
+    /// Where its way ends, if that is known.
+    descent: Option<Descent>,
     /// The aliases that were followed.
     chain: Chain,
     /// The NSEC records that the answer needs.
@@ -99,6 +101,7 @@ impl<'w, 'q, 'b, 'm, 'z> Resolver<'w, 'q, 'b, 'm, 'z> {
         writer: &'w mut Writer<'b, 'm, 'z>,
         qname: &'q NameBuffer,
         qtype: Rtype,
+        descent: Option<Descent>,
     ) -> Self {
         let relative = qname.labels_before(writer.zone().apex_wire());
         Self {
@@ -107,6 +110,7 @@ impl<'w, 'q, 'b, 'm, 'z> Resolver<'w, 'q, 'b, 'm, 'z> {
             relative: relative.unwrap_or(0),
             name: Sought::Question(qname),
             at: HEADER_LENGTH,
+            descent,
             chain: Chain {
                 links: [(0, None); MAX_CHAIN],
                 length: 0,
@@ -142,8 +146,13 @@ impl<'w, 'q, 'b, 'm, 'z> Resolver<'w, 'q, 'b, 'm, 'z> {
     /// Looks for the current name.
     fn step(&mut self, names_hosts: &mut Option<RrsetId>) -> Result<Step, DoesNotFit> {
         let layout = self.writer.layout();
-        let labels = (0..self.relative).rev();
-        let descent = layout.descend(labels.map(|index| self.name.label(index)));
+        let known = self.descent.take();
+        let descend = || {
+            let labels = (0..self.relative).rev();
+            layout.descend(labels.map(|index| self.name.label(index)))
+        };
+        debug_assert!(known.is_none_or(|known| known == descend()));
+        let descent = known.unwrap_or_else(descend);
         if self.at == HEADER_LENGTH {
             let mut last = descent.last();
             if let Descent::Delegation(node) = descent {

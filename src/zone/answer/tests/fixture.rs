@@ -11,9 +11,9 @@ use crate::wire::{
     parse_master,
 };
 use crate::zone::{
-    Answered, Asker, Layouts, RelativeRrset, ReplySettings, SIGNATURE_LENGTH, SignedRrset,
-    SignedZone, SigningKeyTag, Template, Transport, Validity, Verdict, ZoneImage, ZonePublisher,
-    ZoneReader, answer, zone_set,
+    Answered, Asker, Layouts, ReadAhead, RelativeRrset, ReplySettings, SIGNATURE_LENGTH,
+    SignedRrset, SignedZone, SigningKeyTag, Template, Transport, Validity, Verdict, ZoneImage,
+    ZonePublisher, ZoneReader, answer, answer_foreseen, zone_set,
 };
 
 /// When the tests take place.
@@ -178,16 +178,20 @@ impl Served {
         Self::new(&[TestZone::parse(apex, text)])
     }
 
-    /// Asks and returns the reply's octets.
+    /// Asks and returns the reply's octets; whether they were read ahead for makes no difference.
     pub(super) fn octets(&self, query: &[u8], transport: Transport) -> (Answered, Vec<u8>) {
+        let (view, asker) = (self.reader.view(), asker(transport));
         let mut reply = vec![0xff; 3];
-        let verdict = answer(
-            &self.reader.view(),
-            query,
-            &asker(transport),
-            NOW,
-            &mut reply,
-        );
+        let verdict = answer(&view, query, &asker, NOW, &mut reply);
+        let other = Ask::plain("other.z.example", Rtype::A).to_wire();
+        let mut ahead = ReadAhead::new();
+        ahead.look(&view, [&other, query].into_iter());
+        for index in 0..2 {
+            let mut again = Vec::new();
+            let foreseen = ahead.foreseen(index);
+            let second = answer_foreseen(&view, query, foreseen, &asker, NOW, &mut again);
+            assert_eq!((second, again), (verdict, reply.clone()), "{index}");
+        }
         match verdict {
             Verdict::Reply(answered) => (answered, reply),
             Verdict::Drop(reason) => panic!("dropped: {reason:?}"),
