@@ -108,16 +108,9 @@ impl ZoneReader {
         self.zones.is_empty()
     }
 
-    /// Returns the hash of a name in lower-case wire form: label by label from the right.
+    /// Returns the hash of a name in lower-case wire form.
     fn hash(&self, name: &[u8]) -> u64 {
-        let mut buffer = NameBuffer::root();
-        let whole = buffer.push_labels(name);
-        debug_assert!(whole.is_some(), "an apex is a name");
-        let mut hasher = self.seed.build_hasher();
-        for index in (0..buffer.label_count()).rev() {
-            write_label(&mut hasher, buffer.label(index));
-        }
-        hasher.finish()
+        hash(&self.seed, name)
     }
 }
 
@@ -133,11 +126,7 @@ impl ZoneView {
         let labels = name.label_count();
         let depths = self.zones.depths() & (u128::MAX >> (127 - labels));
         let depth = 127_usize.checked_sub(depths.leading_zeros() as usize)?;
-        let mut hasher = self.seed.build_hasher();
-        for index in (labels - depth..labels).rev() {
-            write_label(&mut hasher, name.label(index));
-        }
-        Some((depth, hasher.finish()))
+        Some((depth, hash(&self.seed, name.suffix(labels - depth))))
     }
 
     /// Returns the image of the zone `apex`, which has this hash.
@@ -159,24 +148,12 @@ impl ZoneView {
     ) -> impl Iterator<Item = &'v ZoneImage> + use<'v, 'n> {
         let labels = name.label_count();
         let mut depths = self.zones.depths() & (u128::MAX >> (127 - labels));
-        let mut hashes = [0; 128];
-        // One pass over the name from the right, as far as there are apexes.
-        let deepest = 127_u32.saturating_sub(depths.leading_zeros()) as usize;
-        let mut hasher = self.seed.build_hasher();
-        for (depth, hash) in hashes[..=deepest.min(labels)].iter_mut().enumerate() {
-            if depth > 0 {
-                write_label(&mut hasher, name.label(labels - depth));
-            }
-            if depths >> depth & 1 == 1 {
-                *hash = hasher.finish();
-            }
-        }
         std::iter::from_fn(move || {
             while depths != 0 {
                 let depth = 127 - depths.leading_zeros() as usize;
                 depths &= !(1 << depth);
                 let name = name.suffix(labels - depth);
-                if let Some(zone) = self.zones.find(hashes[depth], name) {
+                if let Some(zone) = self.zones.find(hash(&self.seed, name), name) {
                     return Some(zone);
                 }
             }
@@ -185,10 +162,14 @@ impl ZoneView {
     }
 }
 
-/// Adds a label to the hash of the name on its right.
-fn write_label(hasher: &mut impl Hasher, label: &[u8]) {
-    hasher.write(label);
-    hasher.write_u8(label.len() as u8);
+/// Returns the hash of a name in lower-case wire form.
+///
+/// Of the whole name at once: label by label, so that one pass over a name gave the hashes of all its
+/// ends, took four times as long, and there are few depths at which there are apexes.
+fn hash(seed: &RandomState, name: &[u8]) -> u64 {
+    let mut hasher = seed.build_hasher();
+    hasher.write(name);
+    hasher.finish()
 }
 
 impl fmt::Debug for ZonePublisher {

@@ -4,6 +4,8 @@ use std::fmt;
 
 /// The octets that a name can have (RFC 1035, section 2.3.4).
 const CAPACITY: usize = 255;
+/// The octets that a label can have (RFC 1035, section 2.3.4).
+const MAX_LABEL: usize = 63;
 
 /// A name in memory of a fixed size: lower-case, uncompressed, with the place of every label.
 ///
@@ -43,36 +45,36 @@ impl NameBuffer {
     /// Returns `None`, and is of no further use, if the name would be longer than 255 octets or
     /// the octets are no labels.
     pub fn push_labels(&mut self, wire: &[u8]) -> Option<()> {
-        let mut rest = wire;
-        while let Some((&label, after)) = rest.split_first() {
-            if label == 0 {
-                break;
-            }
-            let label = after.get(..usize::from(label))?;
-            self.push_label(label)?;
-            rest = &after[label.len()..];
-        }
-        Some(())
+        self.take_labels(wire).map(|_| ())
     }
 
-    /// Appends one label, given without its length octet, on the right.
+    /// Appends labels in wire form, up to a root label or the end, on the right; returns how many
+    /// octets they have, the root label not counted.
     ///
-    /// Returns `None` if the name would be longer than 255 octets.
-    pub fn push_label(&mut self, label: &[u8]) -> Option<()> {
-        let start = usize::from(self.length) - 1;
-        let end = start + 1 + label.len();
-        if end >= CAPACITY || label.is_empty() || label.len() > 63 {
-            return None;
+    /// Returns `None`, and is of no further use, if the name would be longer than 255 octets or
+    /// the octets are no labels.
+    pub(super) fn take_labels(&mut self, wire: &[u8]) -> Option<usize> {
+        let begin = usize::from(self.length) - 1;
+        let mut length = 0;
+        while let Some(&label) = wire.get(length)
+            && label != 0
+        {
+            let start = begin + length;
+            length += 1 + usize::from(label);
+            if usize::from(label) > MAX_LABEL || begin + length >= CAPACITY {
+                return None;
+            }
+            self.starts[usize::from(self.labels)] = start as u8;
+            self.labels += 1;
         }
-        self.octets[start] = label.len() as u8;
-        for (to, from) in self.octets[start + 1..end].iter_mut().zip(label) {
-            *to = from.to_ascii_lowercase();
-        }
+        let end = begin + length;
+        // All at once: no length octet is an upper-case letter.
+        let labels = &mut self.octets[begin..end];
+        labels.copy_from_slice(wire.get(..length)?);
+        labels.make_ascii_lowercase();
         self.octets[end] = 0;
-        self.starts[usize::from(self.labels)] = start as u8;
-        self.labels += 1;
         self.length = end as u8 + 1;
-        Some(())
+        Some(length)
     }
 
     /// Returns the wire form, root label included.
@@ -141,13 +143,33 @@ mod tests {
     }
 
     #[test]
+    fn labels_end_at_a_root_label_or_with_the_octets() {
+        let take = |wire: &[u8]| {
+            let mut name = NameBuffer::root();
+            let taken = name.take_labels(wire)?;
+            Some((taken, name.as_wire().to_vec()))
+        };
+
+        let mx = b"\x02mx\x00".to_vec();
+        assert_eq!(take(b"\x02MX\x00\x01a"), Some((3, mx.clone())));
+        assert_eq!(take(b"\x02mx"), Some((3, mx)));
+        assert_eq!(take(b""), Some((0, vec![0])));
+        assert_eq!(take(b"\x02m"), None);
+        assert_eq!(take(b"\x02"), None);
+        // Compressed, and of a kind that there is none of.
+        assert_eq!(take(b"\x02mx\xc0\x0c"), None);
+        assert_eq!(take(&[&[64], &[b'a'; 64][..]].concat()), None);
+        assert!(take(&[&[63], &[b'a'; 63][..]].concat()).is_some());
+    }
+
+    #[test]
     fn rfc1035_2_3_4_a_name_has_at_most_255_octets() {
         let mut name = NameBuffer::root();
         for _ in 0..127 {
-            name.push_label(b"a").unwrap();
+            name.push_labels(b"\x01a").unwrap();
         }
 
         assert_eq!(name.as_wire().len(), 255);
-        assert_eq!(name.push_label(b"a"), None);
+        assert_eq!(name.push_labels(b"\x01a"), None);
     }
 }

@@ -247,18 +247,12 @@ impl<'m> Body<'m> {
     /// Reads a question; its name must not be compressed: there is nothing to point at.
     fn read_question(&mut self) -> Option<(Rtype, u16)> {
         self.qname.clear();
-        loop {
-            let length = usize::from(*self.message.get(self.at)?);
-            let start = self.at + 1;
-            if length > 63 {
-                return None;
-            }
-            self.at = start + length;
-            if length == 0 {
-                break;
-            }
-            self.qname.push_label(self.message.get(start..self.at)?)?;
-        }
+        let octets = self.message.get(self.at..)?;
+        let labels = self.qname.take_labels(octets)?;
+        // At the message's end there may be no root label.
+        let root = octets.get(labels)?;
+        debug_assert_eq!(*root, 0);
+        self.at += labels + 1;
         let [a, b, c, d] = *self.message.get(self.at..)?.first_chunk::<4>()?;
         self.at += 4;
         let qtype = Rtype::new(u16::from_be_bytes([a, b]));
