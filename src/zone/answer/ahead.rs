@@ -148,7 +148,7 @@ impl Foreseen {
             return None;
         }
         let (labels, hash) = self.apex?;
-        // No zone is deeper: if there is one, it is the closest.
+        // No zone is deeper: if there is one, it is the closest, and the one that was read ahead in.
         let zone = zones.find(hash, name.suffix(name.label_count() - labels))?;
         Some((zone, self.descent))
     }
@@ -161,11 +161,7 @@ impl Foreseen {
         let layout = image.layout();
         let labels = (0..relative).rev().map(|index| self.name.label(index));
         let descent = layout.descend(labels);
-        // In a zone further up it would be another way.
-        let depth = self.name.label_count() - relative;
-        if self.apex.is_some_and(|(labels, _)| labels == depth) {
-            self.descent = Some(descent);
-        }
+        self.descent = Some(descent);
         match descent {
             Descent::Exact(node) => match layout.find(node, self.qtype) {
                 Some(rrset) => read_answer(image, layout, rrset),
