@@ -77,6 +77,7 @@ fn queries() -> Vec<Vec<u8>> {
         ("x.dname.all.test", Rtype::A),
         ("host.cut.all.test", Rtype::A),
         ("big.all.test", Rtype::TXT),
+        ("z7.pool.test", Rtype::NS),
         ("elsewhere.test", Rtype::A),
         ("mail.example", Rtype::AXFR),
     ]

@@ -1,6 +1,8 @@
 //! A query over every transport: whatever comes, the reply is one that a library can read, answers
 //! this query and no other, and is no longer than it may be.
 
+use std::cell::RefCell;
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -9,7 +11,10 @@ use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use mxpool::publication::{Publisher, published};
 use mxpool::wire::{CookieSecret, CookieSecrets, Transport};
-use mxpool::zone::{Asker, DropReason, Nsid, ReplySettings, Verdict, answer, answer_briefly};
+use mxpool::zone::{
+    Asker, DropReason, Nsid, ReadAhead, ReplySettings, Verdict, answer, answer_briefly,
+    answer_foreseen,
+};
 
 use super::zones::{NOW, zones};
 
@@ -33,6 +38,11 @@ static SETTINGS: LazyLock<(Publisher<CookieSecrets>, ReplySettings)> = LazyLock:
     (publisher, settings)
 });
 
+thread_local! {
+    /// Reads ahead, in room that is had once.
+    static AHEAD: RefCell<ReadAhead> = RefCell::new(ReadAhead::new());
+}
+
 /// Answers a message over every transport.
 pub(crate) fn run(query: &[u8]) {
     let datagram = over(query, Transport::Udp, false);
@@ -48,22 +58,16 @@ pub(crate) fn run(query: &[u8]) {
 
 /// Answers over one transport and returns the reply, if there is one, as the library reads it.
 fn over(query: &[u8], transport: Transport, is_early: bool) -> Option<Message> {
+    let (view, asker) = (zones().view(), asker(transport, is_early));
     let mut reply = Vec::new();
-    let verdict = answer(
-        &zones().view(),
-        query,
-        &asker(transport, is_early),
-        NOW,
-        &mut reply,
-    );
+    let verdict = answer(&view, query, &asker, NOW, &mut reply);
     let mut again = vec![0xaa; 700];
-    let second = answer(
-        &zones().view(),
-        query,
-        &asker(transport, is_early),
-        NOW,
-        &mut again,
-    );
+    let second = AHEAD.with_borrow_mut(|ahead| {
+        ahead.read(&view, iter::once(query));
+        let foreseen = ahead.foreseen(0);
+        assert!(foreseen.is_some(), "it is read ahead for");
+        answer_foreseen(&view, query, foreseen, &asker, NOW, &mut again)
+    });
     assert_eq!(verdict, second, "the same query has the same verdict");
     assert_eq!(reply, again, "the same query has the same reply");
     let answered = match verdict {

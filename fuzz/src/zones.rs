@@ -66,6 +66,9 @@ srv SRV 0 0 25 mx
 a\.b\000c TXT "odd octets in a name"
 "#;
 
+/// How many zones there are besides: with fewer nothing is read ahead for.
+const POOL: usize = 300;
+
 /// Returns the published set; it is made once in a process.
 pub(crate) fn zones() -> &'static ZoneReader {
     static ZONES: LazyLock<(ZonePublisher, ZoneReader)> = LazyLock::new(|| {
@@ -78,6 +81,8 @@ pub(crate) fn zones() -> &'static ZoneReader {
             ("deep.below.orphan.test", "* A 192.0.2.91\n".to_owned()),
         ];
         publisher.publish(zones.map(|(apex, text)| image(apex, &text, &layouts)));
+        let pool = (0..POOL).map(|number| image(&format!("z{number}.pool.test"), "", &layouts));
+        publisher.publish(pool);
         (publisher, reader)
     });
     &ZONES.1
