@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -105,12 +106,23 @@ impl Drop for Program {
     }
 }
 
-/// Returns a port that is free for UDP and TCP on 127.0.0.1.
+/// The ports that servers get: below those that the system gives to clients (Linux: from 32768 on),
+/// one of which may come along before a server has started.
+const PORTS: std::ops::Range<u32> = 10_000..32_000;
+
+/// Returns a port that is free for UDP and TCP on 127.0.0.1, another one each time, as whoever got the
+/// last one may not have taken it yet.
 pub(crate) fn free_port() -> u16 {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Another run of these tests, whose process id may be the next one, begins a thousand further.
+    let begin = std::process::id().wrapping_mul(1_009);
     loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-        let port = tcp.local_addr().expect("it is bound").port();
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let next = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + next % (PORTS.end - PORTS.start);
+        let port = u16::try_from(port).expect("all are below 32000");
+        let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok()
+            && UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        if is_free {
             return port;
         }
     }
