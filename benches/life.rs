@@ -1,36 +1,28 @@
-//! What life in a large pool costs: rotation, hand-outs, look-ups of mail hosts, a change under load.
+//! What life in a large pool costs: rotation and hand-outs.
 //!
 //! `cargo bench --bench life` starts the program itself on loopback and prints one table.
 //! `MXPOOL_BENCH_DOMAINS` sets the size of the large pool, 100 000 by default.
 
 #![allow(dead_code, clippy::missing_docs_in_private_items, clippy::print_stdout)]
 
-#[path = "shared/measure.rs"]
-mod measure;
 #[path = "../tests/it/process.rs"]
 mod process;
 #[path = "shared/size.rs"]
 mod size;
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use measure::query;
 use process::{Mxpool, settings};
 
 fn main() {
     let Some(size) = size::asked() else {
         return;
     };
-
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let server = Mxpool::start(folder.path());
-    change_under_load(&server);
-    drop(server);
 
     let folder = tempfile::tempdir().expect("a folder can be made");
     let server = Mxpool::start(folder.path());
@@ -115,63 +107,4 @@ fn answer(reader: &mut impl BufRead) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("the body comes");
-}
-
-/// Changes a setting of 10 000 domains while queries are asked all the time.
-fn change_under_load(server: &Mxpool) {
-    server.put_pool("main");
-    let names: Vec<String> = (0..10_000).map(|n| format!("c{n}.example")).collect();
-    server.add_domains("main", &names);
-    let stop = AtomicBool::new(false);
-    let (asked, lost) = (AtomicU64::new(0), AtomicU64::new(0));
-    let mut took = Duration::ZERO;
-    std::thread::scope(|scope| {
-        let asker = scope.spawn(|| ask_on(server.dns, &stop, &asked, &lost));
-        std::thread::park_timeout(Duration::from_secs(1));
-        let mut changed = settings();
-        changed["ttl"] = json!("2h");
-        let start = Instant::now();
-        let path = "/v1/pools/main?expect_domains=10000";
-        server.ok("PUT", path, Some(&changed));
-        took = start.elapsed();
-        stop.store(true, Ordering::Relaxed);
-        asker.join().expect("the asker does not panic");
-    });
-    println!(
-        "one setting of 10 000 domains changed, all signed anew and served: {:.1} s; \
-         {} queries asked meanwhile, {} unanswered",
-        took.as_secs_f64(),
-        asked.into_inner(),
-        lost.into_inner()
-    );
-}
-
-/// Asks 10 000 queries a second, 32 at a time, until it is told to stop: a load, not a flood, which
-/// on two cores would measure how the two share them.
-fn ask_on(server: SocketAddr, stop: &AtomicBool, asked: &AtomicU64, lost: &AtomicU64) {
-    const WINDOW: u16 = 32;
-    const PAUSE: Duration = Duration::from_micros(3_200);
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
-    let patience = Some(Duration::from_secs(2));
-    socket.set_read_timeout(patience).expect("it can be set");
-    let mut reply = [0; 1500];
-    let mut n = 0_u32;
-    while !stop.load(Ordering::Relaxed) {
-        let next = Instant::now() + PAUSE;
-        for id in 0..WINDOW {
-            n = (n + 7919) % 10_000;
-            let query = query(id, &format!("c{n}.example"), 15);
-            socket.send_to(&query, server).expect("loopback takes it");
-        }
-        asked.fetch_add(u64::from(WINDOW), Ordering::Relaxed);
-        for _ in 0..WINDOW {
-            match socket.recv(&mut reply) {
-                Ok(length) if length > 12 && reply[7] > 0 => {}
-                Ok(_) | Err(_) => {
-                    lost.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        }
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
 }

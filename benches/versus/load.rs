@@ -8,6 +8,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -162,6 +163,7 @@ fn used() -> Duration {
 struct Work<'q> {
     load: Load,
     queries: &'q mut Queries,
+    stop: &'q AtomicBool,
     askers: Vec<Asker>,
     sending: MultiHeaders<SockaddrIn>,
     receiving: MultiHeaders<SockaddrIn>,
@@ -177,12 +179,22 @@ impl Load {
     ///
     /// When no socket can be had, or the server's port is closed.
     pub(crate) fn run(self, queries: &mut Queries) -> io::Result<Outcome> {
+        self.run_until(queries, &AtomicBool::new(false))
+    }
+
+    /// The same until `stop` says so, if that is earlier.
+    ///
+    /// # Errors
+    ///
+    /// When no socket can be had, or the server's port is closed.
+    pub(crate) fn run_until(self, queries: &mut Queries, stop: &AtomicBool) -> io::Result<Outcome> {
         assert!(queries.len() >= BATCH, "a batch has no query twice");
         let askers = (0..self.sockets).map(|_| Asker::new(self.server, self.window));
         let mut work = Work {
             load: self,
             askers: askers.collect::<io::Result<_>>()?,
             queries,
+            stop,
             sending: MultiHeaders::preallocate(BATCH, None),
             receiving: MultiHeaders::preallocate(BATCH, None),
             room: vec![[0; ROOM]; BATCH],
@@ -229,7 +241,9 @@ impl Work<'_> {
 
     /// Returns whether nothing more is to be sent.
     fn is_over(&self, now: Instant) -> bool {
-        self.outcome.sent >= self.load.limit || now - self.begin >= self.load.span
+        self.outcome.sent >= self.load.limit
+            || now - self.begin >= self.load.span
+            || self.stop.load(Ordering::Relaxed)
     }
 
     /// Takes what one socket has received; returns how much that was.

@@ -1,8 +1,8 @@
 //! The same pool beside Knot, NSD, PowerDNS and the floor that the kernel sets.
 //!
 //! `benches/versus/run` calls it, and says how. Every server runs on core 0, what asks it on core 1,
-//! one after the other in several rounds; the table has the median of the rounds. It is printed as
-//! Markdown, with each target and whether it is met.
+//! one after the other in several rounds; the table has the median of the rounds. Then mxpool alone has
+//! more to do than it can. All is printed as Markdown, with each target and whether it is met.
 //!
 //! Start reading at [`main`]; what is asked is in [`mix`], and how, in [`load`].
 
@@ -16,9 +16,11 @@ mod process;
 mod agreement;
 mod dnsperf;
 mod echo;
+mod flood;
 mod histogram;
 mod load;
 mod mix;
+mod overload;
 mod peers;
 mod pool;
 mod report;
@@ -53,7 +55,7 @@ struct Arguments {
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Rounds of which the median counts.
+    /// Rounds of which the median counts; without any, servers are not compared.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Given by `cargo bench`.
@@ -82,14 +84,34 @@ fn main() {
         let mut only = arguments.only.iter();
         arguments.only.is_empty() || only.any(|only| only.eq_ignore_ascii_case(name))
     };
-    let span = Duration::from_secs_f64(arguments.seconds);
     let mut sizes = arguments.domains.iter().copied();
     let size = sizes.next().expect("there is a default");
 
     let mut report = Report::begin(size);
+    if arguments.rounds > 0 {
+        compare(size, &arguments, wanted, &mut report);
+    }
+    if wanted(servers::OURS) {
+        let pools = Pools::of(size, 0);
+        for cores in [overload::Cores::One, overload::Cores::Both] {
+            eprintln!("mxpool has more to do than it can");
+            report.overloads.push(overload::measure(&pools, cores));
+        }
+    }
+    for size in sizes {
+        if wanted(servers::OURS) {
+            alone(size, &arguments, &mut report);
+        }
+    }
+    report.print();
+}
+
+/// Measures all servers with the same pools.
+fn compare(size: usize, arguments: &Arguments, wanted: impl Fn(&str) -> bool, report: &mut Report) {
+    let span = Duration::from_secs_f64(arguments.seconds);
     // As many domains with a `*`: a flood of random names needs no fewer zones than the mix.
     let pools = Pools::of(size, size);
-    let mut scene = Scene::set(&pools, wanted);
+    let scene = Scene::set(&pools, wanted);
     report.loaded(&scene, &pools);
     agreement::check(&scene, &pools);
     let mut works = Works::new(&pools);
@@ -124,13 +146,6 @@ fn main() {
             report.add(size, work, server, measured);
         }
     }
-    scene.servers.clear();
-    for size in sizes {
-        if wanted(servers::OURS) {
-            alone(size, &arguments, &mut report);
-        }
-    }
-    report.print();
 }
 
 /// Measures mxpool with another number of domains.

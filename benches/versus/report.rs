@@ -6,10 +6,11 @@ use std::fs;
 use std::time::Duration;
 
 use super::histogram::Histogram;
+use super::overload::Overload;
 use super::pool::Pools;
 use super::servers::{ECHO, Running, Scene};
 use super::works::MIX;
-use super::{Measured, targets};
+use super::{Measured, overload, targets};
 
 /// What other programs may take of the server's core before that is said: the kernel's own threads
 /// take some.
@@ -21,6 +22,8 @@ pub(crate) struct Report {
     pub(crate) size: usize,
     rows: Vec<Row>,
     loads: Vec<Loaded>,
+    /// What was found where there was more to do than can be done at once.
+    pub(crate) overloads: Vec<Overload>,
 }
 
 /// One server at one work.
@@ -55,6 +58,7 @@ impl Report {
             size,
             rows: Vec::new(),
             loads: Vec::new(),
+            overloads: Vec::new(),
         }
     }
 
@@ -145,6 +149,10 @@ impl Report {
                 load.time.as_secs_f64(),
                 load.memory_per_zone()
             );
+        }
+        if !self.overloads.is_empty() {
+            println!();
+            print!("{}", overload::tables(&self.overloads));
         }
         println!();
         println!("{}", targets::table(self));

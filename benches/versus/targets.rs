@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Measured;
 use super::histogram::Histogram;
+use super::overload::Overload;
 use super::report::{Report, spaced};
 use super::servers::{ECHO, OURS};
 use super::works;
@@ -12,15 +13,15 @@ use super::works;
 const GENERATOR_LIMIT: f64 = 0.95;
 
 /// One thing that must be reached.
-struct Target {
-    what: String,
-    wanted: String,
-    found: String,
-    verdict: Verdict,
+pub(crate) struct Target {
+    pub(crate) what: String,
+    pub(crate) wanted: String,
+    pub(crate) found: String,
+    pub(crate) verdict: Verdict,
 }
 
 /// Whether it was.
-enum Verdict {
+pub(crate) enum Verdict {
     Met,
     Missed,
     /// The generator was the limit: the server could have done more.
@@ -53,6 +54,7 @@ pub(crate) fn table(report: &Report) -> String {
     targets.extend(latency(report));
     targets.extend(large(report));
     targets.extend(loaded(report));
+    targets.extend(report.overloads.iter().flat_map(Overload::targets));
     let mut text = String::from("| target | wanted | found | |\n|---|---:|---:|---|\n");
     for target in targets {
         let verdict = match target.verdict {
@@ -66,7 +68,7 @@ pub(crate) fn table(report: &Report) -> String {
             target.what, target.wanted, target.found
         );
     }
-    text.push_str("\nCreating, rotating and changing domains is measured by `benches/run`.");
+    text.push_str("\nCreating and rotating domains is measured by `benches/run`.");
     text
 }
 

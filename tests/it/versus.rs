@@ -1,4 +1,4 @@
-//! The load generator of `benches/versus`: that it counts what happened. Speed is not asserted.
+//! The load generators of `benches/versus`: that each counts what happened. Speed is not asserted.
 
 #![allow(dead_code)]
 
@@ -6,11 +6,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 #[path = "../../benches/versus/echo.rs"]
 mod echo;
+#[path = "../../benches/versus/flood.rs"]
+mod flood;
 #[path = "../../benches/versus/histogram.rs"]
 mod histogram;
 #[path = "../../benches/versus/load.rs"]
@@ -18,6 +21,7 @@ mod load;
 #[path = "../../benches/versus/mix.rs"]
 mod mix;
 
+use flood::Flood;
 use histogram::{Histogram, STEPS, begin, bucket};
 use load::{Load, Outcome, Pace};
 use mix::Queries;
@@ -156,6 +160,56 @@ fn a_closed_port_is_an_error() {
     let error = ask(address, Pace::Saturate, 1_000).unwrap_err();
 
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_load_that_was_told_to_stop_asks_nothing_more() {
+    let echo = Echo::start(|| true);
+    let load = Load {
+        server: echo.address,
+        sockets: 3,
+        window: 40,
+        pace: Pace::Saturate,
+        span: Duration::from_secs(60),
+        limit: u64::MAX,
+        patience: Duration::from_secs(60),
+    };
+    let (stop, mut queries) = (AtomicBool::new(false), Queries::mix(&domains(), 1_000, 1));
+
+    let outcome = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| load.run_until(&mut queries, &stop));
+        stop.store(true, Ordering::Relaxed);
+        asking.join().unwrap().unwrap()
+    });
+
+    assert!(outcome.elapsed < Duration::from_secs(60));
+    assert_eq!((outcome.answered, outcome.lost), (outcome.sent, 0));
+    echo.end();
+}
+
+#[test]
+fn a_flood_needs_no_answers_and_ends_when_it_is_told_to() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let flood = Flood {
+        server: socket.local_addr().unwrap(),
+        sockets: 3,
+        rate: 100_000.0,
+        limit: Duration::from_secs(60),
+    };
+    let (stop, mut queries) = (AtomicBool::new(false), Queries::mix(&domains(), 1_000, 1));
+
+    let sent = std::thread::scope(|scope| {
+        let flooding = scope.spawn(|| flood.run(&mut queries, &stop));
+        let mut peers = BTreeSet::new();
+        while peers.len() < 3 {
+            peers.insert(socket.recv_from(&mut [0; 512]).unwrap().1);
+        }
+        stop.store(true, Ordering::Relaxed);
+        flooding.join().unwrap().unwrap()
+    });
+
+    assert!(sent.queries >= 3 * 64, "{}", sent.queries);
+    assert!(sent.elapsed < Duration::from_secs(60));
 }
 
 #[test]
