@@ -19,7 +19,7 @@ use super::pool::Pools;
 use super::process::{Mxpool, free_port, http, settings};
 use super::report::spaced;
 use super::targets::Target;
-use super::usage::{self, Tree};
+use super::usage::{self, Core, Tree};
 use super::{GENERATOR_CORE, SERVER_CORE};
 
 /// Queries a second beside which a setting is changed.
@@ -76,6 +76,8 @@ pub(crate) struct Overload {
     dropped: u64,
     /// Memory in kB before the flood, and in it before anything else was done.
     memory: (u64, u64),
+    /// Cores that other programs had meanwhile.
+    pub(crate) others: f64,
 }
 
 /// What became of queries.
@@ -109,6 +111,10 @@ struct Subject<'p> {
 /// Measures a server that may run on `cores`.
 pub(crate) fn measure(pools: &Pools, cores: Cores) -> Overload {
     let mut subject = Subject::start(pools, cores);
+    // The server, and what asks it.
+    let tree = Tree::of(std::process::id());
+    let busy = || [SERVER_CORE, GENERATOR_CORE].map(|core| Core::now(core).expect("it counts"));
+    let (start, before, used) = (Instant::now(), busy(), tree.time());
     let (mut quiet, mut changing) = (Asked::default(), Asked::default());
     // In turn, so that what else happens on the machine meets both.
     let mut changes = [(); ROUNDS].map(|()| {
@@ -119,7 +125,7 @@ pub(crate) fn measure(pools: &Pools, cores: Cores) -> Overload {
     });
     changes.sort_unstable();
     let calm = subject.work();
-    let before = settled(subject.server.program().id());
+    let resident = settled(subject.server.program().id());
     let counted = subject.counted();
     let (sent, after, flooded) = subject.work_under_flood();
     // The workers ask what the kernel has dropped once a second.
@@ -130,6 +136,9 @@ pub(crate) fn measure(pools: &Pools, cores: Cores) -> Overload {
         let now = subject.counted();
         (answered, dropped) = (now.0 - counted.0, now.1 - counted.1);
     }
+    let shares = busy().into_iter().zip(before);
+    let shares: f64 = shares.map(|(now, before)| now.busy_since(before)).sum();
+    let used = (tree.time() - used).as_secs_f64() / start.elapsed().as_secs_f64();
     Overload {
         cores,
         size: pools.plain.len(),
@@ -141,7 +150,8 @@ pub(crate) fn measure(pools: &Pools, cores: Cores) -> Overload {
         sent,
         answered,
         dropped,
-        memory: (before, after),
+        memory: (resident, after),
+        others: (shares - used).max(0.0),
     }
 }
 

@@ -115,6 +115,30 @@ impl Report {
     /// Prints everything.
     pub(crate) fn print(&self) {
         println!("{}", machine());
+        if !self.rows.is_empty() {
+            self.print_comparison();
+        }
+        if !self.overloads.is_empty() {
+            println!();
+            print!("{}", overload::tables(&self.overloads));
+        }
+        let others = self.rows.iter().map(|row| row.median().others);
+        let others = others.chain(self.overloads.iter().map(|found| found.others));
+        let others = others.max_by(f64::total_cmp).unwrap_or_default();
+        if others > QUIET {
+            println!();
+            println!(
+                "The machine was not quiet: other programs took up to {:.0} % of a core. Rates are too \
+                 low, and latencies too high; CPU a query is nearer the truth.",
+                100.0 * others
+            );
+        }
+        println!();
+        println!("{}", targets::table(self));
+    }
+
+    /// Prints what all servers did, and what they took to load.
+    fn print_comparison(&self) {
         println!();
         let versions: HashSet<String> = self.loads.iter().map(version).collect();
         let mut versions: Vec<String> = versions.into_iter().collect();
@@ -128,16 +152,6 @@ impl Report {
         for row in self.ordered() {
             println!("{}", self.line(row));
         }
-        let others = self.rows.iter().map(|row| row.median().others);
-        let others = others.max_by(f64::total_cmp).unwrap_or_default();
-        if others > QUIET {
-            println!();
-            println!(
-                "The machine was not quiet: other programs took up to {:.0} % of the server's core. \
-                 Rates are too low, and latencies too high; CPU a query is nearer the truth.",
-                100.0 * others
-            );
-        }
         println!();
         println!("| zones | server | loaded after | memory a zone, all in |");
         println!("|---:|---|---:|---:|");
@@ -150,12 +164,6 @@ impl Report {
                 load.memory_per_zone()
             );
         }
-        if !self.overloads.is_empty() {
-            println!();
-            print!("{}", overload::tables(&self.overloads));
-        }
-        println!();
-        println!("{}", targets::table(self));
     }
 
     /// Returns the rows by size and work, each work where it came first.
