@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, ServerConfig, TokioRuntime,
-    TransportConfig, VarInt,
+    Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, Runtime, ServerConfig,
+    TokioRuntime, TransportConfig, VarInt,
 };
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -73,6 +73,8 @@ pub(in crate::server) struct DoqListener {
     config: ServerConfig,
     /// What connections share.
     shared: Arc<Shared>,
+    /// What endpoints run on.
+    pub(in crate::server) runtime: Arc<dyn Runtime>,
 }
 
 /// What the connections of a listener share.
@@ -111,6 +113,7 @@ impl DoqListener {
                 handshakes,
                 counts,
             }),
+            runtime: Arc::new(TokioRuntime),
         }
     }
 
@@ -149,7 +152,7 @@ impl DoqListener {
             EndpointConfig::default(),
             Some(self.config.clone()),
             self.socket.try_clone()?,
-            Arc::new(TokioRuntime),
+            self.runtime.clone(),
         )
     }
 }
@@ -272,8 +275,6 @@ struct Served {
     streams: JoinSet<Result<(), StreamEnd>>,
     /// How many octets of queries may still be read.
     room: Arc<Semaphore>,
-    /// Whether it has asked something that was answered before it had a place.
-    has_asked: bool,
 }
 
 impl Served {
@@ -285,7 +286,6 @@ impl Served {
             peer,
             streams: JoinSet::new(),
             room: Arc::new(Semaphore::new(ROOM)),
-            has_asked: false,
         }
     }
 
@@ -306,14 +306,14 @@ impl Served {
                     }
                     Err(_) => return false,
                 },
-                Some(ended) = self.streams.join_next() => match self.took(ended) {
-                    Ok(()) => self.has_asked = true,
-                    Err(StreamEnd::Cancelled) => {}
-                    Err(StreamEnd::Violation) => {
+                // None ends well here, nor counts as a query of who has asked: a client cannot
+                // acknowledge an answer before its handshake is complete.
+                Some(ended) = self.streams.join_next() => {
+                    if self.took(ended) == Err(StreamEnd::Violation) {
                         self.connection.close(PROTOCOL_ERROR, b"");
                         return false;
                     }
-                },
+                }
                 () = place.leave() => return false,
             }
         }
@@ -325,12 +325,7 @@ impl Served {
     /// connection alive, not in its place.
     async fn serve(mut self, slot: &Slot) {
         let idle = self.shared.keeper.limits.idle;
-        let now = Instant::now();
-        if self.has_asked {
-            // The client that came early has shown since that it is there: it is at work, too.
-            slot.asked(now.into_std());
-        }
-        let mut deadline = now + idle;
+        let mut deadline = Instant::now() + idle;
         let mut alarm = pin!(sleep_until(deadline));
         let code = loop {
             tokio::select! {
