@@ -146,6 +146,15 @@ impl ZoneView {
         &'v self,
         name: &'n NameBuffer,
     ) -> impl Iterator<Item = &'v ZoneImage> + use<'v, 'n> {
+        self.enclosing_with_hash(name).map(|(_, _, zone)| zone)
+    }
+
+    /// Returns the zones at or above `name`, the closest first, each behind the number of its apex's
+    /// labels and its hash.
+    pub(super) fn enclosing_with_hash<'v, 'n>(
+        &'v self,
+        name: &'n NameBuffer,
+    ) -> impl Iterator<Item = (usize, u64, &'v ZoneImage)> + use<'v, 'n> {
         let labels = name.label_count();
         let mut depths = self.zones.depths() & (u128::MAX >> (127 - labels));
         std::iter::from_fn(move || {
@@ -153,8 +162,9 @@ impl ZoneView {
                 let depth = 127 - depths.leading_zeros() as usize;
                 depths &= !(1 << depth);
                 let name = name.suffix(labels - depth);
-                if let Some(zone) = self.zones.find(hash(&self.seed, name), name) {
-                    return Some(zone);
+                let hash = hash(&self.seed, name);
+                if let Some(zone) = self.zones.find(hash, name) {
+                    return Some((depth, hash, zone));
                 }
             }
             None
@@ -165,7 +175,8 @@ impl ZoneView {
 /// Returns the hash of a name in lower-case wire form.
 ///
 /// Of the whole name at once: label by label, so that one pass over a name gave the hashes of all its
-/// ends, took four times as long, and there are few depths at which there are apexes.
+/// ends, took four times as long, and there are few depths at which there are apexes: only the operator
+/// can make them, and each costs a name that is in none of their zones a hash.
 fn hash(seed: &RandomState, name: &[u8]) -> u64 {
     let mut hasher = seed.build_hasher();
     hasher.write(name);

@@ -39,7 +39,7 @@ pub struct Foreseen {
     name: NameBuffer,
     /// The type.
     qtype: Rtype,
-    /// How many labels the deepest end of the name has that may be an apex, and its hash.
+    /// How many labels the end of the name has that most probably is the apex, and its hash.
     apex: Option<(usize, u64)>,
     /// Where the name's way through the zone of that apex ends.
     descent: Option<Descent>,
@@ -80,8 +80,8 @@ impl ReadAhead {
         }
         let questions = &mut self.questions[..self.count];
         let mut images = [None; TOGETHER];
-        for (image, question) in images.iter_mut().zip(&*questions) {
-            *image = question.image(zones);
+        for (image, question) in images.iter_mut().zip(&mut *questions) {
+            *image = question.find(zones);
         }
         for image in images.iter().flatten() {
             image.read_head();
@@ -128,12 +128,17 @@ impl Foreseen {
         Some(())
     }
 
-    /// Returns the image that most probably answers.
-    fn image<'v>(&self, zones: &'v ZoneView) -> Option<&'v ZoneImage> {
-        // In a pool the first is right; where apexes have many lengths it is looked for as ever.
+    /// Finds the image that most probably answers, and notes where it is if that is not at the deepest
+    /// end.
+    fn find<'v>(&mut self, zones: &'v ZoneView) -> Option<&'v ZoneImage> {
         let (_, hash) = self.apex?;
-        let likely = zones.image_with(hash);
-        likely.or_else(|| zones.enclosing(&self.name).next())
+        // Where apexes have one length it is there.
+        if let Some(likely) = zones.image_with(hash) {
+            return Some(likely);
+        }
+        let (labels, hash, zone) = zones.enclosing_with_hash(&self.name).next()?;
+        self.apex = Some((labels, hash));
+        Some(zone)
     }
 
     /// Returns the closest zone at or above `name`, out of the view that was read ahead in, and where
@@ -148,7 +153,7 @@ impl Foreseen {
             return None;
         }
         let (labels, hash) = self.apex?;
-        // No zone is deeper: if there is one, it is the closest, and the one that was read ahead in.
+        // No zone is deeper: if there is one, it is the closest.
         let zone = zones.find(hash, name.suffix(name.label_count() - labels))?;
         Some((zone, self.descent))
     }
@@ -161,7 +166,11 @@ impl Foreseen {
         let layout = image.layout();
         let labels = (0..relative).rev().map(|index| self.name.label(index));
         let descent = layout.descend(labels);
-        self.descent = Some(descent);
+        // So deep the name ends in one apex only, even if another one has its hash.
+        let depth = self.name.label_count() - relative;
+        if self.apex.is_some_and(|(labels, _)| labels == depth) {
+            self.descent = Some(descent);
+        }
         match descent {
             Descent::Exact(node) => match layout.find(node, self.qtype) {
                 Some(rrset) => read_answer(image, layout, rrset),
@@ -256,7 +265,9 @@ mod tests {
 
             ahead.read(&zones, iter::once(&*query(qname, Rtype::MX)));
             let question = ahead.foreseen(0).unwrap();
-            let image = question.image(&zones);
+            let image = question.zone(&zones, &question.name);
+            assert!(image.is_none_or(|(_, descent)| descent.is_some()));
+            let image = image.map(|(image, _)| image);
 
             let apex = image.map(|image| image.apex().to_api_text());
             assert_eq!(apex.as_deref(), expected, "{qname}");
