@@ -128,10 +128,21 @@ impl Slots {
     /// Creates as many empty places as `limits` say, in total and for one source; `gauge` shows how
     /// many are taken.
     pub(super) fn new(limits: &TcpLimits, gauge: Option<OpenConnections>) -> Self {
+        Self::with_rest(limits, limits.idle / LEAST_PATIENCE, gauge)
+    }
+
+    /// Creates as many empty places for handshakes, of which each may take so long: before that none
+    /// gives way to another one of its source.
+    pub(super) fn for_handshakes(limits: &TcpLimits, longest: Duration) -> Self {
+        Self::with_rest(limits, longest, None)
+    }
+
+    /// Creates empty places whose holders may rest for so long.
+    fn with_rest(limits: &TcpLimits, rest: Duration, gauge: Option<OpenConnections>) -> Self {
         let TcpLimits {
             connections: total,
             per_source,
-            idle,
+            idle: _,
             write: _,
         } = *limits;
         Self {
@@ -142,7 +153,7 @@ impl Slots {
                 total,
                 per_source,
                 per_network: (total / NETWORK_SHARE).max(per_source),
-                rest: u64::try_from((idle / LEAST_PATIENCE).as_millis()).unwrap_or(u64::MAX),
+                rest: u64::try_from(rest.as_millis()).unwrap_or(u64::MAX),
                 gauge,
             }),
         }
@@ -297,29 +308,34 @@ impl Taken {
         }
     }
 
-    /// Takes its place from the connection of a source that has been silent for longest, if that is
-    /// since a moment or for longer, and tells it; returns whether there was one.
+    /// Takes its place from a connection of a source that has been silent since a moment or for longer,
+    /// and tells it; returns whether there was one.
+    ///
+    /// The one that has been silent for longest of those that have not asked anything yet, as they may
+    /// be a flood's; only without one of the others. Looks at no more places than a source may have.
     fn give_way_of(&mut self, source: Source, since: u64) -> bool {
-        loop {
-            let of_source = self.by_source.get(&source);
-            let Some((rank, seat)) = of_source.and_then(Queue::first_key_value) else {
-                return false;
-            };
-            let (rank, seat) = (*rank, seat.clone());
-            if seat.has_asked() {
-                self.fresh.remove(&rank);
-                self.proven.remove(&rank);
-                self.queue_again(seat);
-                continue;
-            }
-            let (silent_since, _) = rank;
-            if silent_since > since {
-                return false;
-            }
-            self.remove(&seat);
-            seat.dismiss();
-            return true;
+        let Some(of_source) = self.by_source.get(&source) else {
+            return false;
+        };
+        let silent = of_source.range(..=(since, u64::MAX));
+        let asked = silent.filter(|(_, seat)| seat.has_asked());
+        let asked: Vec<_> = asked.map(|(rank, seat)| (*rank, seat.clone())).collect();
+        for (rank, seat) in asked {
+            self.fresh.remove(&rank);
+            self.proven.remove(&rank);
+            self.queue_again(seat);
         }
+        let mut silent = self.by_source[&source].range(..=(since, u64::MAX));
+        let fresh = silent
+            .clone()
+            .find(|(rank, _)| self.fresh.contains_key(rank));
+        let Some((_, seat)) = fresh.or_else(|| silent.next()) else {
+            return false;
+        };
+        let seat = seat.clone();
+        self.remove(&seat);
+        seat.dismiss();
+        true
     }
 
     /// Puts a place that is in neither queue among those that have asked, where it belongs.

@@ -18,7 +18,7 @@ use crate::zone::Transport;
 
 use super::certificate::Certificate;
 use super::doq::DoqListener;
-use super::tls::{self, TlsDoor};
+use super::tls::{self, HANDSHAKE, TlsDoor};
 
 /// Bound sockets that nothing serves yet, and the certificate for them.
 pub(in crate::server) struct EncryptedSockets {
@@ -110,7 +110,7 @@ impl EncryptedSockets {
         let dot = keeper(Transport::Dot, limits, responders);
         let door = Arc::new(TlsDoor::new(
             tls::dot(self.certificate.clone()),
-            Slots::new(&limits, None),
+            Slots::for_handshakes(&limits, HANDSHAKE),
             responders.metrics.handshakes(Transport::Dot),
         ));
         for (address, listener) in self.dot {
@@ -124,7 +124,7 @@ impl EncryptedSockets {
             encrypted.dot.push(address);
         }
         let doq = keeper(Transport::Doq, limits, responders);
-        let handshakes = Slots::new(&limits, None);
+        let handshakes = Slots::for_handshakes(&limits, HANDSHAKE);
         for (address, socket) in self.doq {
             let listener = DoqListener::new(
                 socket,

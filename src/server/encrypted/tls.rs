@@ -144,7 +144,7 @@ mod tests {
             per_source: 1,
             ..TcpLimits::default()
         };
-        let handshakes = Slots::new(&limits, None);
+        let handshakes = Slots::for_handshakes(&limits, HANDSHAKE);
         let counts = metrics.handshakes(Transport::Dot);
         let door = TlsDoor::new(dot(Arc::new(certificate)), handshakes, counts);
         (TlsDoor { patience, ..door }, metrics)

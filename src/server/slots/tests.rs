@@ -98,7 +98,8 @@ fn the_longest_silent_of_a_source_gives_way_once_it_has_been_so_for_a_while() {
         slots.take_at(one, begin + REST).is_refused(),
         "it has asked"
     );
-    let fourth = slots.take_at(one, begin + 2 * REST).given_way();
+    let later = begin + 2 * REST - Duration::from_millis(1);
+    let fourth = slots.take_at(one, later).given_way();
     assert!(first.is_leaving() && !third.is_leaving());
     assert_eq!(slots.count(), 3);
     drop((first, second, third, fourth, other));
@@ -227,4 +228,54 @@ async fn who_is_to_leave_is_woken() {
 
     waiting.await.unwrap();
     assert_eq!(slots.count(), 0);
+}
+
+#[test]
+fn a_flood_of_empty_connections_pushes_out_none_at_work_behind_the_same_address() {
+    let slots = slots(9, 3);
+    let one: IpAddr = "192.0.2.1".parse().unwrap();
+    let begin = Instant::now();
+    let at_work = slots.take_at(one, begin).free();
+    at_work.asked(begin);
+    let empty: Vec<Slot> = (1..3)
+        .map(|second| {
+            slots
+                .take_at(one, begin + Duration::from_secs(second))
+                .free()
+        })
+        .collect();
+
+    let later = begin + 2 * REST;
+    let _first = slots.take_at(one, later).given_way();
+    let _second = slots.take_at(one, later).given_way();
+
+    assert!(
+        empty
+            .iter()
+            .all(|slot| slot.seat.leaving.load(Ordering::Relaxed))
+    );
+    assert!(!at_work.seat.leaving.load(Ordering::Relaxed));
+    // Of those that may go it is the last one.
+    let _third = slots.take_at(one, later).given_way();
+    assert!(at_work.seat.leaving.load(Ordering::Relaxed));
+    assert!(slots.take_at(one, later).is_refused());
+}
+
+#[test]
+fn a_handshake_gives_way_when_it_has_had_its_time() {
+    let limits = TcpLimits {
+        connections: 9,
+        per_source: 1,
+        idle: Duration::from_secs(1),
+        ..TcpLimits::default()
+    };
+    let slots = Slots::for_handshakes(&limits, Duration::from_secs(5));
+    let one = "192.0.2.1".parse().unwrap();
+    let begin = Instant::now();
+    let _under_way = slots.take_at(one, begin).free();
+
+    let after = |seconds| slots.take_at(one, begin + Duration::from_secs(seconds));
+
+    assert!(after(4).is_refused());
+    after(6).given_way();
 }
