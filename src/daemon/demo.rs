@@ -57,9 +57,10 @@ pub(super) fn run() -> Result<(), DemoFailure> {
     forbid_core_dumps();
     let places = serve::places(&config);
     let runtime = serve::runtime()?;
+    let hangups = serve::hangups(&runtime)?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {
-        let mut signals = Signals::catch().map_err(StartFailure::Process)?;
+        let mut signals = Signals::catch(hangups).map_err(StartFailure::Process)?;
         let node = loaded.serve(&config, places).await?;
         let shown = match apply(&node, &config).await {
             Ok(()) => {

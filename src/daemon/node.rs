@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
 use crate::mail::{RoutingReader, routing_set};
 use crate::metrics::Metrics;
 use crate::routing::{self, RoutingError, Socketmap};
-use crate::server::{self, CookieSecretsError, Running, Server, ServerError};
+use crate::server::{self, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
 use crate::watch::{TlsError, Watching};
 use crate::zone::{ZoneReader, zone_set};
@@ -259,13 +259,14 @@ impl Node {
         self.server.doq_addresses()
     }
 
-    /// Takes over what may change while the node serves.
-    ///
-    /// # Errors
-    ///
-    /// Says what could not be taken over; it is as before then.
-    pub(super) fn reload(&mut self, config: &Config) -> Result<(), CookieSecretsError> {
-        self.server.reload(&config.server)
+    /// Begins to take over what may change while the node serves, and logs what has become of that.
+    pub(super) fn reload(&self, config: &Config) {
+        self.server.reload(&config.server);
+    }
+
+    /// Puts into `running`, which the node was started with, the files that are really in use.
+    pub(super) fn put_files_in_use(&self, running: &mut Config) {
+        self.server.put_files_in_use(&mut running.server);
     }
 
     /// Returns where the API listens.

@@ -15,6 +15,21 @@ pub(super) enum Asked {
     Reload,
 }
 
+/// Requests to reload, which are caught from now on: one that comes before it can be heeded is not
+/// forgotten.
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    /// Catches the signal; called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system said.
+    pub(super) fn catch() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+}
+
 /// Signals that are caught from now on.
 pub(super) struct Signals {
     /// The polite request to end.
@@ -26,16 +41,16 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals; called inside a tokio runtime.
+    /// Catches the other signals, too; called inside a tokio runtime.
     ///
     /// # Errors
     ///
     /// What the system said.
-    pub(super) fn catch() -> io::Result<Self> {
+    pub(super) fn catch(hangups: Hangups) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: hangups.0,
         })
     }
 

@@ -1,19 +1,21 @@
 //! The server in the foreground.
 
+use std::future::pending;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::PathBuf;
+use std::{process, thread};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use tracing::field::{DebugValue, debug};
 
-use crate::config::{Config, Reread};
+use crate::config::{Config, Problems, Reread};
 
 use super::descriptors::Places;
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
 use super::panics;
-use super::process::{Asked, Signals, forbid_core_dumps, raise_descriptors};
+use super::process::{Asked, Hangups, Signals, forbid_core_dumps, raise_descriptors};
 
 /// What the process exits with when a second signal does not let it end by itself.
 const ENDED_BY_SIGNAL: i32 = 130;
@@ -29,10 +31,11 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFail
     forbid_core_dumps();
     let places = places(&config);
     let runtime = runtime()?;
+    let hangups = hangups(&runtime)?;
     let loaded = Loaded::load(&config)?;
     runtime.block_on(async {
-        let mut signals = Signals::catch().map_err(StartFailure::Process)?;
-        let mut node = loaded.serve(&config, places).await?;
+        let mut signals = Signals::catch(hangups).map_err(StartFailure::Process)?;
+        let node = loaded.serve(&config, places).await?;
         let mut running = config;
         tracing::info!(
             dns = ?node.addresses(),
@@ -41,10 +44,24 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFail
             api = %node.api(),
             "serving"
         );
+        let mut reading = None;
         loop {
-            match signals.next().await {
-                Asked::Stop => break,
-                Asked::Reload => reload(&mut node, &logs, &mut running, file.as_deref()),
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => break,
+                    Asked::Reload => {
+                        node.put_files_in_use(&mut running);
+                        // One before that has not ended is left to itself: this one is newer.
+                        reading = read_again(running.clone(), file.clone());
+                    }
+                },
+                again = ended(&mut reading) => {
+                    reading = None;
+                    match again {
+                        Ok(again) => take_over(again, &node, &logs, &mut running),
+                        Err(_) => tracing::error!("reading the configuration again has failed"),
+                    }
+                }
             }
         }
         stop(node, signals).await;
@@ -91,6 +108,13 @@ pub(super) fn runtime() -> Result<Runtime, StartFailure> {
         .map_err(StartFailure::Process)
 }
 
+/// Lets no request to reload end the process while it loads, as those do that nobody catches; to end
+/// is what the others ask for, and at once.
+pub(super) fn hangups(runtime: &Runtime) -> Result<Hangups, StartFailure> {
+    let _inside = runtime.enter();
+    Hangups::catch().map_err(StartFailure::Process)
+}
+
 /// Ends a node; a second signal ends the process at once.
 pub(super) async fn stop(node: Node, mut signals: Signals) {
     tracing::info!("stopping");
@@ -104,10 +128,42 @@ pub(super) async fn stop(node: Node, mut signals: Signals) {
     }
 }
 
-/// Reads the configuration again and takes over what may change while the server runs, each part by
-/// itself; `running` is what the node runs with.
-fn reload(node: &mut Node, logs: &Logs, running: &mut Config, file: Option<&Path>) {
-    let Reread { config, problems } = match running.read_again(file) {
+/// What reading the configuration again has come to.
+type Again = Result<Reread, Problems>;
+
+/// Begins to read the configuration again for a node that runs with `running`.
+///
+/// On a thread that nobody waits for: a disk may take its time, even for ever, and a request to stop
+/// is heeded meanwhile.
+fn read_again(running: Config, file: Option<PathBuf>) -> Option<oneshot::Receiver<Again>> {
+    let (done, reading) = oneshot::channel();
+    let read = move || {
+        // Nobody waits for it any more if it was asked for again meanwhile.
+        let _ = done.send(running.read_again(file.as_deref()));
+    };
+    match thread::Builder::new().name("reload".to_owned()).spawn(read) {
+        Ok(_) => Some(reading),
+        Err(error) => {
+            tracing::error!(%error, "the configuration cannot be read again");
+            None
+        }
+    }
+}
+
+/// Waits until a reading has ended; for ever if there is none.
+async fn ended(
+    reading: &mut Option<oneshot::Receiver<Again>>,
+) -> Result<Again, oneshot::error::RecvError> {
+    match reading {
+        Some(reading) => reading.await,
+        None => pending().await,
+    }
+}
+
+/// Takes over what may change while the server runs, each part by itself; `running` is what the node
+/// runs with.
+fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
+    let Reread { config, problems } = match again {
         Ok(again) => again,
         Err(problems) => {
             for problem in problems.0 {
@@ -116,25 +172,23 @@ fn reload(node: &mut Node, logs: &Logs, running: &mut Config, file: Option<&Path
             return;
         }
     };
-    for problem in problems {
+    for problem in &problems {
         tracing::error!(%problem, "this part of the configuration stays as it was");
     }
     let waiting = running.needs_restart(&config);
     if !waiting.is_empty() {
         let settings = waiting.join(", ");
-        tracing::warn!(%settings, "changed settings take effect at the next start");
+        if problems.is_empty() {
+            tracing::warn!(%settings, "changed settings take effect at the next start");
+        } else {
+            tracing::warn!(
+                %settings,
+                "changed settings take effect at the next start, once what is wrong is mended"
+            );
+        }
     }
     logs.set_level(config.log.level);
     running.log.level = config.log.level;
     tracing::info!(now = config.log.level.as_str(), "log level read again");
-    match node.reload(&config) {
-        Ok(()) => {
-            running.server.cookie_secrets = config.server.cookie_secrets;
-            tracing::info!("cookie secrets read again");
-        }
-        Err(error) => tracing::error!(%error, "the cookie secrets stay as they were"),
-    }
-    if let (Some(tls), Some(again)) = (&mut running.server.tls, config.server.tls) {
-        tls.files = again.files;
-    }
+    node.reload(&config);
 }

@@ -13,10 +13,18 @@ use crate::publication::{Publisher, Reader, published};
 use crate::wire::{CookieSecret, CookieSecrets};
 
 use super::file;
+use super::latest::{Latest, Turn};
 
 /// Gives all workers the secrets, and new ones while they run.
 #[derive(Debug)]
 pub(super) struct SecretKeeper {
+    /// What is in use.
+    kept: Latest<Kept>,
+}
+
+/// The secrets in use.
+#[derive(Debug)]
+struct Kept {
     /// Where the workers find them.
     publisher: Publisher<CookieSecrets>,
     /// Where they come from; without a file they are random.
@@ -32,29 +40,49 @@ impl SecretKeeper {
     pub(super) fn open(
         file: Option<PathBuf>,
     ) -> Result<(Self, Reader<CookieSecrets>), CookieSecretsError> {
-        let (publisher, reader) = published(Arc::new(secrets(file.as_deref())?));
-        Ok((Self { publisher, file }, reader))
+        let secrets = match &file {
+            Some(path) => read_cookie_secrets(path)?,
+            None => random()?,
+        };
+        let (publisher, reader) = published(Arc::new(secrets));
+        let kept = Latest::new(Kept { publisher, file });
+        Ok((Self { kept }, reader))
     }
 
-    /// Reads the file again, which may be another one now; a random secret stays.
+    /// Returns where the secrets in use come from; nothing if they are random.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.kept.look(|kept| kept.file.clone()).1
+    }
+
+    /// Returns what reads the file again, which may be another one now; a random secret stays. What
+    /// cannot be used is logged, and the secrets before stay in use.
     ///
-    /// # Errors
-    ///
-    /// As [`SecretKeeper::open`]; the secrets before are in use then.
-    pub(super) fn reload(&mut self, file: Option<PathBuf>) -> Result<(), CookieSecretsError> {
-        if file.is_some() || self.file.is_some() {
-            self.publisher.publish(Arc::new(secrets(file.as_deref())?));
+    /// Whoever asked later is read later, in whichever order both are run.
+    pub(super) fn rereading(
+        self: &Arc<Self>,
+        file: Option<PathBuf>,
+    ) -> impl FnOnce() + Send + use<> {
+        let (keeper, turn) = (self.clone(), self.kept.begin());
+        move || match keeper.read(turn, file) {
+            Some(Ok(())) => tracing::info!("cookie secrets read again"),
+            Some(Err(error)) => tracing::error!(%error, "the cookie secrets stay as they were"),
+            None => tracing::debug!("cookie secrets were read too late to be taken over"),
         }
-        self.file = file;
-        Ok(())
     }
-}
 
-/// Reads the secrets out of a file, or makes one.
-fn secrets(file: Option<&Path>) -> Result<CookieSecrets, CookieSecretsError> {
-    match file {
-        Some(path) => read_cookie_secrets(path),
-        None => random(),
+    /// Reads the file again and puts its secrets in use; `None` if a later reading has ended before.
+    fn read(&self, turn: Turn, file: Option<PathBuf>) -> Option<Result<(), CookieSecretsError>> {
+        let read = file.as_deref().map(read_cookie_secrets).transpose();
+        self.kept.end(turn, |kept| {
+            let secrets = match read? {
+                Some(secrets) => secrets,
+                None if kept.file.is_none() => return Ok(()),
+                None => random()?,
+            };
+            kept.publisher.publish(Arc::new(secrets));
+            kept.file = file;
+            Ok(())
+        })
     }
 }
 
@@ -234,6 +262,12 @@ mod tests {
             .map_err(|error| error.to_string().replace(&path.display().to_string(), "F"))
     }
 
+    /// Opens a keeper.
+    fn open(file: Option<PathBuf>) -> (Arc<SecretKeeper>, Reader<CookieSecrets>) {
+        let (keeper, reader) = SecretKeeper::open(file).unwrap();
+        (Arc::new(keeper), reader)
+    }
+
     /// Returns what a cookie of `SECRETS[which]` is worth.
     fn worth(secrets: &CookieSecrets, which: usize) -> CookieCheck {
         let client = "192.0.2.1".parse().unwrap();
@@ -319,21 +353,47 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         };
         write(SECRETS[0]);
-        let (mut keeper, reader) = SecretKeeper::open(Some(path.clone())).unwrap();
+        let (keeper, reader) = open(Some(path.clone()));
         assert_eq!(worth(&reader.load(), 0), CookieCheck::Valid);
 
         write(SECRETS[1]);
-        keeper.reload(Some(path.clone())).unwrap();
+        keeper.rereading(Some(path.clone()))();
         assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid);
 
         write("no secret");
-        keeper.reload(Some(path.clone())).unwrap_err();
-        assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid, "as before");
+        let other = folder.path().join("other.secrets");
+        for file in [&path, &other] {
+            keeper.rereading(Some(file.clone()))();
+            assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid, "as before");
+            assert_eq!(keeper.file().as_ref(), Some(&path));
+        }
+        keeper.rereading(None)();
+        assert_eq!(worth(&reader.load(), 1), CookieCheck::Bad, "another one");
+        assert_eq!(keeper.file(), None);
 
-        let (mut keeper, reader) = SecretKeeper::open(None).unwrap();
+        let (keeper, reader) = open(None);
         let before = Arc::as_ptr(&reader.load());
-        keeper.reload(None).unwrap();
+        keeper.rereading(None)();
         assert_eq!(Arc::as_ptr(&reader.load()), before);
+    }
+
+    #[test]
+    fn of_two_readings_that_overlap_the_one_asked_for_later_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [0, 1].map(|which| {
+            let path = folder.path().join(format!("{which}.secrets"));
+            fs::write(&path, SECRETS[which]).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            path
+        });
+        let (keeper, reader) = open(None);
+
+        let [slow, quick] = paths.clone().map(|path| keeper.rereading(Some(path)));
+        quick();
+        slow();
+
+        assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid);
+        assert_eq!(keeper.file().as_ref(), Some(&paths[1]));
     }
 
     #[test]

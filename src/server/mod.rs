@@ -18,6 +18,7 @@ mod cores;
 mod doorkeeper;
 mod encrypted;
 mod file;
+mod latest;
 mod mmsg;
 mod responder;
 mod rrl;

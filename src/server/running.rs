@@ -43,7 +43,7 @@ pub struct Running {
     /// What they run on; dropped last.
     threads: StreamThreads,
     /// Gives the workers their cookie secrets, if they have any.
-    keeper: Option<SecretKeeper>,
+    keeper: Option<Arc<SecretKeeper>>,
     /// What is served over TLS and QUIC, if anything is.
     encrypted: Option<Encrypted>,
 }
@@ -115,7 +115,7 @@ impl Server {
         }
         let running = start(&config, &responders)?;
         Ok(Running {
-            keeper: Some(keeper),
+            keeper: Some(Arc::new(keeper)),
             ..running
         })
     }
@@ -162,31 +162,37 @@ impl Running {
         self.encrypted.as_ref().map_or(&[], |it| &it.doq)
     }
 
-    /// Takes over what may change while the server runs: the certificate, which is logged once it
-    /// is read, and the cookie secrets.
-    ///
-    /// # Errors
-    ///
-    /// Says what is wrong with the cookie secrets; those before are in use then, and the certificate
-    /// is taken over all the same.
-    pub fn reload(&mut self, config: &ServerConfig) -> Result<(), CookieSecretsError> {
+    /// Begins to take over what may change while the server runs, the certificate and the cookie
+    /// secrets, each by itself, and logs what has become of that. What cannot be used is not taken
+    /// over, and what was in use before stays; the same goes for whatever is read too late, after
+    /// what another call asked for later.
+    pub fn reload(&self, config: &ServerConfig) {
         if let Some(tls) = &config.tls {
             self.reload_certificate(tls.files.clone());
         }
-        match &mut self.keeper {
-            Some(keeper) => keeper.reload(config.cookie_secrets.clone()),
-            None => Ok(()),
+        if let Some(keeper) = &self.keeper {
+            let rereading = keeper.rereading(config.cookie_secrets.clone());
+            self.threads.handle().spawn_blocking(rereading);
         }
     }
 
-    /// Reads the certificate that is shown over TLS and QUIC again, be it out of other files; one
-    /// that cannot be used is logged, and the one from before is shown.
+    /// Reads the certificate that is shown over TLS and QUIC again, be it out of other files.
     pub(super) fn reload_certificate(&self, files: CertificateFiles) {
         if let Some(encrypted) = &self.encrypted {
-            let certificate = encrypted.certificate.clone();
+            let rereading = encrypted.certificate.rereading(files);
             // On threads that a stop does not wait for: a disk may take its time.
-            let threads = self.threads.handle();
-            threads.spawn_blocking(move || certificate.reload(files));
+            self.threads.handle().spawn_blocking(rereading);
+        }
+    }
+
+    /// Puts into `config`, which the server was started with, the files of the certificate and the
+    /// cookie secrets that are really in use.
+    pub fn put_files_in_use(&self, config: &mut ServerConfig) {
+        if let (Some(encrypted), Some(tls)) = (&self.encrypted, &mut config.tls) {
+            tls.files = encrypted.certificate.files();
+        }
+        if let Some(keeper) = &self.keeper {
+            config.cookie_secrets = keeper.file();
         }
     }
 

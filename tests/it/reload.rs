@@ -1,13 +1,18 @@
 //! What SIGHUP changes while the server runs: each part by itself, whatever is wrong with another.
 
+use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use rustls::RootCertStore;
 
 use crate::cookies::{SECRETS, write_secrets};
 use crate::encrypted::{NAME, connect, write_private};
-use crate::process::{Mxpool, free_port};
+use crate::process::{Mxpool, Program, free_port, run};
 
 /// What is said of a certificate that is not taken over.
 const REFUSED: &str = "the certificate is not taken over";
@@ -75,6 +80,23 @@ fn certificate(folder: &Path, name: &str) -> RootCertStore {
     trusted
 }
 
+/// Puts a FIFO in the place of a file: whoever reads that waits, as for a disk.
+fn hang(path: &Path) {
+    std::fs::remove_file(path).unwrap();
+    mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+}
+
+/// Waits until somebody reads a FIFO, and returns what lets them go on.
+fn waited_for(path: &Path) -> File {
+    OpenOptions::new().write(true).open(path).unwrap()
+}
+
+/// Sends a signal.
+fn send(signal: &str, program: &Program) {
+    let (ok, text) = run(Command::new("kill").args([signal, &program.id().to_string()]));
+    assert!(ok, "{text}");
+}
+
 #[test]
 fn a_start_tells_where_each_transport_is_served() {
     let mut node = Node::start();
@@ -139,6 +161,67 @@ fn a_certificate_in_other_files_is_taken_over_without_a_restart() {
 }
 
 #[test]
+fn the_files_of_a_certificate_that_was_refused_are_not_those_in_use() {
+    let mut node = Node::start();
+    let new = certificate(node.folder.path(), "new");
+    let key = std::fs::read(node.file("new.key")).unwrap();
+    std::fs::write(node.file("new.key"), "no key").unwrap();
+    node.replace("old.", "new.");
+    node.server.hang_up(REFUSED);
+    std::fs::write(node.file("new.key"), key).unwrap();
+
+    // With this, the section stays as it was.
+    node.replace("dot = [", "dot = [7, ");
+    node.server.hang_up("certificate read again");
+
+    assert!(!node.shows(&new));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_yet_holds_up_nothing() {
+    let mut node = Node::start();
+    let path = node.server.config();
+    let text = std::fs::read_to_string(&path).unwrap();
+
+    hang(&path);
+    send("-HUP", node.server.program());
+    let first = waited_for(&path);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, text.replace("\"info\"", "\"debug\"")).unwrap();
+    let debug = "log level read again now=\"debug\"";
+    node.server.hang_up(debug);
+    hang(&path);
+    send("-HUP", node.server.program());
+    let _second = waited_for(&path);
+    send("-TERM", node.server.program());
+
+    let ended = node.server.program().wait_until(|| false).unwrap_err();
+    assert!(ended.starts_with("ended with exit status: 0"), "{ended}");
+    drop(first);
+}
+
+#[test]
+fn a_request_to_reload_while_the_node_starts_is_heeded_once_it_has() {
+    let node = Node::start();
+    let (folder, text) = (node.folder, node.server.config());
+    drop(node.server);
+    let key = folder.path().join("keys/sealing.key");
+    let octets = std::fs::read(&key).unwrap();
+    hang(&key);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
+    command.args(["serve", "--config"]).arg(text);
+    let mut program = Program::start(command.current_dir(folder.path()));
+
+    let mut waiting = waited_for(&key);
+    send("-HUP", &program);
+    waiting.write_all(&octets).unwrap();
+    drop(waiting);
+
+    let waited = program.wait_until_printed("cookie secrets read again", 1);
+    waited.unwrap();
+}
+
+#[test]
 fn what_takes_a_restart_is_named_until_there_was_one() {
     let mut node = Node::start();
     node.replace("nsid = \"ns1\"", "nsid = \"ns2\"\nudp_workers = 1");
@@ -152,5 +235,5 @@ fn what_takes_a_restart_is_named_until_there_was_one() {
     node.replace("rate = 7", "rate = 0");
     node.server.hang_up("dns.rrl.rate: expected a number");
     node.server
-        .hang_up("at the next start settings=dns.udp_workers, dns.nsid");
+        .hang_up("once what is wrong is mended settings=dns.udp_workers, dns.nsid");
 }

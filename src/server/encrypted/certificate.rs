@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::metrics::Metrics;
 use crate::server::file;
+use crate::server::latest::{Latest, Turn};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -223,13 +224,14 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 pub(in crate::server) struct Certificate {
     /// What is shown.
     current: ArcSwap<CertifiedKey>,
-    /// Where it comes from; held while the files are read.
-    source: Mutex<Source>,
+    /// Where it comes from.
+    source: Latest<Source>,
     /// Shows when it ends.
     metrics: Arc<Metrics>,
 }
 
 /// Where a certificate comes from.
+#[derive(Clone)]
 struct Source {
     /// The files.
     files: CertificateFiles,
@@ -252,16 +254,29 @@ impl Certificate {
         metrics.dns_certificate_expires(loaded.not_after);
         Ok(Self {
             current: ArcSwap::new(loaded.key),
-            source: Mutex::new(Source { files, seen }),
+            source: Latest::new(Source { files, seen }),
             metrics,
         })
     }
 
-    /// Reads files, whether they have changed or not, or are other ones than before; what cannot be
-    /// used changes nothing, not even which files are looked at.
-    pub(in crate::server) fn reload(&self, files: CertificateFiles) {
-        if self.read(&mut self.source(), files) {
-            tracing::info!("certificate read again");
+    /// Returns the files of what is shown.
+    pub(in crate::server) fn files(&self) -> CertificateFiles {
+        self.source.look(|source| source.files.clone()).1
+    }
+
+    /// Returns what reads files, whether they have changed or not, or are other ones than before;
+    /// what cannot be used changes nothing, not even which files are looked at.
+    ///
+    /// Whoever asked later is read later, in whichever order both are run.
+    pub(in crate::server) fn rereading(
+        self: &Arc<Self>,
+        files: CertificateFiles,
+    ) -> impl FnOnce() + Send + use<> {
+        let (certificate, turn) = (self.clone(), self.source.begin());
+        move || {
+            if certificate.read(turn, files) {
+                tracing::info!("certificate read again");
+            }
         }
     }
 
@@ -270,26 +285,20 @@ impl Certificate {
     /// A file that is just being written changes again; then it is read again, and what was said
     /// about it has been the truth.
     fn look(&self) {
-        let mut source = self.source();
+        let (turn, source) = self.source.look(Source::clone);
         if source.seen != source.files.versions() {
-            let files = source.files.clone();
-            self.read(&mut source, files);
+            self.read(turn, source.files);
         }
     }
 
     /// Reads files and shows what is in them from now on; returns whether it can be used.
-    fn read(&self, source: &mut Source, files: CertificateFiles) -> bool {
+    fn read(&self, turn: Turn, files: CertificateFiles) -> bool {
         // Before the files are read: what is written meanwhile is seen next time.
         let seen = files.versions();
-        match files.load() {
+        let loaded = files.load();
+        let taken = self.source.end(turn, |source| match loaded {
             Ok(loaded) => {
-                self.metrics.dns_certificate_expires(loaded.not_after);
-                let changed = self.current.load().cert != loaded.key.cert;
-                self.current.store(loaded.key);
-                if changed {
-                    let file = files.certificate.display();
-                    tracing::info!(%file, "a new certificate is shown over TLS and QUIC");
-                }
+                self.show(loaded, &files);
                 *source = Source { files, seen };
                 true
             }
@@ -306,37 +315,51 @@ impl Certificate {
                 }
                 false
             }
-        }
+        });
+        taken.unwrap_or_else(|| {
+            tracing::debug!("a certificate was read too late to be taken over");
+            false
+        })
     }
 
-    /// Returns where it comes from; a panic while that was held left it whole.
-    fn source(&self) -> MutexGuard<'_, Source> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Shows what was in `files` from now on.
+    fn show(&self, loaded: Loaded, files: &CertificateFiles) {
+        self.metrics.dns_certificate_expires(loaded.not_after);
+        let changed = self.current.load().cert != loaded.key.cert;
+        self.current.store(loaded.key);
+        if changed {
+            let file = files.certificate.display();
+            tracing::info!(%file, "a new certificate is shown over TLS and QUIC");
+        }
     }
 
     /// Looks at the files every so often until `stop` turns true.
     pub(in crate::server) async fn watch(self: Arc<Self>, stop: watch::Receiver<bool>) {
-        self.look_every(LOOK, stop).await;
+        let look = move || self.look();
+        look_every(LOOK, stop, look).await;
     }
+}
 
-    /// Looks at the files each time that `span` has passed, until `stop` turns true.
-    ///
-    /// A disk may take its time, even for ever: whoever looks is left behind at a stop, on threads
-    /// that end without being waited for.
-    async fn look_every(self: Arc<Self>, span: Duration, mut stop: watch::Receiver<bool>) {
-        loop {
-            tokio::select! {
-                () = sleep(span) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-            let certificate = self.clone();
-            let looked = tokio::select! {
-                looked = spawn_blocking(move || certificate.look()) => looked,
-                _ = stop.wait_for(|stop| *stop) => return,
-            };
-            if let Err(error) = looked {
-                tracing::error!(%error, "looking at the certificate failed");
-            }
+/// Looks each time that `span` has passed, until `stop` turns true.
+///
+/// A disk may take its time, even for ever: whoever looks is left behind at a stop, on threads
+/// that end without being waited for.
+async fn look_every(
+    span: Duration,
+    mut stop: watch::Receiver<bool>,
+    look: impl Fn() + Clone + Send + 'static,
+) {
+    loop {
+        tokio::select! {
+            () = sleep(span) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let looked = tokio::select! {
+            looked = spawn_blocking(look.clone()) => looked,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        if let Err(error) = looked {
+            tracing::error!(%error, "looking at the certificate failed");
         }
     }
 }
@@ -360,11 +383,11 @@ impl fmt::Debug for Certificate {
 mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Mutex, mpsc};
 
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
     use tempfile::TempDir;
     use tokio::runtime::Builder;
-    use tokio::task::yield_now;
     use tokio::time::timeout;
 
     use super::*;
@@ -398,8 +421,9 @@ mod tests {
     }
 
     /// Loads what lies in the files.
-    fn load(files: &CertificateFiles) -> Certificate {
-        Certificate::load(files.clone(), Arc::new(Metrics::new())).unwrap()
+    fn load(files: &CertificateFiles) -> Arc<Certificate> {
+        let loaded = Certificate::load(files.clone(), Arc::new(Metrics::new()));
+        Arc::new(loaded.unwrap())
     }
 
     /// Returns the certificate that is shown.
@@ -522,7 +546,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = write(&folder, &made());
         let certificate = load(&files);
-        let is_seen = || certificate.source().seen == files.versions();
+        let is_seen = || certificate.source.look(|it| it.seen).1 == files.versions();
         assert!(is_seen());
 
         // Opened by nobody as a file, not even by root.
@@ -548,14 +572,14 @@ mod tests {
         let others = write(&other, &second);
 
         fs::write(&others.key, first.signing_key.serialize_pem()).unwrap();
-        certificate.reload(others.clone());
+        certificate.rereading(others.clone())();
         assert_eq!(shown_by(&certificate), first.cert.der().to_vec());
         write(&folder, &third);
         certificate.look();
         let still = "the files of what is shown are looked at";
         assert_eq!(shown_by(&certificate), third.cert.der().to_vec(), "{still}");
         write(&other, &second);
-        certificate.reload(others.clone());
+        certificate.rereading(others.clone())();
         assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
 
         let fourth = made();
@@ -568,29 +592,65 @@ mod tests {
     }
 
     #[test]
+    fn of_two_readings_that_overlap_the_one_asked_for_later_counts() {
+        let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+        let [first, second, third] = folders.each_ref().map(|folder| write(folder, &made()));
+        let certificate = load(&first);
+
+        let [slow, quick] = [second, third.clone()].map(|files| certificate.rereading(files));
+        quick();
+        let shown = shown_by(&certificate);
+        slow();
+
+        assert_eq!(certificate.files(), third);
+        assert_eq!(shown_by(&certificate), shown);
+        // A look at files that are not shown any more is too late as well.
+        let (turn, _) = certificate.source.look(|_| ());
+        certificate.rereading(first.clone())();
+        assert!(!certificate.read(turn, third));
+        assert_eq!(certificate.files(), first);
+    }
+
+    #[test]
+    fn what_is_refused_leaves_the_files_of_what_is_shown() {
+        let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let files = write(&folder, &made());
+        let certificate = load(&files);
+        let others = write(&other, &made());
+        fs::write(&others.key, "no key").unwrap();
+
+        let [late, refused] = [files.clone(), others].map(|files| certificate.rereading(files));
+        let shown = Arc::as_ptr(&certificate.current.load());
+        refused();
+        late();
+
+        assert_eq!(certificate.files(), files);
+        let still = Arc::as_ptr(&certificate.current.load());
+        assert_eq!(still, shown, "what was asked for before was read");
+    }
+
+    #[test]
     fn a_disk_that_hangs_does_not_hold_up_a_stop() {
-        let folder = tempfile::tempdir().unwrap();
-        let certificate = Arc::new(load(&write(&folder, &made())));
         let (stop, stopped) = watch::channel(false);
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        // Whoever looks at the files waits for this, as for a disk.
-        let hanging = certificate.source();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (began, beginning) = mpsc::channel();
+        let (release, hanging) = mpsc::channel::<()>();
+        let hanging = Arc::new(Mutex::new(hanging));
 
-        let ended = runtime.block_on(async {
-            let watching = certificate.clone().look_every(SHORT, stopped);
-            let watching = tokio::spawn(watching);
-            // The test has it, who watches, and who looks.
-            let looks = async {
-                while Arc::strong_count(&certificate) < 3 {
-                    yield_now().await;
-                }
-            };
-            timeout(LONG, looks).await.unwrap();
-            stop.send_replace(true);
-            timeout(LONG, watching).await
-        });
+        let watching = runtime.spawn(look_every(SHORT, stopped, move || {
+            began.send(()).unwrap();
+            // As a disk does, until the test has seen enough.
+            let _ = hanging.lock().unwrap().recv();
+        }));
+        beginning.recv_timeout(LONG).unwrap();
+        stop.send_replace(true);
+        let ended = runtime.block_on(async { timeout(LONG, watching).await });
 
-        drop(hanging);
+        drop(release);
         ended.unwrap().unwrap();
     }
 
@@ -603,7 +663,7 @@ mod tests {
 
         certificate.look();
         assert_eq!(Arc::as_ptr(&certificate.current.load()), before);
-        certificate.reload(files);
+        certificate.rereading(files)();
 
         assert_ne!(Arc::as_ptr(&certificate.current.load()), before);
     }
