@@ -67,6 +67,21 @@ pub(super) fn conflicts(config: &Config, place: impl Fn(Setting) -> Option<Place
     problems
 }
 
+/// Leaves all listeners where those of `running` are; of `[dns.tls]` that is the addresses alone.
+pub(super) fn keep(config: &mut Config, running: &Config) {
+    config.server.listen.clone_from(&running.server.listen);
+    match (&mut config.server.tls, &running.server.tls) {
+        (Some(tls), Some(running)) => {
+            tls.dot.clone_from(&running.dot);
+            tls.doq.clone_from(&running.doq);
+        }
+        (tls, running) => tls.clone_from(running),
+    }
+    config.api = running.api;
+    config.metrics = running.metrics;
+    config.routing.clone_from(&running.routing);
+}
+
 /// Returns whether two listeners cannot have these addresses at a time: the same port of the same
 /// address, or of all and one. Port 0 is another free port each time.
 fn is_shared(one: SocketAddr, other: SocketAddr) -> bool {

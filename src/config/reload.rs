@@ -184,6 +184,26 @@ mod tests {
     }
 
     #[test]
+    fn listeners_that_cannot_be_had_together_stay_where_they_are() {
+        let text = format!(
+            "[dns]\nlisten = [\"127.0.0.1:853\"]\nnsid = \"ns1\"\n[api]\nlisten = \"[::1]:3\"\n\
+             [metrics]\nlisten = \"127.0.0.1:4\"\n[routing]\nlisten = \"127.0.0.1:5\"\n\
+             [log]\nlevel = \"debug\"\n{TLS}"
+        );
+
+        let (running, again) = reread(&text);
+
+        let Reread { config, problems } = again.unwrap();
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let wanted = "f:13:7: dns.tls.dot: expected an address and port of its own, found";
+        assert_begin(&problems, &[wanted]);
+        assert_eq!(running.needs_restart(&config), [""; 0]);
+        assert_eq!(config.log.level, LogLevel::Debug);
+        let files = config.server.tls.unwrap().files;
+        assert_eq!(files.certificate, Path::new("new.pem"));
+    }
+
+    #[test]
     fn a_level_or_certificate_that_is_wrong_stays_as_it_is() {
         let text = "[dns.tls]\ndot = [\"127.0.0.1:853\"]\ncertificate = \"new.pem\"\n\
                     [dns.cookies]\nsecrets = \"new.secrets\"\n[log]\nlevel = \"loud\"\n";

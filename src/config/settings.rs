@@ -256,11 +256,16 @@ impl Reader<'_> {
                     .map(RoutingConfig::from)
             },
         );
-        let problems = listeners::conflicts(&config, |(section, key)| {
+        let conflicts = listeners::conflicts(&config, |(section, key)| {
             let entry = self.entries.get(section, key)?;
             Some(entry.place.clone())
         });
-        self.problems.extend(problems);
+        if let Some(running) = self.running
+            && !conflicts.is_empty()
+        {
+            listeners::keep(&mut config, running);
+        }
+        self.problems.extend(conflicts);
         config.store = self.part(
             |running| &running.store,
             |it| it.folder_at("store", config.store),

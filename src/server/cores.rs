@@ -20,7 +20,7 @@ pub struct NoSuchCore {
 /// # Errors
 ///
 /// Names the first that it may not run on, and those that it may.
-pub(super) fn check(cores: &[usize]) -> Result<(), NoSuchCore> {
+pub fn check_cores(cores: &[usize]) -> Result<(), NoSuchCore> {
     // Where the system does not say, the threads will say that they could not be moved.
     let Ok(set) = sched_getaffinity(Pid::from_raw(0)) else {
         return Ok(());
@@ -79,10 +79,10 @@ mod tests {
         let first = (0..CpuSet::count()).find(|core| set.is_set(*core).unwrap());
         let first = first.unwrap();
 
-        assert!(check(&[]).is_ok());
-        assert!(check(&[first, first]).is_ok());
+        assert!(check_cores(&[]).is_ok());
+        assert!(check_cores(&[first, first]).is_ok());
         for absent in [1023, 70_000] {
-            let error = check(&[first, absent]).unwrap_err().to_string();
+            let error = check_cores(&[first, absent]).unwrap_err().to_string();
             let begin = format!(
                 "cannot run UDP threads on core {absent} (dns.cores): this process may use cores {first}"
             );

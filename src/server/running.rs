@@ -14,7 +14,7 @@ use crate::zone::{ReplySettings, Transport, ZoneReader};
 
 use super::ServerConfig;
 use super::cookies::{CookieSecretsError, SecretKeeper};
-use super::cores::{self, NoSuchCore};
+use super::cores::{NoSuchCore, check_cores};
 use super::doorkeeper::Doorkeeper;
 use super::encrypted::{self, CertificateError, CertificateFiles, Encrypted, EncryptedSockets};
 use super::responder::Responders;
@@ -131,7 +131,7 @@ impl Server {
 ///
 /// Names the address that could not be had, or the core.
 pub fn probe(config: &ServerConfig) -> Result<(), ServerError> {
-    cores::check(&config.cores)?;
+    check_cores(&config.cores)?;
     let mut taken = Vec::new();
     for address in &config.listen {
         // TCP first, as another server of ours shares its UDP addresses but never those.
@@ -235,7 +235,7 @@ pub(super) fn start(
     config: &ServerConfig,
     responders: &Responders,
 ) -> Result<Running, ServerError> {
-    cores::check(&config.cores)?;
+    check_cores(&config.cores)?;
     let workers = config.workers();
     // All or none: nothing answers before every address has been had.
     let sockets = config

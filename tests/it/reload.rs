@@ -236,4 +236,8 @@ fn what_takes_a_restart_is_named_until_there_was_one() {
     node.server.hang_up("dns.rrl.rate: expected a number");
     node.server
         .hang_up("once what is wrong is mended settings=dns.udp_workers, dns.nsid");
+    node.replace("rate = 0", "rate = 7");
+    node.replace("udp_workers = 1", "cores = [1023]");
+    node.server
+        .hang_up("cannot run UDP threads on core 1023 (dns.cores)");
 }
