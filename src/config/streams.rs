@@ -224,7 +224,8 @@ mod tests {
         assert_eq!(tls.doq.len(), 2);
         assert_eq!(tls.files, files);
         fs::set_permissions(&files.key, Permissions::from_mode(0o644)).unwrap();
-        let wanted = "f:5:7: dns.tls.key: expected a private key that only its owner and a group";
+        let wanted =
+            "f:5:7: dns.tls.key: expected a private key that nobody but its owner can write";
         assert_begin(&read(&text).unwrap_err(), &[wanted]);
         fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
         fs::write(&files.key, "no key").unwrap();

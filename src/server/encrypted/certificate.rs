@@ -30,11 +30,16 @@ const LOOK: Duration = Duration::from_secs(10);
 /// The longest file that is read: hundreds of certificates.
 const LONGEST: u64 = 1 << 20;
 
-/// Permission bits that a private key must not have: any for everybody, and to change it for a group.
+/// Permission bits that a private key must not have: that everybody may read it, and that anybody but
+/// its owner may change it.
 ///
 /// Unlike the node's other secrets, it comes from a program of another user, as a rule, who lets the
-/// node read it by a group.
-const STRANGERS: u32 = 0o037;
+/// node read it by a group. Who can write to it can keep clients out with a key that does not fit.
+/// That it can be run as a program means nothing: there are file systems where all files can.
+const STRANGERS: u32 = EVERYBODY_READS | 0o022;
+
+/// The permission bit with which everybody may read a file.
+const EVERYBODY_READS: u32 = 0o004;
 
 /// Where certificate and key lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +78,12 @@ pub enum CertificateError {
         /// What was found in it.
         found: String,
     },
-    /// Anybody can read the private key.
+    /// Others can read the private key, or change it.
     #[error(
-        "expected a private key that only its owner and a group can read, found {} with mode \
-         {mode:04o}: chmod 600 or 640 it, and replace it if someone may have read it",
-        .path.display()
+        "expected a private key that nobody but its owner can write and nobody but its owner and a \
+         group can read (mode 0600 or 0640), found {} with mode {mode:04o}: chmod {} it{}",
+        .path.display(), if mode & 0o040 == 0 { "600" } else { "640" },
+        if mode & EVERYBODY_READS == 0 { "" } else { ", and replace it if someone may have read it" }
     )]
     Exposed {
         /// The file.
@@ -481,18 +487,25 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_that_anybody_can_read_is_refused() {
+    fn a_private_key_that_others_can_read_or_write_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let files = write(&folder, &made());
-        for mode in [0o644, 0o601, 0o660] {
+        let read = ", and replace it if someone may have read it";
+        for (mode, way_out) in [
+            (0o644, format!("chmod 640 it{read}")),
+            (0o604, format!("chmod 600 it{read}")),
+            (0o660, "chmod 640 it".to_owned()),
+            (0o620, "chmod 600 it".to_owned()),
+            (0o602, "chmod 600 it".to_owned()),
+        ] {
             set_mode(&files, mode);
 
             let error = files.check().unwrap_err().to_string();
 
-            let wanted = format!("dns.key with mode {mode:04o}: chmod 600 or 640 it");
-            assert!(error.contains(&wanted), "{error}");
+            let wanted = format!("dns.key with mode {mode:04o}: {way_out}");
+            assert!(error.ends_with(&wanted), "{error}");
         }
-        for mode in [0o600, 0o640, 0o400] {
+        for mode in [0o600, 0o640, 0o400, 0o750, 0o711] {
             set_mode(&files, mode);
             assert!(files.check().is_ok(), "{mode:o}");
         }
