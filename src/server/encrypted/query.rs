@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use quinn::{ReadExactError, RecvStream, SendStream, VarInt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::metrics::Dropped;
 use crate::server::responder::{Client, Responder};
 
 /// Octets of the length before each message (RFC 9250, section 4.2).
@@ -73,11 +74,30 @@ impl QueryStream {
         client: Client,
         room: &Semaphore,
     ) -> Result<(), StreamEnd> {
+        let read = self.read(room).await;
+        if let Err(StreamEnd::Violation) = read {
+            responder.dropped(Dropped::Malformed, 1);
+        }
+        let (query, _taken) = read?;
+        let mut reply = Vec::new();
+        if !responder.respond(&query, &client, &mut reply) {
+            // No query: too short for one, a response, or with an option that there must not be
+            // over QUIC (section 5.5.2). It is counted there as what it is.
+            return Err(StreamEnd::Violation);
+        }
+        self.send(&reply).await
+    }
+
+    /// Reads the query; returns it with the room that it takes.
+    async fn read<'r>(
+        &mut self,
+        room: &'r Semaphore,
+    ) -> Result<(Vec<u8>, SemaphorePermit<'r>), StreamEnd> {
         let mut prefix = [0; PREFIX];
         self.receive.read_exact(&mut prefix).await.map_err(ended)?;
         let length = u16::from_be_bytes(prefix);
         let taken = room.acquire_many(length.into()).await;
-        let _taken = taken.map_err(|_| StreamEnd::Cancelled)?;
+        let taken = taken.map_err(|_| StreamEnd::Cancelled)?;
         let mut query = vec![0; length.into()];
         self.receive.read_exact(&mut query).await.map_err(ended)?;
         // "Servers MAY defer processing of a query until the STREAM FIN has been indicated"
@@ -91,13 +111,7 @@ impl QueryStream {
         if query.get(..2) != Some(&[0, 0]) {
             return Err(StreamEnd::Violation);
         }
-        let mut reply = Vec::new();
-        if !responder.respond(&query, &client, &mut reply) {
-            // No query: too short for one, a response, or with an option that there must not be
-            // over QUIC (section 5.5.2).
-            return Err(StreamEnd::Violation);
-        }
-        self.send(&reply).await
+        Ok((query, taken))
     }
 
     /// Sends the answer, and waits until the client has it: a connection that is closed before

@@ -277,6 +277,10 @@ async fn rfc9250_4_3_3_who_breaks_the_protocol_loses_the_connection() {
         assert_violation(connection).await;
         assert_answers(&bystander).await;
     }
+    // All but the response, which has a reason of its own.
+    let text = quic.responders.metrics.render();
+    assert!(text.contains("{reason=\"malformed\"} 6"), "{text}");
+    assert!(text.contains("{reason=\"response_bit\"} 1"), "{text}");
     quic.stop().await;
 }
 
