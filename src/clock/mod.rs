@@ -6,10 +6,12 @@
 //!
 //! Start reading at [`Clock`].
 
+mod seldom;
 mod source;
 mod span;
 mod timestamp;
 
+pub use seldom::Seldom;
 pub use source::{Clock, ManualClock, SystemClock};
 pub use span::{Span, SpanError};
 pub use timestamp::{Timestamp, TimestampError};

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,6 +13,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use crate::clock::Seldom;
 
 /// What the clients of one listener may take.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,9 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n
 /// How long the listener waits when it cannot accept, mostly because descriptors ran out.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
+/// How often it complains of that.
+const COMPLAINT: Duration = Duration::from_secs(60);
+
 /// Accepts until `stopped` turns true, then waits for the requests in flight.
 pub(super) async fn serve(
     what: &'static str,
@@ -54,7 +59,7 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
-    let mut failing = false;
+    let mut failing = Seldom::new(COMPLAINT);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -64,7 +69,6 @@ pub(super) async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                failing = false;
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     // It fits into the buffer of a new socket; who does not read it is closed on
                     // all the same.
@@ -79,10 +83,13 @@ pub(super) async fn serve(
             }
             Err(error) if is_theirs(&error) => {}
             Err(error) => {
-                if !failing {
-                    tracing::warn!(%error, "{what} connections cannot be accepted; trying again");
+                if let Some(untold_before) = failing.admit(Instant::now()) {
+                    tracing::warn!(
+                        %error,
+                        untold_before,
+                        "{what} connections cannot be accepted; trying again"
+                    );
                 }
-                failing = true;
                 sleep(BACK_OFF).await;
             }
         }

@@ -5,43 +5,14 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::clock::Seldom;
+
 /// How often a panic is told at most: a query that makes the answering code panic can come as
 /// often as its sender likes. The metrics count every one.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What has been told.
-static TOLD: Mutex<Told> = Mutex::new(Told::nothing());
-
-/// What has been told of panics.
-struct Told {
-    /// When one was told.
-    last: Option<Instant>,
-    /// How many were not told since then.
-    untold: u64,
-}
-
-impl Told {
-    /// Nothing has.
-    const fn nothing() -> Self {
-        Self {
-            last: None,
-            untold: 0,
-        }
-    }
-
-    /// Takes a panic in; returns how many before it were not told, or nothing if neither is it.
-    fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self
-            .last
-            .is_some_and(|last| now.duration_since(last) < PAUSE)
-        {
-            self.untold += 1;
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.untold))
-    }
-}
+/// Which panics are told.
+static TOLD: Mutex<Seldom> = Mutex::new(Seldom::new(PAUSE));
 
 /// Tells panics as events from now on, in the place of the lines that the standard library writes.
 pub(super) fn tell() {
@@ -68,25 +39,4 @@ fn report(info: &PanicHookInfo<'_>, untold: u64) {
         untold_before = untold,
         "panic: {what}"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flood_is_told_once_a_second_with_its_number() {
-        let mut told = Told::nothing();
-        let start = Instant::now();
-
-        assert_eq!(told.admit(start), Some(0));
-        for milliseconds in 0..999 {
-            assert_eq!(
-                told.admit(start + Duration::from_millis(milliseconds)),
-                None
-            );
-        }
-        assert_eq!(told.admit(start + PAUSE), Some(999));
-        assert_eq!(told.admit(start + 2 * PAUSE), Some(0));
-    }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use socket2::Socket;
 
+use crate::clock::Seldom;
 use crate::mail::RoutingReader;
 use crate::metrics::Metrics;
 
@@ -23,6 +24,9 @@ const STACK: usize = 128 << 10;
 
 /// How long the listener waits when the process or the system has nothing left to accept with.
 const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// How often the same is complained of.
+const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// How long open connections may take to write their last replies after a stop.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -71,8 +75,8 @@ impl Socketmap {
             limits: config.limits,
             stopping: stopping.clone(),
             clients: Vec::new(),
-            is_full: false,
-            is_exhausted: false,
+            full: Seldom::new(COMPLAINT),
+            failing: Seldom::new(COMPLAINT),
         };
         let acceptor = thread::Builder::new()
             .name("routing".to_owned())
@@ -144,10 +148,10 @@ struct Acceptor {
     stopping: Arc<AtomicBool>,
     /// The connections that have not been seen to end.
     clients: Vec<Client>,
-    /// Whether the operator has been told that there is no room.
-    is_full: bool,
-    /// Whether the operator has been told that nothing can be accepted.
-    is_exhausted: bool,
+    /// When it is told that there is no room.
+    full: Seldom,
+    /// When it is told that nothing can be accepted.
+    failing: Seldom,
 }
 
 /// A connection's thread.
@@ -170,10 +174,13 @@ impl Acceptor {
                     tracing::debug!(%error, "a mail host's connection ended before it began");
                 }
                 Err(error) => {
-                    if !self.is_exhausted {
-                        tracing::warn!(%error, "mail hosts' connections cannot be accepted; trying again");
+                    if let Some(untold_before) = self.failing.admit(Instant::now()) {
+                        tracing::warn!(
+                            %error,
+                            untold_before,
+                            "mail hosts' connections cannot be accepted; trying again"
+                        );
                     }
-                    self.is_exhausted = true;
                     thread::sleep(EXHAUSTED);
                 }
             }
@@ -183,19 +190,17 @@ impl Acceptor {
 
     /// Starts a connection's thread, if there is room for one.
     fn accept(&mut self, socket: Socket) {
-        self.is_exhausted = false;
         self.join_ended();
         if self.clients.len() >= self.limits.connections {
-            if !self.is_full {
+            if let Some(untold_before) = self.full.admit(Instant::now()) {
                 tracing::warn!(
                     connections = self.limits.connections,
+                    untold_before,
                     "mail hosts hold as many connections as there may be; more are closed"
                 );
             }
-            self.is_full = true;
             return;
         }
-        self.is_full = false;
         // Replies leave when they are written; a Unix socket has no such option and does so anyway.
         let _ = socket.set_tcp_nodelay(true);
         let socket = Arc::new(socket);

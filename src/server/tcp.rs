@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -12,8 +12,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 
+use crate::clock::Seldom;
 use crate::metrics::Dropped;
 
+use super::COMPLAINT;
 use super::connection::Connection;
 use super::doorkeeper::Doorkeeper;
 use super::encrypted::TlsDoor;
@@ -42,7 +44,7 @@ impl TcpAcceptor {
     /// full table of descriptors empties again.
     pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
-        let mut exhausted = false;
+        let mut failing = Seldom::new(COMPLAINT);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -54,7 +56,6 @@ impl TcpAcceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    exhausted = false;
                     self.admit(stream, peer, &mut connections);
                     if self.keeper.slots.are_taken() {
                         // The next newcomer takes somebody's place: whoever's query is here already
@@ -64,10 +65,13 @@ impl TcpAcceptor {
                     }
                 }
                 Err(error) if is_exhausted(&error) => {
-                    if !exhausted {
-                        tracing::warn!(%error, "TCP connections cannot be accepted; trying again");
+                    if let Some(untold_before) = failing.admit(Instant::now()) {
+                        tracing::warn!(
+                            %error,
+                            untold_before,
+                            "TCP connections cannot be accepted; trying again"
+                        );
                     }
-                    exhausted = true;
                     // Whoever waits in the kernel's queue is as good as a newcomer over the limit.
                     let handshakes = self.door.as_ref().map(|door| &door.handshakes);
                     if handshakes.is_some_and(Slots::give_way) || self.keeper.slots.give_way() {

@@ -5,13 +5,15 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
+use crate::clock::Seldom;
 use crate::metrics::Dropped;
 use crate::zone::ReadAhead;
 
+use super::COMPLAINT;
 use super::cores;
 use super::mmsg::{Batch, Datagram, Exchange, overflows};
 use super::responder::{Client, Responder};
@@ -73,7 +75,7 @@ impl UdpWorker {
                     responder,
                     looked_up: None,
                     overflows: 0,
-                    failing: Failing::default(),
+                    failing: Seldom::new(COMPLAINT),
                 };
                 work.run(&stopping);
             })?;
@@ -123,26 +125,8 @@ struct Work {
     looked_up: Option<Duration>,
     /// What the kernel said then.
     overflows: u32,
-    /// Which error its receiving fails with.
-    failing: Failing,
-}
-
-/// Which error something fails with that is tried again and again, so that it is told once.
-#[derive(Debug, Default)]
-struct Failing(Option<i32>);
-
-impl Failing {
-    /// Notes an error; returns whether it is another one than before.
-    fn begin(&mut self, error: &io::Error) -> bool {
-        // Whatever has no number of the system's counts as one error.
-        let number = error.raw_os_error().unwrap_or_default();
-        self.0.replace(number) != Some(number)
-    }
-
-    /// Notes that there is no error any more.
-    fn end(&mut self) {
-        self.0 = None;
-    }
+    /// Which errors of its receiving are told.
+    failing: Seldom,
 }
 
 impl Work {
@@ -150,17 +134,15 @@ impl Work {
     fn run(mut self, stopping: &AtomicBool) {
         while !stopping.load(Ordering::Relaxed) {
             match self.batch.receive(&self.socket) {
-                Ok(_) => {
-                    self.failing.end();
-                    self.answer();
-                }
-                Err(error) if is_harmless(&error) => {
-                    self.failing.end();
-                    self.look_up();
-                }
+                Ok(_) => self.answer(),
+                Err(error) if is_harmless(&error) => self.look_up(),
                 Err(error) => {
-                    if self.failing.begin(&error) {
-                        tracing::warn!(%error, "a UDP socket reports an error; trying again");
+                    if let Some(untold_before) = self.failing.admit(Instant::now()) {
+                        tracing::warn!(
+                            %error,
+                            untold_before,
+                            "a UDP socket reports an error; trying again"
+                        );
                     }
                     thread::sleep(BACK_OFF);
                 }
@@ -224,25 +206,4 @@ fn is_harmless(error: &io::Error) -> bool {
         | io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable
         | io::ErrorKind::NetworkUnreachable
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use nix::libc;
-
-    use super::*;
-
-    #[test]
-    fn an_error_that_lasts_is_told_once_and_again_when_it_comes_back() {
-        let [memory, device] = [libc::ENOMEM, libc::EIO].map(io::Error::from_raw_os_error);
-        let mut failing = Failing::default();
-
-        assert!(failing.begin(&memory));
-        assert!(!failing.begin(&memory));
-        assert!(failing.begin(&device), "it is another one");
-        assert!(!failing.begin(&device));
-
-        failing.end();
-        assert!(failing.begin(&device));
-    }
 }

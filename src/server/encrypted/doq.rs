@@ -10,19 +10,22 @@ use std::time::Duration;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
     Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, Runtime, ServerConfig,
-    TokioRuntime, TransportConfig, VarInt,
+    TransportConfig, VarInt,
 };
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::clock::Seldom;
 use crate::metrics::Handshakes;
+use crate::server::COMPLAINT;
 use crate::server::doorkeeper::Doorkeeper;
 use crate::server::responder::Client;
 use crate::server::slots::{Slot, Slots};
 
 use super::certificate::Certificate;
 use super::query::{QueryStream, StreamEnd};
+use super::quic_socket::QuicRuntime;
 use super::tls::{self, HANDSHAKE};
 
 /// "No error. This is used when the connection or stream needs to be closed, but there is no error
@@ -113,7 +116,7 @@ impl DoqListener {
                 handshakes,
                 counts,
             }),
-            runtime: Arc::new(TokioRuntime),
+            runtime: Arc::new(QuicRuntime),
         }
     }
 
@@ -122,6 +125,7 @@ impl DoqListener {
     /// An endpoint ends when its socket fails or its own task panics. Then another one takes over:
     /// connections are lost, the address is not.
     pub(in crate::server) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut failing = Seldom::new(COMPLAINT);
         while !*stop.borrow() {
             let ended = match self.endpoint() {
                 Ok(endpoint) => {
@@ -133,7 +137,13 @@ impl DoqListener {
                     })
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "DNS over QUIC cannot be served; trying again");
+                    if let Some(untold_before) = failing.admit(Instant::now().into_std()) {
+                        tracing::warn!(
+                            %error,
+                            untold_before,
+                            "DNS over QUIC cannot be served; trying again"
+                        );
+                    }
                     Ended::Failed
                 }
             };

@@ -28,6 +28,7 @@
 pub(super) mod certificate;
 pub(super) mod doq;
 mod query;
+mod quic_socket;
 mod sockets;
 mod tls;
 
