@@ -68,20 +68,27 @@ struct Shared {
 /// Who holds places.
 #[derive(Default)]
 struct Taken {
-    /// Those that have not asked anything yet, longest silent first.
-    fresh: Queue,
-    /// Those that have asked.
-    ///
-    /// Their order is that of [`Seat::rank`], which may lag behind: a query does not take the lock.
-    /// Who comes first and has asked since is put in where it belongs before anybody gives way.
-    proven: Queue,
-    /// What each source holds, longest silent first as in the queues; a source that holds nothing is
-    /// not there, so that the map is as small as the total.
-    by_source: HashMap<Source, Queue>,
+    /// All places.
+    all: Places,
+    /// What each source holds; one that holds nothing is not there, so that the map is as small as
+    /// the total.
+    by_source: HashMap<Source, Places>,
     /// How many each network holds.
     by_network: HashMap<Network, usize>,
     /// The number of the next place.
     next: u64,
+}
+
+/// Places, be it all or those of one source.
+///
+/// Their order is that of [`Seat::rank`], which may lag behind: a query does not take the lock. Who
+/// comes first and has asked since is put in where it belongs before anybody gives way.
+#[derive(Default)]
+struct Places {
+    /// Those that have not asked anything yet, longest silent first.
+    fresh: Queue,
+    /// Those that have asked, longest silent first.
+    proven: Queue,
 }
 
 /// Places in their order.
@@ -212,7 +219,7 @@ impl Slots {
     /// Tells all connections to leave.
     pub(super) fn dismiss(&self) {
         let taken = self.shared.lock();
-        for seat in taken.fresh.values().chain(taken.proven.values()) {
+        for seat in taken.all.fresh.values().chain(taken.all.proven.values()) {
             seat.dismiss();
         }
     }
@@ -255,12 +262,12 @@ impl Shared {
 impl Taken {
     /// Returns how many places are taken.
     fn count(&self) -> usize {
-        self.fresh.len() + self.proven.len()
+        self.all.count()
     }
 
     /// Returns how many places a source holds.
     fn held_by(&self, source: Source) -> usize {
-        self.by_source.get(&source).map_or(0, Queue::len)
+        self.by_source.get(&source).map_or(0, Places::count)
     }
 
     /// Adds a place at the end of those that have not asked.
@@ -274,9 +281,10 @@ impl Taken {
             leave: Notify::new(),
         });
         self.next += 1;
-        self.fresh.insert(seat.rank(), seat.clone());
         let of_source = self.by_source.entry(source).or_default();
-        of_source.insert(seat.rank(), seat.clone());
+        for places in [&mut self.all, of_source] {
+            places.fresh.insert(seat.rank(), seat.clone());
+        }
         *self.by_network.entry(source.network()).or_default() += 1;
         seat
     }
@@ -287,24 +295,16 @@ impl Taken {
     /// One that has not asked anything yet goes first, unless there are fewer than `kept` of those.
     fn give_way(&mut self, kept: usize) -> bool {
         loop {
-            let from_fresh = self.fresh.len() >= kept.max(1) || self.proven.is_empty();
-            let queue = if from_fresh {
-                &mut self.fresh
-            } else {
-                &mut self.proven
-            };
-            let Some((_, seat)) = queue.pop_first() else {
+            let Places { fresh, proven } = &self.all;
+            let from_fresh = fresh.len() >= kept.max(1) || proven.is_empty();
+            let queue = if from_fresh { fresh } else { proven };
+            let Some((_, seat)) = queue.first_key_value() else {
                 return false;
             };
-            // Each query of a connection lets it go round once at most, so a newcomer pays for what
-            // others asked, not for how many they are.
-            if seat.has_asked() {
-                self.queue_again(seat);
-                continue;
+            let seat = seat.clone();
+            if self.gives_way(&seat) {
+                return true;
             }
-            self.forget(&seat);
-            seat.dismiss();
-            return true;
         }
     }
 
@@ -312,56 +312,61 @@ impl Taken {
     /// and tells it; returns whether there was one.
     ///
     /// The one that has been silent for longest of those that have not asked anything yet, as they may
-    /// be a flood's; only without one of the others. Looks at no more places than a source may have.
+    /// be a flood's; only without one of the others.
     fn give_way_of(&mut self, source: Source, since: u64) -> bool {
-        let Some(of_source) = self.by_source.get(&source) else {
-            return false;
-        };
-        let silent = of_source.range(..=(since, u64::MAX));
-        let asked = silent.filter(|(_, seat)| seat.has_asked());
-        let asked: Vec<_> = asked.map(|(rank, seat)| (*rank, seat.clone())).collect();
-        for (rank, seat) in asked {
-            self.fresh.remove(&rank);
-            self.proven.remove(&rank);
-            self.queue_again(seat);
+        loop {
+            let Some(Places { fresh, proven }) = self.by_source.get(&source) else {
+                return false;
+            };
+            let silent = |queue: &Queue| {
+                let (_, seat) = queue.range(..=(since, u64::MAX)).next()?;
+                Some(seat.clone())
+            };
+            let Some(seat) = silent(fresh).or_else(|| silent(proven)) else {
+                return false;
+            };
+            if self.gives_way(&seat) {
+                return true;
+            }
         }
-        let mut silent = self.by_source[&source].range(..=(since, u64::MAX));
-        let fresh = silent
-            .clone()
-            .find(|(rank, _)| self.fresh.contains_key(rank));
-        let Some((_, seat)) = fresh.or_else(|| silent.next()) else {
+    }
+
+    /// Takes a place from its holder and tells it, unless it has asked since it was queued: then it is
+    /// queued again. Returns whether it was taken.
+    ///
+    /// Each query of a connection lets it go round once at most, so a newcomer pays for what others
+    /// asked, not for how many they are.
+    fn gives_way(&mut self, seat: &Arc<Seat>) -> bool {
+        if seat.has_asked() {
+            self.queue_again(seat);
             return false;
-        };
-        let seat = seat.clone();
-        self.remove(&seat);
+        }
+        self.remove(seat);
         seat.dismiss();
         true
     }
 
-    /// Puts a place that is in neither queue among those that have asked, where it belongs.
-    fn queue_again(&mut self, seat: Arc<Seat>) {
-        let asked = seat.asked.load(Ordering::Relaxed);
-        if let Some(of_source) = self.by_source.get_mut(&seat.source) {
-            of_source.remove(&seat.rank());
-            seat.queued.store(asked, Ordering::Relaxed);
-            of_source.insert(seat.rank(), seat.clone());
+    /// Puts a place among those that have asked, where it belongs.
+    fn queue_again(&mut self, seat: &Arc<Seat>) {
+        let (before, asked) = (seat.rank(), seat.asked.load(Ordering::Relaxed));
+        seat.queued.store(asked, Ordering::Relaxed);
+        let of_source = self.by_source.get_mut(&seat.source);
+        for places in of_source.into_iter().chain([&mut self.all]) {
+            places.remove(before);
+            places.proven.insert(seat.rank(), seat.clone());
         }
-        self.proven.insert(seat.rank(), seat);
     }
 
-    /// Takes a place out of the queues, if it is still in one.
+    /// Takes a place out of the queues, if it is still there, and counts it no more for its source and
+    /// network.
     fn remove(&mut self, seat: &Seat) {
         let rank = seat.rank();
-        if self.fresh.remove(&rank).is_some() || self.proven.remove(&rank).is_some() {
-            self.forget(seat);
+        if !self.all.remove(rank) {
+            return;
         }
-    }
-
-    /// Counts a place no more for its source and network.
-    fn forget(&mut self, seat: &Seat) {
         if let Some(of_source) = self.by_source.get_mut(&seat.source) {
-            of_source.remove(&seat.rank());
-            if of_source.is_empty() {
+            of_source.remove(rank);
+            if of_source.count() == 0 {
                 self.by_source.remove(&seat.source);
             }
         }
@@ -372,6 +377,18 @@ impl Taken {
                 self.by_network.remove(&network);
             }
         }
+    }
+}
+
+impl Places {
+    /// Takes a place out; returns whether it was there.
+    fn remove(&mut self, rank: Rank) -> bool {
+        self.fresh.remove(&rank).is_some() || self.proven.remove(&rank).is_some()
+    }
+
+    /// Returns how many there are.
+    fn count(&self) -> usize {
+        self.fresh.len() + self.proven.len()
     }
 }
 

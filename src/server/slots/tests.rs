@@ -35,7 +35,7 @@ impl Slots {
     /// Returns how many places have holders that have asked something.
     pub(in crate::server) fn at_work(&self) -> usize {
         let taken = self.shared.lock();
-        let seats = taken.fresh.values().chain(taken.proven.values());
+        let seats = taken.all.fresh.values().chain(taken.all.proven.values());
         seats
             .filter(|seat| seat.asked.load(Ordering::Relaxed) > 0)
             .count()
