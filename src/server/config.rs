@@ -11,6 +11,14 @@ use crate::zone::Nsid;
 use super::encrypted::CertificateFiles;
 use super::rrl::RrlConfig;
 
+/// How many descriptors a thread that answers datagrams takes: its socket, and a copy that it is woken
+/// by.
+const OF_A_WORKER: usize = 2;
+
+/// How many descriptors an address of QUIC takes: its socket, and a copy that the endpoint is opened
+/// on.
+const OF_AN_ENDPOINT: usize = 2;
+
 /// Where the data plane listens and what it allows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -46,13 +54,11 @@ impl ServerConfig {
 
     /// Returns how many descriptors the sockets take that clients come to.
     pub fn sockets(&self) -> usize {
-        // A worker is woken by a copy of its socket; an endpoint of QUIC is opened on a copy.
-        let [worker, endpoint] = [2, 2];
         let (dot, doq) = match &self.tls {
             Some(tls) => (tls.dot.len(), tls.doq.len()),
             None => (0, 0),
         };
-        self.listen.len() * (1 + worker * self.workers()) + dot + endpoint * doq
+        self.listen.len() * (1 + OF_A_WORKER * self.workers()) + dot + OF_AN_ENDPOINT * doq
     }
 
     /// Returns how many descriptors each place for a connection may take, as each transport has
