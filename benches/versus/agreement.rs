@@ -1,8 +1,9 @@
 //! That the servers which are compared do the same work.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::load::connected;
 use super::measure::query;
 use super::mix::Queries;
 use super::pool::Pools;
@@ -60,8 +61,7 @@ pub(crate) fn serves(server: SocketAddr, zone: &str) -> bool {
 
 /// Sends octets and returns what comes back with their id, if that comes soon.
 pub(crate) fn ask(server: SocketAddr, query: &[u8]) -> Option<Vec<u8>> {
-    let socket = UdpSocket::bind("127.0.0.1:0").ok()?;
-    socket.connect(server).ok()?;
+    let socket = connected(server).ok()?;
     socket
         .set_read_timeout(Some(Duration::from_millis(100)))
         .ok()?;

@@ -1,7 +1,7 @@
 //! A flood: queries at a rate that no answer slows down.
 
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
 
+use super::load::connected;
 use super::mix::Queries;
 
 /// Datagrams in one call.
@@ -46,12 +47,7 @@ impl Flood {
     /// When no socket can be had, or the server's port is closed.
     pub(crate) fn run(self, queries: &mut Queries, stop: &AtomicBool) -> io::Result<Sent> {
         assert!(queries.len() >= BATCH, "a batch has no query twice");
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let sockets = (0..self.sockets).map(|_| {
-            let socket = UdpSocket::bind(any)?;
-            socket.connect(self.server)?;
-            Ok(socket)
-        });
+        let sockets = (0..self.sockets).map(|_| connected(self.server));
         let sockets = sockets.collect::<io::Result<Vec<_>>>()?;
         let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
         let (mut sent, mut id) = (0, 0_u16);

@@ -113,12 +113,17 @@ struct Asker {
     held_back: bool,
 }
 
+/// Opens a socket of one's own that a server is asked over, and that hears of nobody else.
+pub(crate) fn connected(server: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = UdpSocket::bind(("127.0.0.1", 0))?;
+    socket.connect(server)?;
+    Ok(socket)
+}
+
 impl Asker {
     fn new(server: SocketAddr, window: usize) -> io::Result<Self> {
         assert!((1..=256).contains(&window), "a place is one octet");
-        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-        let socket = UdpSocket::bind(any)?;
-        socket.connect(server)?;
+        let socket = connected(server)?;
         socket.set_nonblocking(true)?;
         let flight = Flight {
             generation: 0,
