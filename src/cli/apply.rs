@@ -6,7 +6,7 @@ use ureq::http::Method;
 use super::change;
 use super::client::{Payload, with_query};
 use super::command::Apply;
-use super::failure::{Failure, FileFault, Wrong, counted};
+use super::failure::{Failure, FileFault, counted};
 use super::manifest::Manifest;
 use super::output::{cell, summed};
 use super::pool::items;
@@ -57,10 +57,18 @@ pub(super) fn run(desk: &Desk, arguments: &Apply) -> Result<(), Failure> {
     if at.is_some() {
         return Ok(desk.output.text(&change::accepted(&answer).join("\n"))?);
     }
+    Ok(desk.output.text(&applied(&answer))?)
+}
+
+/// Says that a change was made, or that there was none to make.
+fn applied(answer: &Value) -> String {
     let revision = cell(answer.get("revision"));
-    Ok(desk
-        .output
-        .text(&format!("applied (revision {revision})"))?)
+    match answer["plan"].as_array() {
+        Some(effects) if effects.is_empty() => {
+            format!("nothing was changed: all is as the manifests say (revision {revision})")
+        }
+        _ => format!("applied (revision {revision})"),
+    }
 }
 
 /// What the server is asked for.
@@ -120,14 +128,18 @@ fn with_places(manifest: &Manifest, failure: Failure) -> Failure {
         return failure;
     };
     let (mut located, mut others) = (Vec::new(), Vec::new());
-    for wrong in refusal.errors {
+    for mut wrong in refusal.errors {
         match manifest.locate(&wrong.pointer, &wrong.detail) {
-            Some(fault) => located.push(fault),
+            Some(fault) => {
+                wrong.found_at(&fault);
+                located.push((fault, wrong));
+            }
             None => others.push(wrong),
         }
     }
-    located.sort();
-    refusal.errors = located.into_iter().map(Wrong::from).chain(others).collect();
+    located.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let located = located.into_iter().map(|(_, wrong)| wrong);
+    refusal.errors = located.chain(others).collect();
     Failure::Refused(refusal)
 }
 
@@ -197,6 +209,15 @@ fn show_unnamed(desk: &Desk, manifest: &Manifest) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_changed_is_not_called_applied() {
+        let did = json!({"plan": [{"op": "put_pool"}], "revision": 7});
+        let nothing = json!({"plan": [], "revision": 7});
+
+        assert_eq!(applied(&did), "applied (revision 7)");
+        assert!(applied(&nothing).starts_with("nothing was changed: "));
+    }
 
     #[test]
     fn ten_thousand_new_domains_are_one_row_of_the_plan() {

@@ -81,13 +81,17 @@ pub(super) struct Wrong {
     pub(super) detail: String,
 }
 
-impl From<FileFault> for Wrong {
-    fn from(fault: FileFault) -> Self {
-        Self {
-            pointer: String::new(),
-            place: Some(format!("{}:{}", fault.file, fault.line)),
-            detail: fault.detail,
+impl Wrong {
+    /// Notes where in a file it was found; the pointer stays, as the server's words may have it.
+    pub(super) fn found_at(&mut self, fault: &FileFault) {
+        let told = fault.to_string();
+        // A pool's setting is named behind the line; of a zone's record the line in what was sent
+        // is left out.
+        if !told.ends_with(&self.detail) {
+            self.detail.clone_from(&fault.detail);
         }
+        let place = told.strip_suffix(&self.detail).unwrap_or(&told);
+        self.place = Some(place.trim_end_matches(": ").to_owned());
     }
 }
 
@@ -213,16 +217,11 @@ impl Refusal {
         }
         match self.errors.as_slice() {
             [] => self.detail.clone(),
-            [only] => {
-                let pointed = format!("{}: ", only.pointer);
-                let said = self.detail.strip_prefix(&pointed).unwrap_or(&self.detail);
-                if said == only.detail || self.detail.starts_with(&only.detail) {
-                    return only.to_string();
-                }
-                let place = only.to_string();
-                let place = place.strip_suffix(&only.detail).unwrap_or_default();
-                self.detail.replace(&pointed, place)
-            }
+            [only] => match self.detail.strip_suffix(&only.detail) {
+                Some(before) => format!("{}{only}", without_pointer(before)),
+                None if self.detail.starts_with(&only.detail) => only.to_string(),
+                None => self.detail.clone(),
+            },
             several => {
                 let problems = counted(several.len(), "problem");
                 let rest = match self.before {
@@ -233,6 +232,20 @@ impl Refusal {
             }
         }
     }
+}
+
+/// Returns what stands before a fault's words without the fault's pointer, which is the server's way
+/// to say where; `/ttl: ` and `the pool is in use: /ttl: ` end with one.
+///
+/// The pointer is not looked for by its text: it is another one where the fault has been found in a
+/// file, and may stand there without the place of its step.
+fn without_pointer(before: &str) -> &str {
+    let words = before.strip_suffix(": ").unwrap_or(before);
+    let last = words.rfind(": ").map_or(0, |at| at + 2);
+    if words[last..].starts_with('/') {
+        return &before[..last];
+    }
+    before
 }
 
 /// Says what the server wants to be told as the flag of it.
@@ -477,5 +490,31 @@ mod tests {
             "warning: the pool main: readiness.secured: no DANE yet"
         );
         assert_eq!(word, "12 are touched: say --confirm 12 if that is meant");
+    }
+
+    #[test]
+    fn one_fault_that_was_found_in_a_file_keeps_its_words() {
+        // Every ": " became the place once, as its pointer was empty by then.
+        let say = |detail: &str, pointer: &str, place: Option<&str>, words: &str| {
+            let body = json!({"detail": detail, "errors": [{"pointer": pointer, "detail": words}]});
+            let mut refusal = Refusal::read(422, body.to_string().as_bytes());
+            for wrong in &mut refusal.errors {
+                wrong.place = place.map(str::to_owned);
+            }
+            Failure::Refused(Box::new(refusal)).to_string()
+        };
+        let words = "expected a span: 1h, found: soon";
+        let written = Some("a.toml:4: ttl");
+
+        let pointer = "/changes/0/settings/ttl";
+        let located = say(&format!("{pointer}: {words}"), pointer, written, words);
+        assert_eq!(located, format!("a.toml:4: ttl: {words}"));
+        let whole = say(words, "", written, words);
+        assert_eq!(whole, format!("a.toml:4: ttl: {words}"));
+        // Of its own accord the server says where in the pool, not where in the change.
+        let within = say("main is in use: /ttl: wait: x", pointer, written, "wait: x");
+        assert_eq!(within, "main is in use: a.toml:4: ttl: wait: x");
+        assert_eq!(say("one: two: three", "", None, "three"), "one: two: three");
+        assert_eq!(say("one: two: three", "", None, "four"), "one: two: three");
     }
 }

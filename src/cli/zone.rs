@@ -67,7 +67,7 @@ fn with_places(mut failure: Failure, master: &Flat) -> Failure {
     if let Failure::Refused(refusal) = &mut failure {
         for wrong in &mut refusal.errors {
             if let Some(fault) = master.locate(&wrong.detail) {
-                *wrong = fault.into();
+                wrong.found_at(&fault);
             }
         }
     }

@@ -312,7 +312,10 @@ fn apply_makes_pools_be_what_a_manifest_says_and_removes_nothing() {
             .len()
     };
     let before = revision(&server);
-    assert_eq!(apply(&[]).0, Some(0));
+    let (code, printed) = apply(&[]);
+    assert_eq!(code, Some(0));
+    let wanted = "nothing was changed: all is as the manifests say (revision 1)\n";
+    assert!(printed.ends_with(wanted), "{printed}");
     assert_eq!(
         revision(&server),
         before,
@@ -332,6 +335,17 @@ fn apply_makes_pools_be_what_a_manifest_says_and_removes_nothing() {
         (1, 7200),
         "and kept"
     );
+
+    // One fault that only the server finds is told as it stands, at its place.
+    std::fs::write(&manifest, text("\"b.example\"", "100d")).unwrap();
+    let (code, printed) = apply(&[]);
+    assert_eq!(code, Some(1), "{printed}");
+    let wanted = format!(
+        "error: {}:4: ttl: expected a TTL below a third of signature_lifetime = 21d, found 8640000 \
+         seconds (RFC 6781, section 4.4.1)\n",
+        manifest.display()
+    );
+    assert!(printed.ends_with(&wanted), "{printed}\n{wanted}");
 
     for list in [
         "{ fil = \"x\" }",
