@@ -173,8 +173,9 @@ impl Draft<'_> {
         let settings = self.settings(pool);
         let target = settings.map_or(0, |settings| u64::from(settings.life().active));
         if then < active && then < target {
+            let domains = if target == 1 { "domain" } else { "domains" };
             self.warn(format!(
-                "the pool {pool} wants {target} active domains and has {then} after this"
+                "the pool {pool} wants {target} active {domains} and has {then} after this"
             ));
         }
     }

@@ -134,7 +134,8 @@ fn with_no_standby_ready_no_more_are_drained_than_are_named() {
 
     let burned = house.done(rotate(&["d0.test"], 1));
     let warnings = burned.plan.warnings.join("\n");
-    assert!(warnings.contains("has 0 after this"), "{warnings}");
+    let wanted = "wants 1 active domain and has 0 after this";
+    assert!(warnings.contains(wanted), "{warnings}");
     assert_eq!(house.in_state(LifecycleState::Draining), ["d0.test"]);
 }
 
