@@ -1,43 +1,72 @@
 //! The cores that UDP threads run on.
 
+use crate::server::check_cores;
+
 use super::entries::{Entry, Value};
-use super::settings::show;
+use super::problem::Problem;
+use super::settings::{Reader, show};
 
 /// The core with the greatest number that a set of them can have.
 const LAST: usize = 1_023;
 
-/// Reads a list of cores by their numbers, as the system counts them; each once.
-pub(super) fn cores(entry: &Entry) -> Result<Vec<usize>, String> {
-    let wanted = "expected a list of cores like [0, 1]";
-    let items: Vec<Value> = match &entry.value {
-        Value::List(items) => items.iter().map(|item| item.value.clone()).collect(),
-        // A variable without brackets may be parted by commas, or be one number.
+/// What a list of cores looks like.
+const WANTED: &str = "expected a list of cores like [0, 1]";
+
+impl Reader<'_> {
+    /// Reads the cores by their numbers, as the system counts them: each once, and such that this
+    /// process may use them. Each wrong one is a problem at its place.
+    pub(super) fn cores(&mut self) -> Option<Vec<usize>> {
+        let items = self.get("dns", "cores", items)?;
+        let mut cores = Vec::new();
+        for item in items {
+            let found = core(&item).and_then(|core| {
+                if cores.contains(&core) {
+                    return Err(format!("expected each core once, found {core} again"));
+                }
+                check_cores(&[core]).map_err(|error| error.to_string())?;
+                Ok(core)
+            });
+            match found {
+                Ok(core) => cores.push(core),
+                Err(detail) => self.problems.push(Problem {
+                    place: item.place,
+                    detail: format!("dns.cores: {detail}"),
+                }),
+            }
+        }
+        Some(cores)
+    }
+}
+
+/// Reads a list with at least one item; a variable's may be parted by commas, or be one alone.
+fn items(entry: &Entry) -> Result<Vec<Entry>, String> {
+    let items = match &entry.value {
+        Value::List(items) => items.clone(),
         Value::Variable(text) => {
             let items = text.split(',').map(str::trim);
-            items.map(|item| Value::Variable(item.to_owned())).collect()
+            let items = items.map(|item| Entry {
+                place: entry.place.clone(),
+                value: Value::Variable(item.to_owned()),
+            });
+            items.collect()
         }
         _ => Vec::new(),
     };
     if items.is_empty() {
-        return Err(format!("{wanted}, found {}", show(&entry.value)));
+        return Err(format!("{WANTED}, found {}", show(&entry.value)));
     }
-    let mut cores = Vec::new();
-    for item in items {
-        let number = match &item {
-            Value::Number(number) => usize::try_from(*number).ok(),
-            Value::Variable(text) => text.parse().ok(),
-            _ => None,
-        };
-        let Some(core) = number.filter(|core| *core <= LAST) else {
-            return Err(format!(
-                "{wanted}, each from 0 to {LAST}, found {}",
-                show(&item)
-            ));
-        };
-        if cores.contains(&core) {
-            return Err(format!("expected each core once, found {core} again"));
-        }
-        cores.push(core);
-    }
-    Ok(cores)
+    Ok(items)
+}
+
+/// Reads the number of a core.
+fn core(item: &Entry) -> Result<usize, String> {
+    let number = match &item.value {
+        Value::Number(number) => usize::try_from(*number).ok(),
+        Value::Variable(text) => text.parse().ok(),
+        _ => None,
+    };
+    number.filter(|core| *core <= LAST).ok_or_else(|| {
+        let found = show(&item.value);
+        format!("{WANTED}, each from 0 to {LAST}, found {found}")
+    })
 }

@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem};
+use super::settings::with_article;
 
 /// The sections and keys of this release; a section within another has a dot in its name.
 const KNOWN: [(&str, &[&str]); 12] = [
@@ -306,8 +307,8 @@ impl Source<'_> {
             }
             (Ok((section, _)), DeValue::Table(table)) => (section, table),
             (Ok(_), other) => {
-                let found = other.type_str();
-                let detail = format!("expected a section [{name}], found a {found}");
+                let found = with_article(other.type_str());
+                let detail = format!("expected a section [{name}], found {found}");
                 problems.push(Problem { place, detail });
                 return;
             }

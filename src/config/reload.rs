@@ -125,7 +125,7 @@ fn addresses(tls: &Option<TlsConfig>) -> (&[SocketAddr], &[SocketAddr]) {
 #[cfg(test)]
 mod tests {
     use crate::config::LogLevel;
-    use crate::config::settings::tests::assert_begin;
+    use crate::config::settings::tests::{assert_begin, cores};
     use crate::server::CertificateFiles;
 
     use super::*;
@@ -241,8 +241,9 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
+        let (there, _) = cores();
         let (running, again) = reread(&format!(
-            "[dns]\nlisten = [\"127.0.0.1:2\"]\nudp_workers = 2\ncores = [0]\nnsid = \"ns2\"\n\
+            "[dns]\nlisten = [\"127.0.0.1:2\"]\nudp_workers = 2\ncores = [{there}]\nnsid = \"ns2\"\n\
              id_server = true\n[dns.rrl]\n[dns.tcp]\nidle = \"1m\"\n[dns.tls]\n\
              doq = [\"127.0.0.1:853\"]\ncertificate = \"old.pem\"\nkey = \"old.key\"\n\
              [api]\nlisten = \"[::1]:3\"\n[metrics]\nlisten = \"127.0.0.1:4\"\n\

@@ -11,7 +11,6 @@ use crate::routing::{RoutingConfig, RoutingListen};
 use crate::server::ServerConfig;
 use crate::watch::WatchConfig;
 
-use super::cores::cores;
 use super::entries::{Entries, Entry, Value};
 use super::folder::usable;
 use super::listeners;
@@ -230,7 +229,7 @@ impl Reader<'_> {
             ),
             cores: self.part(
                 |running| &running.server.cores,
-                |it| it.get("dns", "cores", cores).unwrap_or(defaults.cores),
+                |it| it.cores().unwrap_or(defaults.cores),
             ),
             tcp: self.part(|running| &running.server.tcp, Self::tcp),
             identity: self.part(|running| &running.server.identity, Self::identity),
@@ -503,9 +502,18 @@ pub(super) fn show(value: &Value) -> String {
         Value::Text(text) | Value::Variable(text) => format!("{text:?}"),
         Value::Number(number) => number.to_string(),
         Value::Flag(_) => "a boolean".to_owned(),
+        Value::List(items) if items.is_empty() => "an empty list".to_owned(),
         Value::List(_) => "a list".to_owned(),
         Value::Table(_) => "a table".to_owned(),
-        Value::Other(what) => format!("a {what}"),
+        Value::Other(what) => with_article(what),
+    }
+}
+
+/// Puts the article before what TOML calls a value.
+pub(super) fn with_article(what: &str) -> String {
+    match what {
+        "integer" | "array" => format!("an {what}"),
+        _ => format!("a {what}"),
     }
 }
 
@@ -553,6 +561,8 @@ impl FromStr for LogFormat {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use crate::server::check_cores;
+
     use super::*;
 
     /// Asserts that there is one problem for each of these beginnings, and no other.
@@ -589,7 +599,7 @@ pub(super) mod tests {
             [dns]
             listen = ["192.0.2.1:53", "[2001:db8::1]:53"]
             udp_workers = 3
-            cores = [1, 0]
+            cores = [THERE]
             [api]
             listen = "[::1]:9000"
             [metrics]
@@ -605,7 +615,10 @@ pub(super) mod tests {
             format = "json"
         "#;
 
-        let config = parse(text, &[]).unwrap();
+        let (there, _) = cores();
+        let text = text.replace("THERE", &there.to_string());
+
+        let config = parse(&text, &[]).unwrap();
 
         let expected = Config {
             server: ServerConfig {
@@ -614,7 +627,7 @@ pub(super) mod tests {
                     "[2001:db8::1]:53".parse().unwrap(),
                 ],
                 udp_workers: 3,
-                cores: vec![1, 0],
+                cores: vec![there],
                 ..ServerConfig::default()
             },
             api: "[::1]:9000".parse().unwrap(),
@@ -664,35 +677,55 @@ pub(super) mod tests {
         assert_eq!(config.server.listen, ["[::1]:2".parse().unwrap()]);
     }
 
+    /// Returns a core that this process may use, and one that it may not.
+    pub(in crate::config) fn cores() -> (usize, usize) {
+        let mut cores = 0..1_024;
+        let there = cores.find(|core| check_cores(&[*core]).is_ok()).unwrap();
+        let absent = cores.find(|core| check_cores(&[*core]).is_err()).unwrap();
+        (there, absent)
+    }
+
     #[test]
-    fn cores_are_numbers_each_once() {
+    fn cores_are_numbers_that_there_are_each_once() {
         let in_file = |value: &str| parse(&format!("[dns]\ncores = {value}\n"), &[]);
-        for text in ["[0, 3]", "0, 3", "0,3"] {
-            let config = parse("", &[("MXPOOL_DNS__CORES", text)]).unwrap();
-            assert_eq!(config.server.cores, [0, 3], "{text}");
+        let (there, absent) = cores();
+        for text in [format!("[{there}]"), there.to_string()] {
+            let config = parse("", &[("MXPOOL_DNS__CORES", &text)]).unwrap();
+            assert_eq!(config.server.cores, [there], "{text}");
         }
-        assert_eq!(in_file("[7]").unwrap().server.cores, [7]);
+        assert_eq!(
+            in_file(&format!("[{there}]")).unwrap().server.cores,
+            [there]
+        );
 
         for (value, found) in [
-            ("[]", "expected a list of cores like [0, 1], found a list"),
+            (
+                "[]",
+                "expected a list of cores like [0, 1], found an empty list",
+            ),
             ("2", "expected a list of cores like [0, 1], found 2"),
-            (
-                "[0, -1]",
-                "expected a list of cores like [0, 1], each from 0 to 1023, found -1",
-            ),
-            (
-                "[1024]",
-                "expected a list of cores like [0, 1], each from 0 to 1023, found 1024",
-            ),
-            (
-                "[\"0\"]",
-                "expected a list of cores like [0, 1], each from 0 to 1023, found \"0\"",
-            ),
-            ("[1, 0, 1]", "expected each core once, found 1 again"),
         ] {
             let problems = in_file(value).unwrap_err();
             assert_eq!(problems, [format!("mxpool.toml:2:9: dns.cores: {found}")]);
         }
+        let value = format!("[\n-1,\n1024,\n\"0\",\n{there},\n{there},\n{absent},\n{absent}]");
+        let problems = in_file(&value).unwrap_err();
+        let number = "expected a list of cores like [0, 1], each from 0 to 1023, found";
+        let allowed = "expected cores that this process may use, which are";
+        let begins = [
+            format!("3:1: dns.cores: {number} -1"),
+            format!("4:1: dns.cores: {number} 1024"),
+            format!("5:1: dns.cores: {number} \"0\""),
+            format!("7:1: dns.cores: expected each core once, found {there} again"),
+            format!("8:1: dns.cores: {allowed} {there}"),
+            format!("9:1: dns.cores: {allowed} {there}"),
+        ];
+        let begins = begins.map(|begin| format!("mxpool.toml:{begin}"));
+        assert_begin(&problems, &begins.each_ref().map(String::as_str));
+        let found = format!(", found core {absent}");
+        assert!(problems[5].ends_with(&found), "{problems:?}");
+        let variable = [("MXPOOL_DNS__CORES", "a, b")];
+        assert_eq!(parse("", &variable).unwrap_err().len(), 2);
     }
 
     #[test]

@@ -27,11 +27,15 @@ impl Reader<'_> {
     /// Reads the limits of connections.
     pub(super) fn tcp(&mut self) -> TcpLimits {
         let mut limits = TcpLimits::default();
+        let known = self.problems.len();
         if let Some(total) = self.get("dns.tcp", "connections", connections) {
             limits.connections = total;
             limits.per_source = limits.per_source.min(total);
         }
-        if let Some(per_source) = self.get("dns.tcp", "per_source", connections) {
+        // Of how many it is a part is not known where that is wrong.
+        let total = (self.problems.len() == known).then_some(limits.connections);
+        let per_source = self.get("dns.tcp", "per_source", |entry| per_source(entry, total));
+        if let Some(per_source) = per_source {
             limits.per_source = per_source;
         }
         if let Some(idle) = self.get("dns.tcp", "idle", idle) {
@@ -54,23 +58,25 @@ impl Reader<'_> {
         }
         let certificate = self.file("certificate");
         let key = self.file("key");
+        // A node that runs says itself what is wrong in them.
+        if self.running.is_none() {
+            for fault in CertificateFiles::faults(certificate.as_deref(), key.as_deref()) {
+                let key = match &fault {
+                    CertificateError::Unreadable { path, .. } if Some(path) == key.as_ref() => {
+                        "key"
+                    }
+                    CertificateError::NoKey { .. }
+                    | CertificateError::Exposed { .. }
+                    | CertificateError::OtherKey { .. } => "key",
+                    _ => "certificate",
+                };
+                self.get("dns.tls", key, |_| Err::<(), _>(fault.to_string()));
+            }
+        }
         let files = CertificateFiles {
             certificate: certificate?,
             key: key?,
         };
-        // A node that runs says itself what is wrong in them.
-        if self.running.is_none()
-            && let Err(error) = files.check()
-        {
-            let key = match &error {
-                CertificateError::Unreadable { path, .. } if *path == files.key => "key",
-                CertificateError::NoKey { .. }
-                | CertificateError::Exposed { .. }
-                | CertificateError::OtherKey { .. } => "key",
-                _ => "certificate",
-            };
-            self.get("dns.tls", key, |_| Err::<(), _>(error.to_string()));
-        }
         Some(TlsConfig { dot, doq, files })
     }
 
@@ -120,6 +126,17 @@ fn connections(entry: &Entry) -> Result<usize, String> {
                 show(&entry.value)
             )
         })
+}
+
+/// Reads how many connections one source gets, of so many if that is known.
+fn per_source(entry: &Entry, total: Option<usize>) -> Result<usize, String> {
+    let per_source = connections(entry)?;
+    match total {
+        Some(total) if per_source > total => Err(format!(
+            "expected at most as many as dns.tcp.connections, which is {total}, found {per_source}"
+        )),
+        _ => Ok(per_source),
+    }
 }
 
 /// Reads how long a connection may idle.
@@ -178,6 +195,18 @@ mod tests {
         let limits = read("[dns.tcp]\nconnections = 7\n").unwrap().server.tcp;
 
         assert_eq!(limits.per_source, 7);
+        for (total, wanted) in [("connections = 20\n", 20), ("", 150)] {
+            let text = format!("[dns.tcp]\nper_source = 151\n{total}");
+            let wanted = format!(
+                "f:2:14: dns.tcp.per_source: expected at most as many as dns.tcp.connections, \
+                 which is {wanted}, found 151"
+            );
+            assert_eq!(read(&text).unwrap_err(), [wanted]);
+        }
+        // What is wrong with the total is said once.
+        let text = "[dns.tcp]\nper_source = 151\nconnections = 0\n";
+        let wanted = "f:3:15: dns.tcp.connections: expected a number from 1";
+        assert_begin(&read(text).unwrap_err(), &[wanted]);
     }
 
     #[test]
@@ -195,7 +224,7 @@ mod tests {
         );
         assert_begin(
             &read("[dns]\ntcp = 5\n").unwrap_err(),
-            &["f:2:1: expected a section [dns.tcp], found a integer"],
+            &["f:2:1: expected a section [dns.tcp], found an integer"],
         );
     }
 
@@ -261,6 +290,16 @@ mod tests {
             &[
                 "f:2:8: dns.tls.dot: expected an address with a port like",
                 "f:2:7: expected the path of a PEM file in dns.tls.certificate, found none",
+                "f:3:7: dns.tls.key: expected a readable PEM file, found /no/such/file: ",
+            ],
+        );
+        let text = "[dns.tls]\ndot = [\"127.0.0.1:853\"]\ncertificate = \"/no/such.pem\"\n\
+                    key = \"/no/such.key\"\n";
+        assert_begin(
+            &read(text).unwrap_err(),
+            &[
+                "f:3:15: dns.tls.certificate: expected a readable PEM file, found /no/such.pem: ",
+                "f:4:7: dns.tls.key: expected a readable PEM file, found /no/such.key: ",
             ],
         );
     }

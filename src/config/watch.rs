@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -132,11 +133,13 @@ impl Reader<'_> {
             let mut fields = fields.iter();
             fields.find(|(name, ..)| name == key).map(|(.., it)| it)
         };
-        let Some(entry) = field("name") else {
-            self.wrong(place, "server", "expected a name, found none");
-            return None;
+        let name = match field("name") {
+            Some(entry) => self.field("server.name", entry, name),
+            None => {
+                self.wrong(place, "server", "expected a name, found none");
+                None
+            }
         };
-        let name = self.field("server.name", entry, name);
         let probe = field("probe").map(|entry| {
             let items = self.field("server.probe", entry, list);
             self.addresses("server.probe", &items.unwrap_or_default())
@@ -225,7 +228,15 @@ fn authorities(entry: &Entry) -> Result<Vec<CertificateDer<'static>>, String> {
         .map_err(|error| format!("expected a readable PEM file, found {path:?}: {error}"))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(certificates) if !certificates.is_empty() => {
+            let mut roots = RootCertStore::empty();
+            for certificate in &certificates {
+                roots.add(certificate.clone()).map_err(|error| {
+                    format!("expected certificates in PEM, found in {path:?}: {error}")
+                })?;
+            }
+            Ok(certificates)
+        }
         Ok(_) => Err(format!(
             "expected certificates in PEM, found none in {path:?}"
         )),
@@ -377,6 +388,7 @@ policy_ca = "/no/such.pem"
 colour = 1
 [[watch.server]]
 probe = []
+counts = "ftp://192.0.2.53"
 [[watch.server]]
 name = "ns1.infra.example"
 counts = "http://192.0.2.53:8053/v1/counts"
@@ -399,13 +411,15 @@ counts = "https://ns1.infra.example/v1/counts"
             "mxpool.toml:5:13: watch.policy_ca: expected a readable PEM file, found \"/no/such.pem\"",
             "mxpool.toml:6:1: unknown key \"colour\" in section [watch]; expected one of resolvers",
             "mxpool.toml:7:1: watch.server: expected a name, found none",
-            "mxpool.toml:11:10: watch.server.counts: expected https:// for another machine",
-            "mxpool.toml:12:1: watch.server: unknown key \"tokens\"; expected one of name, probe",
-            "mxpool.toml:13:1: watch.server: expected each server once, found ns1.infra.example.",
-            "mxpool.toml:15:21: watch.server.counts_token_file: expected a readable token file",
-            "mxpool.toml:15:21: watch.server.counts_token_file: expected it beside counts",
-            "mxpool.toml:17:8: watch.server.name: expected the name of a host, found _x.example.",
-            "mxpool.toml:18:10: watch.server.counts: expected a URL like",
+            "mxpool.toml:8:9: watch.server.probe: expected at least one address, found an empty list",
+            "mxpool.toml:9:10: watch.server.counts: expected a URL like",
+            "mxpool.toml:12:10: watch.server.counts: expected https:// for another machine",
+            "mxpool.toml:13:1: watch.server: unknown key \"tokens\"; expected one of name, probe",
+            "mxpool.toml:14:1: watch.server: expected each server once, found ns1.infra.example.",
+            "mxpool.toml:16:21: watch.server.counts_token_file: expected a readable token file",
+            "mxpool.toml:16:21: watch.server.counts_token_file: expected it beside counts",
+            "mxpool.toml:18:8: watch.server.name: expected the name of a host, found _x.example.",
+            "mxpool.toml:19:10: watch.server.counts: expected a URL like",
         ];
         assert_begin(&problems, &begins);
     }
@@ -434,5 +448,15 @@ counts = "https://ns1.infra.example/v1/counts"
             problems[0].contains("expected certificates in PEM, found none"),
             "{problems:?}"
         );
+        // The start would be refused by it.
+        let begin = "-----BEGIN CERTIFICATE-----";
+        fs::write(
+            &path,
+            format!("{begin}\nMAMCAQE=\n-----END CERTIFICATE-----\n"),
+        )
+        .unwrap();
+        let problems = parse(&text).unwrap_err();
+        let wanted = "mxpool.toml:3:13: watch.policy_ca: expected certificates in PEM, found in";
+        assert_begin(&problems, &[wanted]);
     }
 }

@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 use tracing::field::{DebugValue, debug};
 
 use crate::config::{Config, Problems, Reread};
-use crate::server::check_cores;
 
 use super::descriptors::Places;
 use super::logs::Logs;
@@ -187,9 +186,6 @@ fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
                 "changed settings take effect at the next start, once what is wrong is mended"
             );
         }
-    }
-    if let Err(error) = check_cores(&config.server.cores) {
-        tracing::error!(%error, "the next start would fail");
     }
     logs.set_level(config.log.level);
     running.log.level = config.log.level;

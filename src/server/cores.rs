@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 
 /// A core that was chosen and cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot run UDP threads on core {core} (dns.cores): this process may use {allowed}")]
+#[error("expected cores that this process may use, which are {allowed}, found core {core}")]
 pub struct NoSuchCore {
     /// The core that was wanted.
     core: usize,
@@ -47,7 +47,7 @@ pub(super) fn pin_to(core: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes cores as people do: `cores 0-3, 6`.
+/// Writes cores as people do: `0-3, 6`.
 fn text(cores: impl Iterator<Item = usize>) -> String {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     for core in cores {
@@ -66,7 +66,7 @@ fn text(cores: impl Iterator<Item = usize>) -> String {
             }
         })
         .collect();
-    format!("cores {}", ranges.join(", "))
+    ranges.join(", ")
 }
 
 #[cfg(test)]
@@ -83,10 +83,12 @@ mod tests {
         assert!(check_cores(&[first, first]).is_ok());
         for absent in [1023, 70_000] {
             let error = check_cores(&[first, absent]).unwrap_err().to_string();
-            let begin = format!(
-                "cannot run UDP threads on core {absent} (dns.cores): this process may use cores {first}"
-            );
+            let begin = format!("expected cores that this process may use, which are {first}");
             assert!(error.starts_with(&begin), "{error}");
+            assert!(
+                error.ends_with(&format!(", found core {absent}")),
+                "{error}"
+            );
         }
     }
 
@@ -108,6 +110,6 @@ mod tests {
 
     #[test]
     fn cores_are_written_as_ranges() {
-        assert_eq!(text([0, 1, 2, 5, 7, 8].into_iter()), "cores 0-2, 5, 7-8");
+        assert_eq!(text([0, 1, 2, 5, 7, 8].into_iter()), "0-2, 5, 7-8");
     }
 }

@@ -80,7 +80,7 @@ pub enum ServerError {
     #[error("cannot limit rates of answers: the system gives no random octets")]
     Random,
     /// A core that threads are to run on is not there.
-    #[error(transparent)]
+    #[error("cannot run UDP threads where dns.cores says: {0}")]
     Core(#[from] NoSuchCore),
     /// A thread could not be started.
     #[error("cannot start a thread that answers queries: {0}")]

@@ -125,7 +125,30 @@ struct Loaded {
     not_after: i64,
 }
 
+/// A certificate and those of the authorities behind it.
+struct Chain {
+    /// The certificates, the server's own first.
+    certificates: Vec<CertificateDer<'static>>,
+    /// When the first one ends, in seconds since 1970.
+    not_after: i64,
+}
+
 impl CertificateFiles {
+    /// Returns everything that is wrong with the files that are named, each by itself and both
+    /// together; nothing if they can be used.
+    pub fn faults(certificate: Option<&Path>, key: Option<&Path>) -> Vec<CertificateError> {
+        let chain = certificate.map(|path| Ok((path, read_chain(path)?)));
+        let private = key.map(|path| Ok((path, read_key(path)?)));
+        match (chain.transpose(), private.transpose()) {
+            (Ok(Some((certificate, chain))), Ok(Some((key, private)))) => {
+                let [certificate, key] = [certificate, key].map(Path::to_owned);
+                let pair = Self { certificate, key }.pair(chain, private);
+                pair.err().into_iter().collect()
+            }
+            (chain, private) => [chain.err(), private.err()].into_iter().flatten().collect(),
+        }
+    }
+
     /// Says whether certificate and key can be used.
     ///
     /// # Errors
@@ -137,33 +160,13 @@ impl CertificateFiles {
 
     /// Reads certificate and key.
     fn load(&self) -> Result<Loaded, CertificateError> {
-        let read = |path: &Path| {
-            file::read(path, LONGEST).map_err(|source| CertificateError::Unreadable {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let text = read(&self.certificate)?;
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-        let none = |found: String| CertificateError::NoCertificate {
-            path: self.certificate.clone(),
-            found,
-        };
-        let chain = chain.map_err(|error| none(shown(&error)))?;
-        let Some(first) = chain.first() else {
-            return Err(none("none".to_owned()));
-        };
-        let not_after = match parse_x509_certificate(first) {
-            Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
-            Err(error) => return Err(none(format!("none that can be read ({error})"))),
-        };
-        let text = self.private_key()?;
-        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
-            let path = self.key.clone();
-            let found = shown(&error);
-            CertificateError::NoKey { path, found }
-        })?;
-        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|source| {
+        self.pair(read_chain(&self.certificate)?, read_key(&self.key)?)
+    }
+
+    /// Puts together what was read out of the files.
+    fn pair(&self, chain: Chain, key: PrivateKeyDer<'static>) -> Result<Loaded, CertificateError> {
+        let key = CertifiedKey::from_der(chain.certificates, key, &provider());
+        let key = key.map_err(|source| {
             let [certificate, key] = [&self.certificate, &self.key].map(Clone::clone);
             match source {
                 rustls::Error::InconsistentKeys(_) => {
@@ -178,25 +181,8 @@ impl CertificateFiles {
         })?;
         Ok(Loaded {
             key: Arc::new(key),
-            not_after,
+            not_after: chain.not_after,
         })
-    }
-
-    /// Reads the file of the private key, if it is private.
-    fn private_key(&self) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-        let unreadable = |source| CertificateError::Unreadable {
-            path: self.key.clone(),
-            source,
-        };
-        let file = file::open(&self.key).map_err(unreadable)?;
-        let mode = file.metadata().map_err(unreadable)?.mode() & 0o7777;
-        if mode & STRANGERS != 0 {
-            let path = self.key.clone();
-            return Err(CertificateError::Exposed { path, mode });
-        }
-        file::read_open(file, LONGEST)
-            .map(Zeroizing::new)
-            .map_err(unreadable)
     }
 
     /// Returns what changes when somebody replaces a file, be it written over or put in its place,
@@ -208,6 +194,51 @@ impl CertificateFiles {
             Some((modified, metadata.len(), metadata.mode()))
         })
     }
+}
+
+/// Reads certificates.
+fn read_chain(path: &Path) -> Result<Chain, CertificateError> {
+    let none = |found: String| CertificateError::NoCertificate {
+        path: path.to_owned(),
+        found,
+    };
+    let text = file::read(path, LONGEST).map_err(|source| unreadable(path, source))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let certificates = certificates.map_err(|error| none(shown(&error)))?;
+    let Some(first) = certificates.first() else {
+        return Err(none("none".to_owned()));
+    };
+    let not_after = match parse_x509_certificate(first) {
+        Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
+        Err(error) => return Err(none(format!("none that can be read ({error})"))),
+    };
+    Ok(Chain {
+        certificates,
+        not_after,
+    })
+}
+
+/// Reads a private key, if it is private.
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    let failed = |source| unreadable(path, source);
+    let file = file::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+    if mode & STRANGERS != 0 {
+        let path = path.to_owned();
+        return Err(CertificateError::Exposed { path, mode });
+    }
+    let text = file::read_open(file, LONGEST).map(Zeroizing::new);
+    let text = text.map_err(failed)?;
+    PrivateKeyDer::from_pem_slice(&text).map_err(|error| CertificateError::NoKey {
+        path: path.to_owned(),
+        found: shown(&error),
+    })
+}
+
+/// Says that a file cannot be read.
+fn unreadable(path: &Path, source: io::Error) -> CertificateError {
+    let path = path.to_owned();
+    CertificateError::Unreadable { path, source }
 }
 
 /// When each file was written, how long it is, and its mode; nothing of one that is not there.
