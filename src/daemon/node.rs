@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
 use crate::mail::{RoutingReader, routing_set};
 use crate::metrics::Metrics;
-use crate::routing::{self, RoutingError, Socketmap};
+use crate::routing::{self, RoutingError, RoutingListen, Socketmap};
 use crate::server::{self, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
 use crate::watch::{TlsError, Watching};
@@ -51,25 +51,54 @@ pub enum StartFailure {
     /// What is stored could not be loaded.
     #[error(transparent)]
     Engine(#[from] StartError),
-    /// The data plane could not listen.
+    /// The data plane could not start.
     #[error(transparent)]
-    Server(#[from] ServerError),
-    /// What mail hosts ask could not listen.
+    Server(ServerError),
+    /// What mail hosts ask could not start.
     #[error(transparent)]
-    Routing(#[from] RoutingError),
+    Routing(RoutingError),
     /// The outside cannot be watched.
     #[error("cannot watch: {0}")]
     Watch(#[from] TlsError),
-    /// The API or the metrics could not listen.
-    #[error("cannot listen on {address} ({what}): {}", reason(.source))]
+    /// An address could not be had.
+    #[error("cannot listen on {address} ({listener}): {reason}")]
     Listen {
-        /// API or metrics.
-        what: &'static str,
-        /// The address that was wanted.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
+        /// The setting that wants it.
+        listener: &'static str,
+        /// The address that was wanted, as the configuration writes it.
+        address: String,
+        /// What is in the way, and what to do.
+        reason: String,
     },
+}
+
+impl From<ServerError> for StartFailure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Listen {
+                address,
+                listener,
+                source,
+            } => refused(listener, address, &source),
+            other => Self::Server(other),
+        }
+    }
+}
+
+impl From<RoutingError> for StartFailure {
+    fn from(error: RoutingError) -> Self {
+        match error {
+            RoutingError::Listen { listen, source } => match listen {
+                RoutingListen::Tcp(address) => refused("routing.listen", address, &source),
+                RoutingListen::Unix(_) => Self::Listen {
+                    listener: "routing.listen",
+                    address: listen.to_string(),
+                    reason: source.to_string(),
+                },
+            },
+            other => Self::Routing(other),
+        }
+    }
 }
 
 /// What is loaded and published, with no socket open yet.
@@ -102,6 +131,8 @@ pub(super) struct Node {
     watching: Option<Watching>,
     /// Where the API listens.
     api: SocketAddr,
+    /// Where metrics are shown beside the API, if they are.
+    metrics: Option<SocketAddr>,
     /// The tasks that speak HTTP.
     http: Vec<JoinHandle<()>>,
     /// Tells them to end.
@@ -175,9 +206,9 @@ impl Loaded {
         let sockets = async {
             // The control plane's first: they cannot be shared with another server, so a second
             // one is told before it takes queries.
-            let api = listen("API", config.api).await?;
+            let api = listen(API, config.api).await?;
             let metrics = match config.metrics {
-                Some(address) => Some(listen("metrics", address).await?),
+                Some(address) => Some(listen(METRICS, address).await?),
                 None => None,
             };
             let routing = match &config.routing {
@@ -218,7 +249,9 @@ impl Loaded {
             HttpLimits::new(places.api),
             stopped.clone(),
         ))];
+        let mut metrics = None;
         if let Some(listener) = scrape {
+            metrics = listener.local_addr().ok();
             let router = scrape::router(self.metrics.clone());
             let limits = HttpLimits::new(places.metrics);
             http.push(tokio::spawn(http::serve(
@@ -232,6 +265,7 @@ impl Loaded {
             routing,
             watching,
             api: address,
+            metrics,
             http,
             stop,
         })
@@ -274,6 +308,16 @@ impl Node {
         self.api
     }
 
+    /// Returns where metrics are shown beside the API, if they are.
+    pub(super) fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Returns where mail hosts ask, if they do.
+    pub(super) fn routing(&self) -> Option<&RoutingListen> {
+        self.routing.as_ref().map(routing::Running::listen)
+    }
+
     /// Ends everything, in the order that loses nothing: requests in flight get their answers,
     /// changes in flight are durable or refused, and queries are answered until the last.
     pub(super) async fn stop(self) {
@@ -309,13 +353,10 @@ async fn end(engine: &Engine, threads: EngineThreads) {
 
 /// Tries all addresses and gives them back.
 fn probe(config: &Config) -> Result<(), StartFailure> {
-    let metrics = config.metrics.map(|address| ("metrics", address));
-    for (what, address) in [("API", config.api)].into_iter().chain(metrics) {
-        std::net::TcpListener::bind(address).map_err(|source| StartFailure::Listen {
-            what,
-            address,
-            source,
-        })?;
+    let metrics = config.metrics.map(|address| (METRICS, address));
+    for (listener, address) in [(API, config.api)].into_iter().chain(metrics) {
+        std::net::TcpListener::bind(address)
+            .map_err(|source| refused(listener, address, &source))?;
     }
     if let Some(config) = &config.routing {
         routing::probe(config)?;
@@ -324,20 +365,109 @@ fn probe(config: &Config) -> Result<(), StartFailure> {
 }
 
 /// Opens a listener for HTTP.
-async fn listen(what: &'static str, address: SocketAddr) -> Result<TcpListener, StartFailure> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartFailure::Listen {
-            what,
-            address,
-            source,
-        })
+async fn listen(listener: &'static str, address: SocketAddr) -> Result<TcpListener, StartFailure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| refused(listener, address, &source))
 }
 
-/// Says why an address could not be had.
-fn reason(source: &io::Error) -> String {
-    if source.kind() == io::ErrorKind::AddrInUse {
-        return "another program uses this address and port".to_owned();
+/// The API's listener, as errors call it.
+const API: &str = "api.listen";
+/// The metrics' listener, as errors call it.
+const METRICS: &str = "metrics.listen";
+
+/// The ports that are not everybody's: below this (`ip_unprivileged_port_start`, unless changed).
+const FIRST_FREE_PORT: u16 = 1_024;
+
+/// Says that an address could not be had, why, and what to do.
+fn refused(listener: &'static str, address: SocketAddr, source: &io::Error) -> StartFailure {
+    let reason = match source.kind() {
+        io::ErrorKind::AddrInUse => "another program uses this address and port".to_owned(),
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this machine does not have the address {}: correct it, or start when an interface has \
+             it",
+            address.ip()
+        ),
+        io::ErrorKind::PermissionDenied if address.port() < FIRST_FREE_PORT => format!(
+            "this user may not use ports below {FIRST_FREE_PORT}: start as root or with the \
+             capability CAP_NET_BIND_SERVICE"
+        ),
+        _ => source.to_string(),
+    };
+    StartFailure::Listen {
+        listener,
+        address: address.to_string(),
+        reason,
     }
-    source.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::libc;
+
+    use super::*;
+
+    /// Says what is told of an address of a listener, where the system says such a thing.
+    fn told(error: impl Into<StartFailure>) -> String {
+        error.into().to_string()
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_had_is_told_with_its_setting_and_what_to_do() {
+        let address: SocketAddr = ([192, 0, 2, 53], 53).into();
+        let of = |number| io::Error::from_raw_os_error(number);
+        let nowhere = "this machine does not have the address 192.0.2.53: correct it, or start when \
+                       an interface has it";
+        let forbidden = "this user may not use ports below 1024: start as root or with the \
+                         capability CAP_NET_BIND_SERVICE";
+
+        let dns = |number| ServerError::Listen {
+            address,
+            listener: "dns.listen, UDP",
+            source: of(number),
+        };
+        let begin = "cannot listen on 192.0.2.53:53 (dns.listen, UDP): ";
+        assert_eq!(told(dns(libc::EADDRNOTAVAIL)), format!("{begin}{nowhere}"));
+        assert_eq!(told(dns(libc::EACCES)), format!("{begin}{forbidden}"));
+        assert!(told(dns(libc::EMFILE)).starts_with(&format!("{begin}Too many open files")));
+
+        let routing = |listen: RoutingListen, number| RoutingError::Listen {
+            listen,
+            source: of(number),
+        };
+        let begin = "cannot listen on 192.0.2.53:53 (routing.listen): ";
+        let tcp = routing(RoutingListen::Tcp(address), libc::EACCES);
+        assert_eq!(told(tcp), format!("{begin}{forbidden}"));
+        let unix = routing(RoutingListen::Unix("a".into()), libc::EACCES);
+        let wanted = "cannot listen on unix:a (routing.listen): Permission denied";
+        assert!(told(unix).starts_with(wanted));
+
+        // Of a port that anybody may use it is something else.
+        let high = ([192, 0, 2, 53], 8_053).into();
+        let wanted = "cannot listen on 192.0.2.53:8053 (api.listen): Permission denied (os";
+        assert!(told(refused(API, high, &of(libc::EACCES))).starts_with(wanted));
+    }
+
+    #[test]
+    fn the_http_listeners_are_called_by_their_settings() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let free = Config::default();
+        let api = Config {
+            api: address,
+            ..free.clone()
+        };
+        let metrics = Config {
+            api: ([127, 0, 0, 1], 0).into(),
+            metrics: Some(address),
+            ..free
+        };
+
+        for (config, listener) in [(api, "api.listen"), (metrics, "metrics.listen")] {
+            let wanted = format!(
+                "cannot listen on {address} ({listener}): another program uses this address and \
+                 port"
+            );
+            assert_eq!(told(probe(&config).unwrap_err()), wanted);
+        }
+    }
 }

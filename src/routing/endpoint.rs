@@ -24,14 +24,14 @@ const FOLDER_MODE: u32 = 0o755;
 #[non_exhaustive]
 pub enum RoutingError {
     /// Another program has the address.
-    #[error("cannot listen on {listen} (routing): another program uses it")]
+    #[error("cannot listen on {listen} (routing.listen): another program uses it")]
     InUse {
         /// The address that was wanted.
         listen: RoutingListen,
     },
     /// Something that is no socket is where the socket should be.
     #[error(
-        "cannot listen on {listen} (routing): expected nothing there or a socket, found another \
+        "cannot listen on {listen} (routing.listen): expected nothing there or a socket, found another \
          kind of file, which stays"
     )]
     NoSocket {
@@ -40,7 +40,7 @@ pub enum RoutingError {
     },
     /// The address can be reached from other machines.
     #[error(
-        "cannot listen on {listen} (routing): expected the path of a socket or a loopback address, \
+        "cannot listen on {listen} (routing.listen): expected the path of a socket or a loopback address, \
          as look-ups are neither signed nor secret"
     )]
     NotLoopback {
@@ -48,7 +48,7 @@ pub enum RoutingError {
         listen: RoutingListen,
     },
     /// A socket could not be opened.
-    #[error("cannot listen on {listen} (routing): {source}")]
+    #[error("cannot listen on {listen} (routing.listen): {source}")]
     Listen {
         /// The address that was wanted.
         listen: RoutingListen,
@@ -265,7 +265,7 @@ mod tests {
         for error in [probe(&listen).err(), open(&listen).err()] {
             let text = error.unwrap().to_string();
             let wanted = format!(
-                "cannot listen on unix:{} (routing): expected",
+                "cannot listen on unix:{} (routing.listen): expected",
                 path.display()
             );
             assert!(text.starts_with(&wanted), "{text}");

@@ -53,20 +53,20 @@ pub struct Running {
 #[non_exhaustive]
 pub enum ServerError {
     /// Another program has the address.
-    #[error("cannot listen on {address} ({transport}): another program uses this address and port")]
+    #[error("cannot listen on {address} ({listener}): another program uses this address and port")]
     InUse {
         /// The address that was wanted.
         address: SocketAddr,
-        /// UDP or TCP.
-        transport: &'static str,
+        /// The setting that wants it, and what for.
+        listener: &'static str,
     },
     /// A socket could not be opened.
-    #[error("cannot listen on {address} ({transport}): {source}")]
+    #[error("cannot listen on {address} ({listener}): {source}")]
     Listen {
         /// The address that was wanted.
         address: SocketAddr,
-        /// UDP or TCP.
-        transport: &'static str,
+        /// The setting that wants it, and what for.
+        listener: &'static str,
         /// What the system said.
         source: io::Error,
     },
@@ -86,6 +86,12 @@ pub enum ServerError {
     #[error("cannot start a thread that answers queries: {0}")]
     Thread(#[source] io::Error),
 }
+
+/// UDP, as errors call it.
+const UDP: &str = "dns.listen, UDP";
+
+/// TCP, as errors call it.
+const TCP: &str = "dns.listen, TCP";
 
 /// How often a free port is sought that both UDP and TCP can have.
 const PORT_TRIES: usize = 16;
@@ -135,9 +141,9 @@ pub fn probe(config: &ServerConfig) -> Result<(), ServerError> {
     let mut taken = Vec::new();
     for address in &config.listen {
         // TCP first, as another server of ours shares its UDP addresses but never those.
-        for (transport, kind) in [("TCP", Type::STREAM), ("UDP", Type::DGRAM)] {
+        for (listener, kind) in [(TCP, Type::STREAM), (UDP, Type::DGRAM)] {
             let socket = socket::take(*address, kind);
-            taken.push(socket.map_err(|source| refused(*address, transport, source))?);
+            taken.push(socket.map_err(|source| refused(*address, listener, source))?);
         }
     }
     if let Some(tls) = &config.tls {
@@ -281,7 +287,7 @@ pub(super) fn start(
         }
         let acceptor = TcpAcceptor {
             listener: tokio::net::TcpListener::from_std(tcp)
-                .map_err(|source| refused(address, "TCP", source))?,
+                .map_err(|source| refused(address, TCP, source))?,
             keeper: Doorkeeper {
                 responder: responders.responder(Transport::Tcp),
                 limits: config.tcp,
@@ -307,15 +313,15 @@ fn open(wanted: SocketAddr, workers: usize) -> Result<Sockets, ServerError> {
         tries -= 1;
         // TCP first: unlike UDP workers' sockets it can be had only once, so that a second server
         // on the same address is told, not given half of the queries.
-        let tcp = socket::tcp(wanted).map_err(|source| refused(wanted, "TCP", source))?;
+        let tcp = socket::tcp(wanted).map_err(|source| refused(wanted, TCP, source))?;
         let address = tcp
             .local_addr()
-            .map_err(|source| refused(wanted, "TCP", source))?;
+            .map_err(|source| refused(wanted, TCP, source))?;
         let udp: io::Result<Vec<_>> = (0..workers).map(|_| socket::udp(address)).collect();
         match udp {
             Ok(udp) => return Ok(Sockets { address, tcp, udp }),
             Err(_) if tries > 0 => {}
-            Err(source) => return Err(refused(address, "UDP", source)),
+            Err(source) => return Err(refused(address, UDP, source)),
         }
     }
 }
@@ -323,15 +329,15 @@ fn open(wanted: SocketAddr, workers: usize) -> Result<Sockets, ServerError> {
 /// Says that an address could not be had.
 pub(super) fn refused(
     address: SocketAddr,
-    transport: &'static str,
+    listener: &'static str,
     source: io::Error,
 ) -> ServerError {
     if source.kind() == io::ErrorKind::AddrInUse {
-        return ServerError::InUse { address, transport };
+        return ServerError::InUse { address, listener };
     }
     ServerError::Listen {
         address,
-        transport,
+        listener,
         source,
     }
 }

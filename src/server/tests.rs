@@ -350,7 +350,9 @@ async fn an_address_in_use_is_named() {
     assert!(matches!(error, ServerError::InUse { address, .. } if address == server));
     assert_eq!(
         error.to_string(),
-        format!("cannot listen on {server} (TCP): another program uses this address and port")
+        format!(
+            "cannot listen on {server} (dns.listen, TCP): another program uses this address and port"
+        )
     );
     let free_again = UdpSocket::bind(taken);
     assert!(

@@ -50,17 +50,17 @@ pub(in crate::server) fn probe(config: &TlsConfig) -> Result<(), ServerError> {
     let mut taken = Vec::new();
     let dot = config.dot.iter().map(|it| (it, DOT, Type::STREAM));
     let doq = config.doq.iter().map(|it| (it, DOQ, Type::DGRAM));
-    for (address, transport, kind) in dot.chain(doq) {
+    for (address, listener, kind) in dot.chain(doq) {
         let socket = socket::take(*address, kind);
-        taken.push(socket.map_err(|source| refused(*address, transport, source))?);
+        taken.push(socket.map_err(|source| refused(*address, listener, source))?);
     }
     Ok(())
 }
 
 /// DNS over TLS, as errors call it.
-const DOT: &str = "DNS over TLS";
+const DOT: &str = "dns.tls.dot";
 /// DNS over QUIC, as errors call it.
-const DOQ: &str = "DNS over QUIC";
+const DOQ: &str = "dns.tls.doq";
 
 impl EncryptedSockets {
     /// Opens all sockets and reads the certificate.
