@@ -7,13 +7,15 @@ use crate::server::{ServerConfig, TlsConfig};
 
 use super::entries::Entries;
 use super::problem::{Problem, Problems};
-use super::settings::{Config, Reader, environment, read};
+use super::settings::{Config, LogLevel, Reader, environment, parsed, read};
 
 /// What a configuration that was read again comes to.
 #[derive(Debug)]
 pub struct Reread {
     /// What is right in it, and what the node runs with where something is wrong.
     pub config: Config,
+    /// Its log level, unless that is what is wrong.
+    pub level: Option<LogLevel>,
     /// What is wrong in it.
     pub problems: Vec<Problem>,
 }
@@ -58,8 +60,13 @@ impl Config {
             running: Some(self),
         };
         let config = reader.config(Self::default());
+        let level = match reader.entries.get("log", "level") {
+            Some(entry) => parsed(entry).ok(),
+            None => Some(config.log.level),
+        };
         Ok(Reread {
             config,
+            level,
             problems: reader.problems,
         })
     }
@@ -124,7 +131,6 @@ fn addresses(tls: &Option<TlsConfig>) -> (&[SocketAddr], &[SocketAddr]) {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::LogLevel;
     use crate::config::settings::tests::{assert_begin, cores};
     use crate::server::CertificateFiles;
 
@@ -163,7 +169,11 @@ mod tests {
 
         let (running, again) = reread(&text);
 
-        let Reread { config, problems } = again.unwrap();
+        let Reread {
+            config,
+            level,
+            problems,
+        } = again.unwrap();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_begin(
             &problems,
@@ -175,6 +185,7 @@ mod tests {
             ],
         );
         assert_eq!(config.log.level, LogLevel::Debug);
+        assert_eq!(level, Some(LogLevel::Debug));
         let files = config.server.tls.unwrap().files;
         assert_eq!(files.certificate, Path::new("new.pem"));
         assert_eq!(config.server.listen, running.server.listen);
@@ -193,7 +204,9 @@ mod tests {
 
         let (running, again) = reread(&text);
 
-        let Reread { config, problems } = again.unwrap();
+        let Reread {
+            config, problems, ..
+        } = again.unwrap();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let wanted = "f:13:7: dns.tls.dot: expected an address and port of its own, found";
         assert_begin(&problems, &[wanted]);
@@ -210,7 +223,12 @@ mod tests {
 
         let (running, again) = reread(text);
 
-        let Reread { config, problems } = again.unwrap();
+        let Reread {
+            config,
+            level,
+            problems,
+        } = again.unwrap();
+        assert_eq!(level, None, "nothing is to be taken over");
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert_eq!(config.log.level, LogLevel::Warn);
         assert_eq!(config.server.tls, running.server.tls);

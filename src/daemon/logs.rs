@@ -35,10 +35,12 @@ impl Logs {
     }
 
     /// Logs from now on what is as important as `level`.
-    pub(super) fn set_level(&self, level: LogLevel) {
-        if let Err(error) = self.filter.reload(filter(level)) {
-            tracing::warn!(%error, "the log level could not be changed");
-        }
+    ///
+    /// # Errors
+    ///
+    /// When nobody filters any more; the level is as before then.
+    pub(super) fn set_level(&self, level: LogLevel) -> Result<(), reload::Error> {
+        self.filter.reload(filter(level))
     }
 }
 

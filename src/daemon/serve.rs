@@ -7,7 +7,7 @@ use std::{process, thread};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tracing::field::{DebugValue, debug};
+use tracing::field::{self, DebugValue, debug};
 
 use crate::config::{Config, Problems, Reread};
 
@@ -42,6 +42,8 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFail
             dot = listed(node.dot_addresses()),
             doq = listed(node.doq_addresses()),
             api = %node.api(),
+            metrics = node.metrics().map(field::display),
+            routing = node.routing().map(field::display),
             "serving"
         );
         let mut reading = None;
@@ -163,7 +165,11 @@ async fn ended(
 /// Takes over what may change while the server runs, each part by itself; `running` is what the node
 /// runs with.
 fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
-    let Reread { config, problems } = match again {
+    let Reread {
+        config,
+        level,
+        problems,
+    } = match again {
         Ok(again) => again,
         Err(problems) => {
             for problem in problems.0 {
@@ -187,8 +193,14 @@ fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
             );
         }
     }
-    logs.set_level(config.log.level);
-    running.log.level = config.log.level;
-    tracing::info!(now = config.log.level.as_str(), "log level read again");
+    if let Some(level) = level {
+        match logs.set_level(level) {
+            Ok(()) => {
+                running.log.level = level;
+                tracing::info!(now = level.as_str(), "log level read again");
+            }
+            Err(error) => tracing::error!(%error, "the log level could not be changed"),
+        }
+    }
     node.reload(&config);
 }

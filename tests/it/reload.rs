@@ -17,10 +17,11 @@ use crate::process::{Mxpool, Program, free_port, run};
 /// What is said of a certificate that is not taken over.
 const REFUSED: &str = "the certificate is not taken over";
 
-/// A server with cookie secrets and DNS over TLS.
+/// A server with cookie secrets, DNS over TLS, and every other listener.
 struct Node {
     server: Mxpool,
     dot: SocketAddr,
+    metrics: SocketAddr,
     folder: tempfile::TempDir,
 }
 
@@ -28,18 +29,20 @@ impl Node {
     /// Starts it.
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let dot: SocketAddr = ([127, 0, 0, 1], free_port()).into();
+        let [dot, metrics] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())));
         write_secrets(&folder.path().join("cookie.secrets"), &SECRETS[..1]);
         certificate(folder.path(), "old");
         let more = format!(
             "nsid = \"ns1\"\n[dns.cookies]\nsecrets = \"cookie.secrets\"\n[log]\nlevel = \"info\"\n\
-             [dns.tls]\ndot = [\"{dot}\"]\ncertificate = \"old.pem\"\nkey = \"old.key\"\n"
+             [dns.tls]\ndot = [\"{dot}\"]\ncertificate = \"old.pem\"\nkey = \"old.key\"\n\
+             [metrics]\nlisten = \"{metrics}\"\n[routing]\nlisten = \"unix:run/routing.sock\"\n"
         );
         let dns = ([127, 0, 0, 1], free_port()).into();
         let server = Mxpool::try_start_at(folder.path(), dns, &more).unwrap();
         Self {
             server,
             dot,
+            metrics,
             folder,
         }
     }
@@ -98,7 +101,7 @@ fn send(signal: &str, program: &Program) {
 }
 
 #[test]
-fn a_start_tells_where_each_transport_is_served() {
+fn a_start_tells_where_each_listener_is() {
     let mut node = Node::start();
 
     // It may be ready a little before it says so.
@@ -107,9 +110,29 @@ fn a_start_tells_where_each_transport_is_served() {
 
     let log = node.server.log();
     let line = log.lines().find(|line| line.contains(" serving ")).unwrap();
-    let (dns, dot) = (node.server.dns, node.dot);
-    let wanted = format!("serving dns=[{dns}] dot=[{dot}] api=");
-    assert!(line.contains(&wanted), "{line}");
+    let (dns, dot, metrics) = (node.server.dns, node.dot, node.metrics);
+    let api = node.server.api.trim_start_matches("http://");
+    let wanted = format!(
+        "serving dns=[{dns}] dot=[{dot}] api={api} metrics={metrics} routing=unix:run/routing.sock"
+    );
+    assert!(line.ends_with(&wanted), "{line}");
+}
+
+#[test]
+fn a_level_that_is_wrong_is_not_told_as_taken_over() {
+    let mut node = Node::start();
+    node.replace("level = \"info\"", "level = \"loud\"");
+
+    node.server
+        .hang_up("log.level: expected error, warn, info, debug or trace, found \"loud\"");
+
+    // What is read behind the level has been read by then.
+    let program = node.server.program();
+    program
+        .wait_until_printed("cookie secrets read again", 1)
+        .unwrap();
+    let log = node.server.log();
+    assert!(!log.contains("log level read again"), "{log}");
 }
 
 #[test]
