@@ -347,3 +347,23 @@ impl Source<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_lists_every_key() {
+        let readme = include_str!("../../README.md");
+        for (section, keys) in KNOWN {
+            for key in keys {
+                let names = [
+                    format!("`{section}.{key}`"),
+                    format!("`[[{section}.{key}]]`"),
+                ];
+                let is_listed = names.iter().any(|name| readme.contains(name));
+                assert!(is_listed, "{section}.{key}");
+            }
+        }
+    }
+}

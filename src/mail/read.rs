@@ -42,6 +42,36 @@ pub(super) const KEYS: [&str; 24] = [
     "extra",
 ];
 
+/// The keys of one of its mail hosts.
+const MAIL_HOST: [&str; 6] = [
+    "name",
+    "preference",
+    "addresses",
+    "certificates",
+    "tlsa",
+    "spare",
+];
+/// The keys of its MTA-STS policy.
+const MTA_STS: [&str; 4] = ["mode", "max_age", "patterns", "addresses"];
+/// The keys of where its reports go.
+const REPORTS: [&str; 2] = ["tlsrpt", "dmarc"];
+/// The keys of how its domains send.
+const OUTBOUND: [&str; 3] = ["spf", "dkim", "dmarc"];
+/// The keys of what activation waits for.
+const READINESS: [&str; 3] = ["delegated", "secured", "mail_ready"];
+/// The keys of how its zones are signed.
+const DNSSEC: [&str; 5] = [
+    "algorithm",
+    "denial",
+    "dnskey_ttl",
+    "signature_lifetime",
+    "signature_refresh",
+];
+/// The keys of what its waits are made of.
+const TIMING: [&str; 4] = ["guard", "destructive_guard", "queue_max", "propagation"];
+/// The keys of its extra records.
+const EXTRA: [&str; 1] = ["records"];
+
 /// An hour.
 const HOUR: Span = Span::from_secs(3_600);
 /// A day.
@@ -169,14 +199,7 @@ fn caa(element: &Element<'_, '_>) -> Option<Rdata> {
 
 /// Reads one of the `mail_host` tables.
 fn mail_host(element: &Element<'_, '_>) -> Option<MailHost> {
-    let fields = element.fields(&[
-        "name",
-        "preference",
-        "addresses",
-        "certificates",
-        "tlsa",
-        "spare",
-    ])?;
+    let fields = element.fields(&MAIL_HOST)?;
     let name = fields.required("name").and_then(|e| host_name(&e));
     let preference = fields.or("preference", 10, |e| {
         e.number(0, u64::from(u16::MAX)).map(|n| n as u16)
@@ -227,7 +250,7 @@ fn certificates(element: &Element<'_, '_>) -> Option<Vec<Certificate>> {
 
 /// Reads the `mta_sts` table.
 fn mta_sts(element: &Element<'_, '_>) -> Option<MtaSts> {
-    let fields = element.fields(&["mode", "max_age", "patterns", "addresses"])?;
+    let fields = element.fields(&MTA_STS)?;
     let mode = fields.required("mode");
     let mode = mode.and_then(|e| e.one_of(&MtaStsMode::WORDS));
     let policy = MtaSts {
@@ -241,7 +264,7 @@ fn mta_sts(element: &Element<'_, '_>) -> Option<MtaSts> {
 
 /// Reads the `reports` table.
 fn reports(element: &Element<'_, '_>) -> Option<Reports> {
-    let fields = element.fields(&["tlsrpt", "dmarc"])?;
+    let fields = element.fields(&REPORTS)?;
     Some(Reports {
         tlsrpt: fields.optional("tlsrpt").and_then(|e| e.parsed()),
         dmarc: fields.optional("dmarc").and_then(|e| e.parsed()),
@@ -250,7 +273,7 @@ fn reports(element: &Element<'_, '_>) -> Option<Reports> {
 
 /// Reads the `outbound` table.
 fn outbound_table(element: &Element<'_, '_>) -> Option<Outbound> {
-    let fields = element.fields(&["spf", "dkim", "dmarc"])?;
+    let fields = element.fields(&OUTBOUND)?;
     let checked = |e: Element<'_, '_>, check: fn(&str) -> Result<(), String>| {
         let text = e.text()?;
         match check(text) {
@@ -291,7 +314,7 @@ fn dkim(element: &Element<'_, '_>) -> Option<BTreeMap<String, Target>> {
 
 /// Reads the `readiness` table.
 fn readiness(element: &Element<'_, '_>) -> Option<ReadinessSettings> {
-    let fields = element.fields(&["delegated", "secured", "mail_ready"])?;
+    let fields = element.fields(&READINESS)?;
     let default = ReadinessSettings::default();
     Some(ReadinessSettings {
         delegated: fields.or("delegated", default.delegated, |e| e.boolean()),
@@ -318,13 +341,7 @@ fn secured(element: &Element<'_, '_>) -> Option<Secured> {
 
 /// Reads the `dnssec` table.
 fn signing(element: &Element<'_, '_>) -> Option<SigningSettings> {
-    let fields = element.fields(&[
-        "algorithm",
-        "denial",
-        "dnskey_ttl",
-        "signature_lifetime",
-        "signature_refresh",
-    ])?;
+    let fields = element.fields(&DNSSEC)?;
     if let Some(denial) = fields.optional("denial") {
         match denial.text() {
             Some("nsec") | None => {}
@@ -346,7 +363,7 @@ fn signing(element: &Element<'_, '_>) -> Option<SigningSettings> {
 
 /// Reads the `timing` table.
 fn timing(element: &Element<'_, '_>) -> Option<TimingSettings> {
-    let fields = element.fields(&["guard", "destructive_guard", "queue_max", "propagation"])?;
+    let fields = element.fields(&TIMING)?;
     let default = TimingSettings::default();
     Some(TimingSettings {
         guard: fields.or("guard", default.guard, |e| e.parsed()),
@@ -360,7 +377,103 @@ fn timing(element: &Element<'_, '_>) -> Option<TimingSettings> {
 
 /// Reads the `extra` table; records of nothing but blanks are none.
 fn extra(element: &Element<'_, '_>) -> Option<String> {
-    let fields = element.fields(&["records"])?;
+    let fields = element.fields(&EXTRA)?;
     let records = fields.required("records")?.text()?;
     (!records.trim().is_empty()).then(|| format!("{}\n", records.trim_matches('\n').trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// The section of the README that lists the settings.
+    const SECTION: &str = "\n## What a pool says\n";
+
+    /// The tables within a pool's, and their keys.
+    const TABLES: [(&str, &[&str]); 8] = [
+        ("mail_host", &MAIL_HOST),
+        ("mta_sts", &MTA_STS),
+        ("reports", &REPORTS),
+        ("outbound", &OUTBOUND),
+        ("readiness", &READINESS),
+        ("dnssec", &DNSSEC),
+        ("timing", &TIMING),
+        ("extra", &EXTRA),
+    ];
+
+    /// Returns each setting that the README lists, and what it says of its default.
+    fn listed() -> BTreeMap<&'static str, &'static str> {
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once(SECTION).expect("there is the section");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.splitn(3, " | ");
+            let key = cells.next()?.strip_suffix('`')?;
+            // A row in brackets is about a table.
+            (!key.starts_with('[')).then_some((key, cells.next()?))
+        });
+        rows.collect()
+    }
+
+    /// Returns where in the document below a setting stands.
+    fn pointer(key: &str) -> String {
+        format!("/{}", key.replace('.', "/")).replace("/mail_host/", "/mail_host/0/")
+    }
+
+    /// Returns the settings with all that must be there, and no more.
+    fn least() -> Value {
+        json!({
+            "nameservers": ["ns1.infra.example."],
+            "hostmaster": "hostmaster@infra.example",
+            "mail_host": [{"name": "mx1.infra.example."}],
+            "mta_sts": {"mode": "testing"},
+            "outbound": {"spf": "v=spf1 mx -all"},
+        })
+    }
+
+    #[test]
+    fn the_readme_lists_every_setting() {
+        let own = KEYS.iter().map(|key| (*key).to_owned());
+        let own = own.filter(|key| TABLES.iter().all(|(table, _)| table != key));
+        let within = TABLES.iter().flat_map(|(table, keys)| {
+            let keys = keys.iter();
+            keys.map(move |key| format!("{table}.{key}"))
+        });
+        let known: BTreeSet<String> = own.chain(within).collect();
+
+        let listed: BTreeSet<String> = listed().into_keys().map(str::to_owned).collect();
+
+        assert_eq!(listed, known);
+    }
+
+    #[test]
+    fn the_readme_knows_the_default_of_every_setting() {
+        let written = PoolSettings::from_stored(&least()).unwrap().to_document();
+
+        for (key, default) in listed() {
+            let found = match written.pointer(&pointer(key)) {
+                _ if least().pointer(&pointer(key)).is_some() => "required".to_owned(),
+                None => "absent".to_owned(),
+                Some(value) => format!("`{value}`"),
+            };
+            assert_eq!(default, found, "{key}");
+        }
+    }
+
+    #[test]
+    fn the_readme_says_which_settings_are_required() {
+        for (key, _) in listed().into_iter().filter(|(_, it)| *it == "required") {
+            let mut document = least();
+            *document.pointer_mut(&pointer(key)).unwrap() = Value::Null;
+
+            let faults = PoolSettings::from_stored(&document).unwrap_err();
+
+            let places: Vec<String> = faults.into_iter().map(|fault| fault.pointer).collect();
+            assert_eq!(places, [pointer(key)], "{key}");
+        }
+    }
 }
