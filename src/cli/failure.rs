@@ -218,7 +218,7 @@ impl Refusal {
         match self.errors.as_slice() {
             [] => self.detail.clone(),
             [only] => match self.detail.strip_suffix(&only.detail) {
-                Some(before) => format!("{}{only}", without_pointer(before)),
+                Some(before) => format!("{}{only}", without_place(before)),
                 None if self.detail.starts_with(&only.detail) => only.to_string(),
                 None => self.detail.clone(),
             },
@@ -234,18 +234,22 @@ impl Refusal {
     }
 }
 
-/// Returns what stands before a fault's words without the fault's pointer, which is the server's way
-/// to say where; `/ttl: ` and `the pool is in use: /ttl: ` end with one.
+/// Returns what stands before a fault's words without the server's ways to say where it is: `/ttl: `,
+/// `the pool is in use: /ttl: `, `/changes/0/records: line 2: `.
 ///
-/// The pointer is not looked for by its text: it is another one where the fault has been found in a
-/// file, and may stand there without the place of its step.
-fn without_pointer(before: &str) -> &str {
-    let words = before.strip_suffix(": ").unwrap_or(before);
-    let last = words.rfind(": ").map_or(0, |at| at + 2);
-    if words[last..].starts_with('/') {
-        return &before[..last];
+/// They are not looked for by the fault's pointer: where it stands in the pool is said without the
+/// place of its step.
+fn without_place(mut before: &str) -> &str {
+    loop {
+        let words = before.strip_suffix(": ").unwrap_or(before);
+        let last = words.rfind(": ").map_or(0, |at| at + 2);
+        let line = words[last..].strip_prefix("line ");
+        let is_line = line.is_some_and(|line| line.parse::<usize>().is_ok());
+        if !is_line && !words[last..].starts_with('/') {
+            return before;
+        }
+        before = &before[..last];
     }
-    before
 }
 
 /// Says what the server wants to be told as the flag of it.
@@ -514,6 +518,13 @@ mod tests {
         // Of its own accord the server says where in the pool, not where in the change.
         let within = say("main is in use: /ttl: wait: x", pointer, written, "wait: x");
         assert_eq!(within, "main is in use: a.toml:4: ttl: wait: x");
+        let record = say(
+            "/changes/0/records: line 2: w: a CNAME",
+            "/changes/0/records",
+            Some("infra.zone:5"),
+            "w: a CNAME",
+        );
+        assert_eq!(record, "infra.zone:5: w: a CNAME");
         assert_eq!(say("one: two: three", "", None, "three"), "one: two: three");
         assert_eq!(say("one: two: three", "", None, "four"), "one: two: three");
     }
