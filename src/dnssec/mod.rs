@@ -26,4 +26,4 @@ pub use key::{Ds, SigningKey, key_rrsets};
 pub use policy::{SigningPolicy, SigningPolicyError, SigningPolicyWarning};
 pub use schedule::{earliest_expiration, resign_at};
 pub use sealing::{SealError, SealingKey, SealingKeyId};
-pub use sign::{Previous, SignError, sign};
+pub use sign::{Previous, SignError, sign, sign_and_tell};

@@ -20,11 +20,12 @@ use crate::store::{Batch, Space, StoreError, meta};
 use crate::wire::Apex;
 use crate::zone::ZoneImage;
 
-/// How many zones are stored ahead in one commit: a third of a megabyte.
-const AHEAD: usize = 128;
+/// How many zones are stored ahead in one commit: a tenth of a megabyte. More at a time would be a
+/// little cheaper, but queries that come to the same core would wait for it.
+const AHEAD: usize = 32;
 
 /// How many outdated versions are deleted in one commit: more would hold up what waits for it.
-const GARBAGE: usize = 256;
+const GARBAGE: usize = 64;
 
 /// What is committed together, piece by piece as it can fail.
 #[derive(Debug, Default)]

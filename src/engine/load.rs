@@ -8,6 +8,7 @@ use std::thread;
 use super::act::Acts;
 use super::census::Counting;
 use super::compose::{Composed, compose};
+use super::courtesy;
 use super::downtime;
 use super::facts::{
     Adoption, Arrival, DomainFacts, Facts, Members, PoolFacts, PoolVersion, Rare, Recipe, Served,
@@ -209,6 +210,7 @@ pub(super) fn start(
     let end = End(Arc::clone(&shared));
     let run = move || {
         let _end = end;
+        courtesy::of_writing();
         writer.run();
     };
     handles.insert(0, thread.spawn(run)?);

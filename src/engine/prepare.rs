@@ -168,11 +168,12 @@ struct Keys {
 impl Workshop {
     /// Signs a zone and composes its image; half a millisecond for a pool's domain.
     ///
-    /// Returns how long signing took, too.
+    /// Calls `signed` after each signature. Returns how long signing took, too.
     pub(super) fn prepare(
         &self,
         task: ZoneTask,
         now: Timestamp,
+        signed: &mut dyn FnMut(),
     ) -> Result<(Prepared, Duration), PrepareError> {
         let previous = self.previous(&task)?;
         let policy = match &task.work {
@@ -206,7 +207,7 @@ impl Workshop {
         let reusable = reusable.map(|(signed, unsigned)| Previous { signed, unsigned });
 
         let started = Instant::now();
-        let signed = dnssec::sign(&unsigned, &references, &policy, now, reusable)?;
+        let signed = dnssec::sign_and_tell(&unsigned, &references, &policy, now, reusable, signed)?;
         let took = started.elapsed();
         // A key that was read from the store is held against its public half while it is read, and
         // signed for this zone before.

@@ -149,7 +149,7 @@ fn prepare_all(
                             break;
                         };
                         let apex = task.apex.clone();
-                        match workshop.prepare(task, now) {
+                        match workshop.prepare(task, now, &mut || ()) {
                             Ok((zone, _)) => prepared.push(zone),
                             Err(error) => {
                                 failed.fetch_add(1, Ordering::Relaxed);

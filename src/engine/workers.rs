@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use super::courtesy::Courtesy;
 use super::job::JobId;
 use super::prepare::{PrepareError, Prepared, Workshop, ZoneTask};
 use super::writer::Message;
@@ -68,9 +69,6 @@ struct Waiting {
     ended: bool,
 }
 
-/// How much nicer the workers are than the threads that answer queries (nice(2): 19 is the most).
-const NICENESS: i32 = 10;
-
 impl Workers {
     /// Starts `count` threads, which answer to `messages`.
     pub(super) fn start(
@@ -91,9 +89,10 @@ impl Workers {
             let messages = messages.clone();
             let thread = thread::Builder::new().name(format!("prepare-{number}"));
             handles.push(thread.spawn(move || {
-                be_nice();
+                let mut courtesy = Courtesy::of_preparing();
                 while let Some(chunk) = queues.next() {
-                    let done = work(&workshop, &metrics, chunk);
+                    courtesy.begin();
+                    let done = work(&workshop, &metrics, &mut courtesy, chunk);
                     if messages.send(Message::Prepared(done)).is_err() {
                         return;
                     }
@@ -167,13 +166,19 @@ impl Queues {
 }
 
 /// Prepares the zones of a chunk, one after the other.
-fn work(workshop: &Workshop, metrics: &Metrics, chunk: Chunk) -> ChunkDone {
+fn work(
+    workshop: &Workshop,
+    metrics: &Metrics,
+    courtesy: &mut Courtesy,
+    chunk: Chunk,
+) -> ChunkDone {
     let Chunk { job, now, tasks } = chunk;
     let zones = tasks.into_iter().map(|task| {
         let apex = task.apex.clone();
         // A caller waits for each of these, so a fault of ours must come back as one. Nothing that
         // is shared is left half done: a preparation only reads, and layouts are built aside.
-        let outcome = catch_unwind(AssertUnwindSafe(|| workshop.prepare(task, now)));
+        let prepare = || workshop.prepare(task, now, &mut || courtesy.signed());
+        let outcome = catch_unwind(AssertUnwindSafe(prepare));
         let outcome = outcome.unwrap_or(Err(PrepareError::Panicked));
         let (prepared, took): (Prepared, Duration) = outcome.map_err(|error| (apex, error))?;
         metrics.signed(prepared.signatures, took);
@@ -182,13 +187,5 @@ fn work(workshop: &Workshop, metrics: &Metrics, chunk: Chunk) -> ChunkDone {
     ChunkDone {
         job,
         zones: zones.collect(),
-    }
-}
-
-/// Lowers the calling thread's priority: queries come first.
-fn be_nice() {
-    // On Linux, niceness belongs to the thread. Without it everything works, just less politely.
-    if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "preparations run at normal priority");
     }
 }
