@@ -3,12 +3,13 @@
 //! To measure a server it must cost less than the server does. So it sends and receives up to 64
 //! datagrams a call, and when there is too little to do for a call it waits without one: nobody has to
 //! wake it up, which would be counted as the server's work, and how long it waited says how busy it
-//! was.
+//! was. Only where the server is to have the generator's core, too, does it sleep.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -36,6 +37,18 @@ pub(crate) enum Pace {
     Rate(f64),
 }
 
+/// How the generator waits while there is too little to do for a call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Waiting {
+    /// It keeps its core, which is its own.
+    Awake,
+    /// It gives its core to the server, so long, and must get it back at once: see
+    /// [`usage::come_first`].
+    ///
+    /// [`usage::come_first`]: super::usage::come_first
+    Asleep(Duration),
+}
+
 /// What is done to a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -47,6 +60,8 @@ pub(crate) struct Load {
     pub(crate) window: usize,
     /// How queries follow each other.
     pub(crate) pace: Pace,
+    /// How it waits.
+    pub(crate) waiting: Waiting,
     /// How long queries are sent.
     pub(crate) span: Duration,
     /// How many queries are sent at most.
@@ -235,12 +250,23 @@ impl Work<'_> {
                 return Ok(());
             }
             if done < WORTH_A_CALL {
+                self.wait(now);
+            }
+        }
+    }
+
+    /// Waits for something to do.
+    fn wait(&mut self, now: Instant) {
+        match self.load.waiting {
+            Waiting::Awake => {
                 while now.elapsed() < PAUSE {
                     std::hint::spin_loop();
                 }
                 // A pause that took much longer was not spent here.
                 self.outcome.idle += now.elapsed().min(2 * PAUSE);
             }
+            // It uses no processor time.
+            Waiting::Asleep(pause) => thread::sleep(pause),
         }
     }
 

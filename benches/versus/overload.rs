@@ -1,7 +1,9 @@
 //! Work beside queries: what a change does to those who ask, and what a flood does to those who work.
 //!
-//! A server has one core alone, and then both, of which what asks it has one as well: how the two
-//! share it is the system's choice then.
+//! A server has one core alone, and then both. What asks it works on one of the two then, too, and
+//! gets it when it wants: from elsewhere, queries would come just as well while the server is busy. A
+//! flood has no such right, it would take that core alone; how it and the server share it is the
+//! system's choice.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +14,7 @@ use serde_json::json;
 
 use super::flood::{Flood, Sent};
 use super::histogram::Histogram;
-use super::load::{Load, Outcome, Pace};
+use super::load::{Load, Outcome, Pace, Waiting};
 use super::measure::{resident, settled};
 use super::mix::Queries;
 use super::pool::Pools;
@@ -40,6 +42,8 @@ const COUNTED: Duration = Duration::from_secs(5);
 const CALLS: usize = 200;
 /// Sockets of each: the kernel deals them out among a server's sockets by their addresses.
 const SOCKETS: usize = 32;
+/// How long what asks sleeps where the server has its core meanwhile.
+const PAUSE: Duration = Duration::from_micros(50);
 /// When a query counts as lost; a change may hold an answer back longer than anything else.
 const LOST: Duration = Duration::from_secs(2);
 
@@ -48,7 +52,7 @@ const LOST: Duration = Duration::from_secs(2);
 pub(crate) enum Cores {
     /// One core, with nobody else on it.
     One,
-    /// Both, one of them together with what asks.
+    /// Both, one of them together with what asks, which goes before it there.
     Both,
 }
 
@@ -100,6 +104,7 @@ struct Work {
 /// A server and those who call it.
 struct Subject<'p> {
     server: Mxpool,
+    cores: Cores,
     pools: &'p Pools,
     queries: Queries,
     /// Settings and domains made so far, of which each is another one.
@@ -178,6 +183,7 @@ impl<'p> Subject<'p> {
         usage::pin_self(GENERATOR_CORE).expect("there are two cores");
         Self {
             server,
+            cores,
             pools,
             queries: Queries::mix(&pools.plain, 1 << 18, 5),
             made: 0,
@@ -187,11 +193,20 @@ impl<'p> Subject<'p> {
 
     /// Asks the mix at [`RATE`].
     fn ask(&mut self, span: Duration, stop: &AtomicBool) -> Outcome {
+        let (waiting, _first) = match self.cores {
+            Cores::One => (Waiting::Awake, None),
+            Cores::Both => {
+                let first = usage::come_first();
+                let first = first.unwrap_or_else(|error| panic!("what asks comes first: {error}"));
+                (Waiting::Asleep(PAUSE), Some(first))
+            }
+        };
         let load = Load {
             server: self.server.dns,
             sockets: SOCKETS,
             window: 256,
             pace: Pace::Rate(RATE),
+            waiting,
             span,
             limit: u64::MAX,
             patience: LOST,
@@ -405,7 +420,8 @@ impl Overload {
 pub(crate) fn tables(all: &[Overload]) -> String {
     let mut text = String::from(
         "The server runs on the first core alone with one UDP worker, or on both with two; what asks \
-         it, and calls its API, is on the second.\n\n",
+         it, and calls its API, is on the second. What asks at a rate goes before the server there \
+         and sleeps in between; a flood does not.\n\n",
     );
     let _ = writeln!(
         text,

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, gettid};
 
 /// What the kernel counts processor time in for user space, on every architecture (man 5 proc).
 const TICK: Duration = Duration::from_millis(10);
@@ -67,6 +69,39 @@ impl Tree {
 /// Has the calling thread run on `core` alone, and what it starts.
 pub(crate) fn pin_self(core: usize) -> nix::Result<()> {
     pin(Pid::from_raw(0), core)
+}
+
+/// Gives the calling thread its core before all others, until this is dropped.
+///
+/// For who asks from a core that the server uses as well, as if it were another machine.
+pub(crate) struct First(());
+
+/// Has the calling thread get its core before all others.
+///
+/// # Errors
+///
+/// When the system does not allow it: only root may, or whoever has the capability `CAP_SYS_NICE`.
+pub(crate) fn come_first() -> io::Result<First> {
+    schedule("--fifo", 1).map(|()| First(()))
+}
+
+impl Drop for First {
+    fn drop(&mut self) {
+        schedule("--other", 0).expect("everybody may come last");
+    }
+}
+
+/// Sets the calling thread's policy, as chrt(1) calls it, and priority.
+fn schedule(policy: &str, priority: u8) -> io::Result<()> {
+    let id = gettid().to_string();
+    let done = Command::new("chrt")
+        .args([policy, "--pid", &priority.to_string(), &id])
+        .output()?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(io::Error::other(format!("chrt {policy}: {}", said.trim())))
 }
 
 /// Lets the calling thread run on every one of `cores` cores again.

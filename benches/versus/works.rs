@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
-use super::load::{Load, Outcome, Pace};
+use super::load::{Load, Outcome, Pace, Waiting};
 use super::mix::Queries;
 use super::pool::Pools;
 use super::servers::Running;
@@ -103,6 +103,7 @@ impl Work {
             pace,
             span,
             limit: u64::MAX,
+            waiting: Waiting::Awake,
             patience: LOST,
         };
         load.run(&mut self.queries)

@@ -23,7 +23,7 @@ mod mix;
 
 use flood::Flood;
 use histogram::{Histogram, STEPS, begin, bucket};
-use load::{Load, Outcome, Pace};
+use load::{Load, Outcome, Pace, Waiting};
 use mix::Queries;
 
 /// An echo in a thread, which ends with it.
@@ -79,6 +79,7 @@ fn ask_with_patience(
         pace,
         span: Duration::from_secs(60),
         limit,
+        waiting: Waiting::Awake,
         patience,
     };
     load.run(&mut Queries::mix(&domains(), 1_000, 1))
@@ -172,6 +173,7 @@ fn a_load_that_was_told_to_stop_asks_nothing_more() {
         pace: Pace::Saturate,
         span: Duration::from_secs(60),
         limit: u64::MAX,
+        waiting: Waiting::Asleep(Duration::from_micros(50)),
         patience: Duration::from_secs(60),
     };
     let (stop, mut queries) = (AtomicBool::new(false), Queries::mix(&domains(), 1_000, 1));
