@@ -40,7 +40,7 @@ static SETTINGS: LazyLock<(Publisher<CookieSecrets>, ReplySettings)> = LazyLock:
 
 thread_local! {
     /// Reads ahead, in room that is had once.
-    static AHEAD: RefCell<ReadAhead> = RefCell::new(ReadAhead::new());
+    static AHEAD: RefCell<ReadAhead> = RefCell::new(ReadAhead::default());
 }
 
 /// Answers a message over every transport.

@@ -71,7 +71,7 @@ impl UdpWorker {
                 let work = Work {
                     socket,
                     batch: Batch::new(),
-                    ahead: ReadAhead::new(),
+                    ahead: ReadAhead::default(),
                     responder,
                     looked_up: None,
                     overflows: 0,

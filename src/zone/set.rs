@@ -123,10 +123,8 @@ impl ZoneView {
     /// Returns how many labels the deepest end of `name` has that may be an apex, and its hash; `None`
     /// if none may.
     pub(super) fn hash_of_deepest(&self, name: &NameBuffer) -> Option<(usize, u64)> {
-        let labels = name.label_count();
-        let depths = self.zones.depths() & (u128::MAX >> (127 - labels));
-        let depth = 127_usize.checked_sub(depths.leading_zeros() as usize)?;
-        Some((depth, hash(&self.seed, name.suffix(labels - depth))))
+        let (labels, hash, _) = self.ends(name, name.label_count()).next()?;
+        Some((labels, hash))
     }
 
     /// Returns the image of the zone `apex`, which has this hash.
@@ -146,28 +144,37 @@ impl ZoneView {
         &'v self,
         name: &'n NameBuffer,
     ) -> impl Iterator<Item = &'v ZoneImage> + use<'v, 'n> {
-        self.enclosing_with_hash(name).map(|(_, _, zone)| zone)
+        self.enclosing_with_hash(name, name.label_count())
+            .map(|(_, _, zone)| zone)
     }
 
-    /// Returns the zones at or above `name`, the closest first, each behind the number of its apex's
-    /// labels and its hash.
+    /// Returns the zones at or above the end of `name` that has `most` labels, the closest first, each
+    /// behind the number of its apex's labels and its hash.
     pub(super) fn enclosing_with_hash<'v, 'n>(
         &'v self,
         name: &'n NameBuffer,
+        most: usize,
     ) -> impl Iterator<Item = (usize, u64, &'v ZoneImage)> + use<'v, 'n> {
+        self.ends(name, most).filter_map(|(labels, hash, end)| {
+            let zone = self.zones.find(hash, end)?;
+            Some((labels, hash, zone))
+        })
+    }
+
+    /// Returns the ends of `name` of at most `most` labels, no more than it has, that may be an apex:
+    /// the deepest first, each behind the number of its labels and its hash.
+    fn ends<'v, 'n>(
+        &'v self,
+        name: &'n NameBuffer,
+        most: usize,
+    ) -> impl Iterator<Item = (usize, u64, &'n [u8])> + use<'v, 'n> {
         let labels = name.label_count();
-        let mut depths = self.zones.depths() & (u128::MAX >> (127 - labels));
+        let mut depths = self.zones.depths() & (u128::MAX >> (127 - most));
         std::iter::from_fn(move || {
-            while depths != 0 {
-                let depth = 127 - depths.leading_zeros() as usize;
-                depths &= !(1 << depth);
-                let name = name.suffix(labels - depth);
-                let hash = hash(&self.seed, name);
-                if let Some(zone) = self.zones.find(hash, name) {
-                    return Some((depth, hash, zone));
-                }
-            }
-            None
+            let depth = 127_usize.checked_sub(depths.leading_zeros() as usize)?;
+            depths &= !(1 << depth);
+            let end = name.suffix(labels - depth);
+            Some((depth, hash(&self.seed, end), end))
         })
     }
 }

@@ -46,14 +46,6 @@ pub struct Foreseen {
 }
 
 impl ReadAhead {
-    /// Returns one that has read nothing; all memory is had here.
-    pub fn new() -> Self {
-        Self {
-            questions: vec![Foreseen::nothing(); TOGETHER],
-            count: 0,
-        }
-    }
-
     /// Reads ahead for `queries`, of many for the first 64.
     pub fn read<'q>(&mut self, zones: &ZoneView, queries: impl Iterator<Item = &'q [u8]>) {
         self.count = 0;
@@ -95,8 +87,12 @@ impl ReadAhead {
 }
 
 impl Default for ReadAhead {
+    /// Returns one that has read nothing; all memory is had here.
     fn default() -> Self {
-        Self::new()
+        Self {
+            questions: vec![Foreseen::nothing(); TOGETHER],
+            count: 0,
+        }
     }
 }
 
@@ -131,12 +127,13 @@ impl Foreseen {
     /// Finds the image that most probably answers, and notes where it is if that is not at the deepest
     /// end.
     fn find<'v>(&mut self, zones: &'v ZoneView) -> Option<&'v ZoneImage> {
-        let (_, hash) = self.apex?;
+        let (labels, hash) = self.apex?;
         // Where apexes have one length it is there.
         if let Some(likely) = zones.image_with(hash) {
             return Some(likely);
         }
-        let (labels, hash, zone) = zones.enclosing_with_hash(&self.name).next()?;
+        let less = labels.checked_sub(1)?;
+        let (labels, hash, zone) = zones.enclosing_with_hash(&self.name, less).next()?;
         self.apex = Some((labels, hash));
         Some(zone)
     }
@@ -261,7 +258,7 @@ mod tests {
             ("example", None),
             (".", None),
         ] {
-            let mut ahead = ReadAhead::new();
+            let mut ahead = ReadAhead::default();
 
             ahead.read(&zones, iter::once(&*query(qname, Rtype::MX)));
             let question = ahead.foreseen(0).unwrap();
@@ -298,7 +295,7 @@ mod tests {
 
         for length in [0, 1, TOGETHER - 1, TOGETHER, TOGETHER + 1, 3 * TOGETHER] {
             let some = queries.iter().cycle().take(length);
-            let mut ahead = ReadAhead::new();
+            let mut ahead = ReadAhead::default();
             ahead.read(&zones, some.map(Vec::as_slice));
 
             for index in 0..length {
@@ -313,7 +310,7 @@ mod tests {
             mut octets in prop::collection::vec(any::<u8>(), 0..80),
             end in 0_usize..40,
         ) {
-            let mut ahead = ReadAhead::new();
+            let mut ahead = ReadAhead::default();
             ahead.read(&zones(), iter::once(octets.as_slice()));
             // A name of ours behind them, cut anywhere.
             octets.extend_from_slice(&query("mx1.z5.example", Rtype::MX));

@@ -184,7 +184,7 @@ impl Served {
         let mut reply = vec![0xff; 3];
         let verdict = answer(&view, query, &asker, NOW, &mut reply);
         let other = Ask::plain("other.z.example", Rtype::A).to_wire();
-        let mut ahead = ReadAhead::new();
+        let mut ahead = ReadAhead::default();
         ahead.look(&view, [&other, query].into_iter());
         for index in 0..2 {
             let mut again = Vec::new();
