@@ -4,7 +4,8 @@ use crate::server::check_cores;
 
 use super::entries::{Entry, Value};
 use super::problem::Problem;
-use super::settings::{Reader, show};
+use super::reader::Reader;
+use super::values::show;
 
 /// The core with the greatest number that a set of them can have.
 const LAST: usize = 1_023;

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Place, Problem};
-use super::settings::with_article;
+use super::values::with_article;
 
 /// The sections and keys of this release; a section within another has a dot in its name.
 const KNOWN: [(&str, &[&str]); 12] = [

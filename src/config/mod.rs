@@ -14,10 +14,12 @@ mod entries;
 mod folder;
 mod listeners;
 mod problem;
+mod reader;
 mod reload;
 mod replies;
 mod settings;
 mod streams;
+mod values;
 mod watch;
 
 pub use problem::{Place, Problem, Problems};

@@ -7,7 +7,9 @@ use crate::server::{ServerConfig, TlsConfig};
 
 use super::entries::Entries;
 use super::problem::{Problem, Problems};
-use super::settings::{Config, LogLevel, Reader, environment, parsed, read};
+use super::reader::Reader;
+use super::settings::{Config, LogLevel, environment, read};
+use super::values::parsed;
 
 /// What a configuration that was read again comes to.
 #[derive(Debug)]

@@ -8,7 +8,8 @@ use crate::zone::Nsid;
 
 use super::entries::{Entry, Value};
 use super::problem::Problem;
-use super::settings::{Reader, parsed, show, text};
+use super::reader::Reader;
+use super::values::{parsed, show, text};
 use super::watch::flag;
 
 impl Reader<'_> {

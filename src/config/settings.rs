@@ -1,32 +1,21 @@
 //! What the settings mean.
 
-use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::routing::{RoutingConfig, RoutingListen};
+use crate::routing::RoutingConfig;
 use crate::server::ServerConfig;
 use crate::watch::WatchConfig;
 
-use super::entries::{Entries, Entry, Value};
-use super::folder::usable;
-use super::listeners;
+use super::entries::Entries;
 use super::problem::{Place, Problem, Problems};
+use super::reader::Reader;
 
 /// The configuration that is read when none is named, if it is there.
 const DEFAULT_FILE: &str = "mxpool.toml";
-
-/// More threads than this on one address is a typing error.
-const MOST_WORKERS: i64 = 1_024;
-
-/// How the path of a socket begins.
-const UNIX: &str = "unix:";
-
-/// The longest path of a socket (`unix(7)`: 108 octets with the final zero).
-const LONGEST_SOCKET: usize = 107;
 
 /// One node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,323 +189,6 @@ pub(super) fn read(file: Option<&Path>) -> Result<Option<(String, String)>, Prob
     }
 }
 
-/// Turns entries into settings and gathers what is wrong.
-pub(super) struct Reader<'a> {
-    /// What was found.
-    pub(super) entries: Entries,
-    /// What is wrong.
-    pub(super) problems: Vec<Problem>,
-    /// What a node already runs with, if it reads its configuration again: whatever is wrong stays
-    /// as it is there, and files that it reads again by itself are not looked into here.
-    pub(super) running: Option<&'a Config>,
-}
-
-impl Reader<'_> {
-    /// Reads all settings over `config`; where one is wrong, a problem is noted and it stays.
-    pub(super) fn config(&mut self, mut config: Config) -> Config {
-        let defaults = config.server;
-        config.server = ServerConfig {
-            listen: self.part(
-                |running| &running.server.listen,
-                |it| it.addresses_at("dns", "listen").unwrap_or(defaults.listen),
-            ),
-            udp_workers: self.part(
-                |running| &running.server.udp_workers,
-                |it| {
-                    it.get("dns", "udp_workers", number)
-                        .unwrap_or(defaults.udp_workers)
-                },
-            ),
-            cores: self.part(
-                |running| &running.server.cores,
-                |it| it.cores().unwrap_or(defaults.cores),
-            ),
-            tcp: self.part(|running| &running.server.tcp, Self::tcp),
-            identity: self.part(|running| &running.server.identity, Self::identity),
-            rrl: self.part(|running| &running.server.rrl, Self::rrl),
-            cookie_secrets: self.part(
-                |running| &running.server.cookie_secrets,
-                Self::cookie_secrets,
-            ),
-            tls: self.part(|running| &running.server.tls, Self::tls),
-        };
-        config.api = self.part(
-            |running| &running.api,
-            |it| it.get("api", "listen", loopback).unwrap_or(config.api),
-        );
-        config.metrics = self.part(
-            |running| &running.metrics,
-            |it| it.get("metrics", "listen", address),
-        );
-        config.routing = self.part(
-            |running| &running.routing,
-            |it| {
-                it.get("routing", "listen", routing_listen)
-                    .map(RoutingConfig::from)
-            },
-        );
-        let conflicts = listeners::conflicts(&config, |(section, key)| {
-            let entry = self.entries.get(section, key)?;
-            Some(entry.place.clone())
-        });
-        if let Some(running) = self.running
-            && !conflicts.is_empty()
-        {
-            listeners::keep(&mut config, running);
-        }
-        self.problems.extend(conflicts);
-        config.store = self.part(
-            |running| &running.store,
-            |it| it.folder_at("store", config.store),
-        );
-        config.keys = self.part(
-            |running| &running.keys,
-            |it| it.folder_at("keys", config.keys),
-        );
-        config.watch = self.part(|running| &running.watch, Self::watch);
-        config.log.level = self.part(
-            |running| &running.log.level,
-            |it| it.get("log", "level", parsed).unwrap_or(config.log.level),
-        );
-        config.log.format = self.part(
-            |running| &running.log.format,
-            |it| it.get("log", "format", parsed).unwrap_or(config.log.format),
-        );
-        config
-    }
-
-    /// Reads one part of the configuration; if anything is wrong with it while a node runs, it stays
-    /// what it is there.
-    fn part<T: Clone>(
-        &mut self,
-        of: impl Fn(&Config) -> &T,
-        read: impl FnOnce(&mut Self) -> T,
-    ) -> T {
-        let known = self.problems.len();
-        let found = read(self);
-        match self.running {
-            Some(running) if self.problems.len() > known => of(running).clone(),
-            _ => found,
-        }
-    }
-
-    /// Reads the path of a folder that is there or can be made; without the setting `default`.
-    fn folder_at(&mut self, section: &'static str, default: PathBuf) -> PathBuf {
-        if self.entries.get(section, "path").is_some() {
-            return self.get(section, "path", folder).unwrap_or(default);
-        }
-        if let Err(detail) = usable(&default) {
-            let setting = format!("{section}.path");
-            let place = Place::Default { setting };
-            self.problems.push(Problem { place, detail });
-        }
-        default
-    }
-
-    /// Reads one setting; a problem is noted at its place.
-    pub(super) fn get<T>(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        read: impl Fn(&Entry) -> Result<T, String>,
-    ) -> Option<T> {
-        let entry = self.entries.get(section, key)?;
-        match read(entry) {
-            Ok(value) => Some(value),
-            Err(detail) => {
-                let place = entry.place.clone();
-                let detail = format!("{section}.{key}: {detail}");
-                self.problems.push(Problem { place, detail });
-                None
-            }
-        }
-    }
-
-    /// Reads a list of addresses: at least one, none twice.
-    fn addresses_at(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-    ) -> Option<Vec<SocketAddr>> {
-        let items = self.get(section, key, list)?;
-        Some(self.addresses_of(section, key, items))
-    }
-
-    /// Reads the items of a list of addresses, none twice; each wrong one is a problem at its place.
-    pub(super) fn addresses_of(
-        &mut self,
-        section: &'static str,
-        key: &'static str,
-        items: Vec<Entry>,
-    ) -> Vec<SocketAddr> {
-        let mut addresses = Vec::new();
-        for item in items {
-            let found = address(&item).and_then(|found| {
-                // Port 0 is another free port each time.
-                if found.port() != 0 && addresses.contains(&found) {
-                    return Err(format!("expected each address once, found {found} again"));
-                }
-                Ok(found)
-            });
-            match found {
-                Ok(found) => addresses.push(found),
-                Err(detail) => self.problems.push(Problem {
-                    place: item.place,
-                    detail: format!("{section}.{key}: {detail}"),
-                }),
-            }
-        }
-        addresses
-    }
-}
-
-/// Reads a list with at least one item; a variable's may be parted by commas alone.
-pub(super) fn list(entry: &Entry) -> Result<Vec<Entry>, String> {
-    let items = match &entry.value {
-        Value::List(items) => items.clone(),
-        Value::Variable(text) => text
-            .split(',')
-            .map(|item| Entry {
-                place: entry.place.clone(),
-                value: Value::Text(item.trim().to_owned()),
-            })
-            .collect(),
-        other => {
-            return Err(format!(
-                "expected a list of addresses, found {}",
-                show(other)
-            ));
-        }
-    };
-    if items.is_empty() {
-        return Err("expected at least one address, found an empty list".to_owned());
-    }
-    Ok(items)
-}
-
-/// Reads a text.
-pub(super) fn text(entry: &Entry) -> Result<&str, String> {
-    match &entry.value {
-        Value::Text(text) | Value::Variable(text) => Ok(text),
-        other => Err(format!("expected a text in quotes, found {}", show(other))),
-    }
-}
-
-/// Reads a number of workers.
-fn number(entry: &Entry) -> Result<usize, String> {
-    let wanted = || format!("expected a number from 0 to {MOST_WORKERS} (0: one per core)");
-    let number = match &entry.value {
-        Value::Number(number) => Some(*number),
-        Value::Variable(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    number
-        .filter(|number| *number <= MOST_WORKERS)
-        .and_then(|number| usize::try_from(number).ok())
-        .ok_or_else(|| format!("{}, found {}", wanted(), show(&entry.value)))
-}
-
-/// Reads an address with a port.
-pub(super) fn address(entry: &Entry) -> Result<SocketAddr, String> {
-    let text = text(entry)?;
-    text.parse().map_err(|_| {
-        format!("expected an address with a port like \"127.0.0.1:5300\" or \"[::1]:5300\", found {text:?}")
-    })
-}
-
-/// Reads an address that only this machine reaches.
-fn loopback(entry: &Entry) -> Result<SocketAddr, String> {
-    let address = address(entry)?;
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "expected a loopback address (127.0.0.0/8 or [::1]), found {address}: the API has no \
-             TLS, and its token must not cross a network in the clear"
-        ));
-    }
-    Ok(address)
-}
-
-/// Reads where mail hosts ask: the path of a socket, or an address that only this machine reaches.
-fn routing_listen(entry: &Entry) -> Result<RoutingListen, String> {
-    let text = text(entry)?;
-    let Some(path) = text.strip_prefix(UNIX) else {
-        let address: SocketAddr = text.parse().map_err(|_| {
-            format!(
-                "expected the path of a socket like \"unix:run/routing.sock\" or a loopback address \
-                 with a port like \"127.0.0.1:5310\", found {text:?}"
-            )
-        })?;
-        if !address.ip().is_loopback() {
-            return Err(format!(
-                "expected a loopback address (127.0.0.0/8 or [::1]) or the path of a socket, found \
-                 {address}: look-ups are neither signed nor secret"
-            ));
-        }
-        return Ok(RoutingListen::Tcp(address));
-    };
-    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
-        return Err(format!(
-            "expected the path of a socket behind {UNIX:?}, found {text:?}"
-        ));
-    }
-    if path.len() > LONGEST_SOCKET {
-        return Err(format!(
-            "expected a path of at most {LONGEST_SOCKET} octets, as no socket can have a longer \
-             one, found {}",
-            path.len()
-        ));
-    }
-    let path = PathBuf::from(path);
-    if path.is_dir() {
-        return Err(format!(
-            "expected the path of a socket, found {path:?}: it is a folder"
-        ));
-    }
-    if let Some(folder) = path.parent() {
-        usable(folder)?;
-    }
-    Ok(RoutingListen::Unix(path))
-}
-
-/// Reads the path of a folder that is there or can be made.
-fn folder(entry: &Entry) -> Result<PathBuf, String> {
-    let text = text(entry)?;
-    if text.is_empty() {
-        return Err("expected the path of a folder, found an empty text".to_owned());
-    }
-    let path = PathBuf::from(text);
-    usable(&path)?;
-    Ok(path)
-}
-
-/// Reads one of a few words.
-pub(super) fn parsed<T: FromStr<Err: Display>>(entry: &Entry) -> Result<T, String> {
-    text(entry)?
-        .parse()
-        .map_err(|error: T::Err| error.to_string())
-}
-
-/// Shows what was found.
-pub(super) fn show(value: &Value) -> String {
-    match value {
-        Value::Text(text) | Value::Variable(text) => format!("{text:?}"),
-        Value::Number(number) => number.to_string(),
-        Value::Flag(_) => "a boolean".to_owned(),
-        Value::List(items) if items.is_empty() => "an empty list".to_owned(),
-        Value::List(_) => "a list".to_owned(),
-        Value::Table(_) => "a table".to_owned(),
-        Value::Other(what) => with_article(what),
-    }
-}
-
-/// Puts the article before what TOML calls a value.
-pub(super) fn with_article(what: &str) -> String {
-    match what {
-        "integer" | "array" => format!("an {what}"),
-        _ => format!("a {what}"),
-    }
-}
-
 impl FromStr for LogLevel {
     type Err = String;
 
@@ -561,6 +233,7 @@ impl FromStr for LogFormat {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use crate::routing::RoutingListen;
     use crate::server::check_cores;
 
     use super::*;

@@ -10,8 +10,9 @@ use crate::server::{CertificateError, CertificateFiles, TcpLimits, TlsConfig};
 
 use super::entries::{Entry, Value};
 use super::problem::{Place, Problem};
+use super::reader::Reader;
 use super::replies::items;
-use super::settings::{Reader, parsed, show, text};
+use super::values::{parsed, show, text};
 
 /// More connections than this no process has descriptors for.
 const MOST_CONNECTIONS: i64 = 1_000_000;

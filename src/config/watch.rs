@@ -14,7 +14,8 @@ use crate::wire::Name;
 
 use super::entries::{Entry, Value};
 use super::problem::{Place, Problem};
-use super::settings::{Reader, address, list, parsed, show, text};
+use super::reader::Reader;
+use super::values::{address, list, parsed, show, text};
 
 /// Where the system says which resolvers it uses.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
