@@ -20,11 +20,12 @@ use crate::store::{Batch, Space, StoreError, meta};
 use crate::wire::Apex;
 use crate::zone::ZoneImage;
 
-/// How many zones are stored ahead in one commit: a tenth of a megabyte. More at a time would be a
-/// little cheaper, but queries that come to the same core would wait for it.
+/// How many zones are stored ahead in one commit: a tenth of a megabyte, a millisecond of a core at
+/// most. More at a time would be a little cheaper, but queries that come to that core would wait.
 const AHEAD: usize = 32;
 
-/// How many outdated versions are deleted in one commit: more would hold up what waits for it.
+/// How many outdated versions are deleted in one commit: more would hold up what waits for it. Beside
+/// zones that are stored ahead twice as many as those go, or a slow disk would gather them.
 const GARBAGE: usize = 64;
 
 /// What is committed together, piece by piece as it can fail.
@@ -88,8 +89,8 @@ impl Writer {
             renewed,
             jobs,
             names,
+            garbage: self.garbage.len().min(GARBAGE.max(2 * ahead.len())),
             ahead,
-            garbage: self.garbage.len().min(GARBAGE),
             stray_keys: std::mem::take(&mut self.stray_keys),
             forgotten: 0,
         };

@@ -7,10 +7,10 @@
 //! prepared is planned again on what is true now, and only what differs is prepared again.
 //!
 //! The writer never signs and never waits for a preparation, so a small change overtakes a large
-//! one. Both it and the workers give way to the threads that answer queries (`courtesy`). The signed
-//! zones of a large change are stored ahead in small commits under versions that no fact names yet;
-//! the commit of its facts makes all of them count at once, and what a crash leaves without a fact
-//! is removed at the next start.
+//! one. The workers give way to the threads that answer queries, and the writer is nicer than
+//! those (`courtesy`). The signed zones of a large change are stored ahead in small commits under
+//! versions that no fact names yet; the commit of its facts makes all of them count at once, and
+//! what a crash leaves without a fact is removed at the next start.
 //!
 //! Readers of facts ([`View`]) see the state after the last commit, never one in between. Nothing
 //! here opens a socket, reads a file or decides what a mail domain looks like. Start reading at

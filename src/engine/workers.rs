@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::courtesy::Courtesy;
 use super::job::JobId;
@@ -90,8 +90,8 @@ impl Workers {
             let thread = thread::Builder::new().name(format!("prepare-{number}"));
             handles.push(thread.spawn(move || {
                 let mut courtesy = Courtesy::of_preparing();
-                while let Some(chunk) = queues.next() {
-                    courtesy.begin();
+                while let Some((chunk, urgency)) = queues.next() {
+                    courtesy.begin(urgency, Instant::now());
                     let done = work(&workshop, &metrics, &mut courtesy, chunk);
                     if messages.send(Message::Prepared(done)).is_err() {
                         return;
@@ -142,15 +142,17 @@ impl Drop for Workers {
 
 impl Queues {
     /// Waits for the next chunk, small ones first; `None` at the end.
-    fn next(&self) -> Option<Chunk> {
+    fn next(&self) -> Option<(Chunk, Urgency)> {
         let mut waiting = self.lock();
         loop {
             if waiting.ended {
                 return None;
             }
-            let small = waiting.small.pop_front();
-            if let Some(chunk) = small.or_else(|| waiting.large.pop_front()) {
-                return Some(chunk);
+            if let Some(chunk) = waiting.small.pop_front() {
+                return Some((chunk, Urgency::Small));
+            }
+            if let Some(chunk) = waiting.large.pop_front() {
+                return Some((chunk, Urgency::Large));
             }
             waiting = self
                 .bell
