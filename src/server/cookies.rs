@@ -57,7 +57,7 @@ impl SecretKeeper {
     /// Returns what reads the file again, which may be another one now; a random secret stays. What
     /// cannot be used is logged, and the secrets before stay in use.
     ///
-    /// Whoever asked later is read later, in whichever order both are run.
+    /// Of two, the one asked for later counts, in whichever order they run.
     pub(super) fn rereading(
         self: &Arc<Self>,
         file: Option<PathBuf>,

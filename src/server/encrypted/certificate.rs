@@ -304,7 +304,7 @@ impl Certificate {
     /// Returns what reads files, whether they have changed or not, or are other ones than before;
     /// what cannot be used changes nothing, not even which files are looked at.
     ///
-    /// Whoever asked later is read later, in whichever order both are run.
+    /// Of two, the one asked for later counts, in whichever order they run.
     pub(in crate::server) fn rereading(
         self: &Arc<Self>,
         files: CertificateFiles,
