@@ -6,7 +6,7 @@
 //! chain made ahead.
 //!
 //! Private keys leave the room only sealed, by [`SealingKey`]. Start reading at
-//! [`sign()`].
+//! [`sign()`]; the engine calls its like [`sign_and_tell`], to give way to queries meanwhile.
 
 mod check;
 #[cfg(test)]

@@ -149,6 +149,7 @@ fn prepare_all(
                             break;
                         };
                         let apex = task.apex.clone();
+                        // Nothing is served yet that signing would have to give way to.
                         match workshop.prepare(task, now, &mut || ()) {
                             Ok((zone, _)) => prepared.push(zone),
                             Err(error) => {
