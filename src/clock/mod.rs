@@ -2,7 +2,8 @@
 //!
 //! Everything that depends on time takes a [`Timestamp`] as an argument; only [`SystemClock`] asks
 //! the machine. A test moves time by hand with [`ManualClock`], so that months pass in
-//! milliseconds.
+//! milliseconds. What may come often is told [`Seldom`], which is given the machine's own reading: the
+//! log is for people, whose time no test moves.
 //!
 //! Start reading at [`Clock`].
 

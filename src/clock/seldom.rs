@@ -28,6 +28,11 @@ impl Seldom {
         }
     }
 
+    /// Begins with nothing told; each is told once a minute, as what is tried again and again is.
+    pub const fn once_a_minute() -> Self {
+        Self::new(Duration::from_secs(60))
+    }
+
     /// Takes an event in; returns how many before it were not told, or nothing if neither is it.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
         let told = |last| now.saturating_duration_since(last) < self.pause;

@@ -46,9 +46,6 @@ const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n
 /// How long the listener waits when it cannot accept, mostly because descriptors ran out.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// How often it complains of that.
-const COMPLAINT: Duration = Duration::from_secs(60);
-
 /// Accepts until `stopped` turns true, then waits for the requests in flight.
 pub(super) async fn serve(
     what: &'static str,
@@ -59,7 +56,7 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut connections = JoinSet::new();
-    let mut failing = Seldom::new(COMPLAINT);
+    let mut failing = Seldom::once_a_minute();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,

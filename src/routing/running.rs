@@ -25,9 +25,6 @@ const STACK: usize = 128 << 10;
 /// How long the listener waits when the process or the system has nothing left to accept with.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-/// How often the same is complained of.
-const COMPLAINT: Duration = Duration::from_secs(60);
-
 /// How long open connections may take to write their last replies after a stop.
 const DRAIN: Duration = Duration::from_secs(1);
 
@@ -75,8 +72,8 @@ impl Socketmap {
             limits: config.limits,
             stopping: stopping.clone(),
             clients: Vec::new(),
-            full: Seldom::new(COMPLAINT),
-            failing: Seldom::new(COMPLAINT),
+            full: Seldom::once_a_minute(),
+            failing: Seldom::once_a_minute(),
         };
         let acceptor = thread::Builder::new()
             .name("routing".to_owned())

@@ -11,8 +11,6 @@
 //!
 //! Start reading at [`Server::start`].
 
-use std::time::Duration;
-
 mod config;
 mod connection;
 mod cookies;
@@ -37,9 +35,6 @@ pub use cores::{NoSuchCore, check_cores};
 pub use encrypted::{CertificateError, CertificateFiles};
 pub use rrl::{Decision, Network, NetworkError, RateLimiter, RrlConfig};
 pub use running::{Running, Server, ServerError, probe};
-
-/// How often something is complained of that is tried again and again.
-const COMPLAINT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

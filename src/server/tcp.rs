@@ -15,7 +15,6 @@ use tokio::time::{sleep, timeout};
 use crate::clock::Seldom;
 use crate::metrics::Dropped;
 
-use super::COMPLAINT;
 use super::connection::Connection;
 use super::doorkeeper::Doorkeeper;
 use super::encrypted::TlsDoor;
@@ -44,7 +43,7 @@ impl TcpAcceptor {
     /// full table of descriptors empties again.
     pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
-        let mut failing = Seldom::new(COMPLAINT);
+        let mut failing = Seldom::once_a_minute();
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,

@@ -13,7 +13,6 @@ use crate::clock::Seldom;
 use crate::metrics::Dropped;
 use crate::zone::ReadAhead;
 
-use super::COMPLAINT;
 use super::cores;
 use super::mmsg::{Batch, Datagram, Exchange, overflows};
 use super::responder::{Client, Responder};
@@ -75,7 +74,7 @@ impl UdpWorker {
                     responder,
                     looked_up: None,
                     overflows: 0,
-                    failing: Seldom::new(COMPLAINT),
+                    failing: Seldom::once_a_minute(),
                 };
                 work.run(&stopping);
             })?;

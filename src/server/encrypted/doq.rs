@@ -18,7 +18,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::clock::Seldom;
 use crate::metrics::Handshakes;
-use crate::server::COMPLAINT;
 use crate::server::doorkeeper::Doorkeeper;
 use crate::server::responder::Client;
 use crate::server::slots::{Slot, Slots};
@@ -125,7 +124,7 @@ impl DoqListener {
     /// An endpoint ends when its socket fails or its own task panics. Then another one takes over:
     /// connections are lost, the address is not.
     pub(in crate::server) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut failing = Seldom::new(COMPLAINT);
+        let mut failing = Seldom::once_a_minute();
         while !*stop.borrow() {
             let ended = match self.endpoint() {
                 Ok(endpoint) => {

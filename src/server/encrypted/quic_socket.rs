@@ -20,7 +20,6 @@ use tokio::io::Interest;
 use tokio::time::{Sleep, sleep};
 
 use crate::clock::Seldom;
-use crate::server::COMPLAINT;
 
 /// How long nothing is received after an error.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -128,7 +127,7 @@ impl Rest {
     fn new() -> Self {
         Self {
             end: None,
-            failing: Seldom::new(COMPLAINT),
+            failing: Seldom::once_a_minute(),
         }
     }
 
