@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::Span;
-use crate::server::{CertificateError, CertificateFiles, TcpLimits, TlsConfig};
+use crate::server::{CertificateFile, CertificateFiles, TcpLimits, TlsConfig};
 
 use super::entries::{Entry, Value};
 use super::problem::{Place, Problem};
@@ -61,15 +61,10 @@ impl Reader<'_> {
         let key = self.file("key");
         // A node that runs says itself what is wrong in them.
         if self.running.is_none() {
-            for fault in CertificateFiles::faults(certificate.as_deref(), key.as_deref()) {
-                let key = match &fault {
-                    CertificateError::Unreadable { path, .. } if Some(path) == key.as_ref() => {
-                        "key"
-                    }
-                    CertificateError::NoKey { .. }
-                    | CertificateError::Exposed { .. }
-                    | CertificateError::OtherKey { .. } => "key",
-                    _ => "certificate",
+            for (file, fault) in CertificateFiles::faults(certificate.as_deref(), key.as_deref()) {
+                let key = match file {
+                    CertificateFile::Certificate => "certificate",
+                    CertificateFile::Key => "key",
                 };
                 self.get("dns.tls", key, |_| Err::<(), _>(fault.to_string()));
             }
@@ -302,6 +297,12 @@ mod tests {
                 "f:3:15: dns.tls.certificate: expected a readable PEM file, found /no/such.pem: ",
                 "f:4:7: dns.tls.key: expected a readable PEM file, found /no/such.key: ",
             ],
+        );
+        // One file may hold both; each setting is told for itself.
+        let both = text.replace("such.key", "such.pem");
+        assert_begin(
+            &read(&both).unwrap_err(),
+            &["f:3:15: dns.tls.certificate: ", "f:4:7: dns.tls.key: "],
         );
     }
 

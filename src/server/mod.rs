@@ -32,7 +32,7 @@ mod udp;
 pub use config::{Identity, ServerConfig, TcpLimits, TlsConfig};
 pub use cookies::{CookieSecretsError, read_cookie_secrets};
 pub use cores::{NoSuchCore, check_cores};
-pub use encrypted::{CertificateError, CertificateFiles};
+pub use encrypted::{CertificateError, CertificateFile, CertificateFiles};
 pub use rrl::{Decision, Network, NetworkError, RateLimiter, RrlConfig};
 pub use running::{Running, Server, ServerError, probe};
 

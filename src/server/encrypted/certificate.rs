@@ -50,6 +50,15 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+/// One of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateFile {
+    /// That of the certificate.
+    Certificate,
+    /// That of its private key.
+    Key,
+}
+
 /// What clients are to be shown cannot be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -135,17 +144,32 @@ struct Chain {
 
 impl CertificateFiles {
     /// Returns everything that is wrong with the files that are named, each by itself and both
-    /// together; nothing if they can be used.
-    pub fn faults(certificate: Option<&Path>, key: Option<&Path>) -> Vec<CertificateError> {
+    /// together, with the file to look into first; nothing if they can be used.
+    pub fn faults(
+        certificate: Option<&Path>,
+        key: Option<&Path>,
+    ) -> Vec<(CertificateFile, CertificateError)> {
         let chain = certificate.map(|path| Ok((path, read_chain(path)?)));
         let private = key.map(|path| Ok((path, read_key(path)?)));
         match (chain.transpose(), private.transpose()) {
             (Ok(Some((certificate, chain))), Ok(Some((key, private)))) => {
                 let [certificate, key] = [certificate, key].map(Path::to_owned);
-                let pair = Self { certificate, key }.pair(chain, private);
-                pair.err().into_iter().collect()
+                let Err(error) = (Self { certificate, key }).pair(chain, private) else {
+                    return Vec::new();
+                };
+                let file = match error {
+                    CertificateError::OtherKey { .. } => CertificateFile::Key,
+                    _ => CertificateFile::Certificate,
+                };
+                vec![(file, error)]
             }
-            (chain, private) => [chain.err(), private.err()].into_iter().flatten().collect(),
+            (chain, private) => {
+                let certificate = chain
+                    .err()
+                    .map(|error| (CertificateFile::Certificate, error));
+                let key = private.err().map(|error| (CertificateFile::Key, error));
+                certificate.into_iter().chain(key).collect()
+            }
         }
     }
 

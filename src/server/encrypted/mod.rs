@@ -32,6 +32,6 @@ mod quic_socket;
 mod sockets;
 mod tls;
 
-pub use certificate::{CertificateError, CertificateFiles};
+pub use certificate::{CertificateError, CertificateFile, CertificateFiles};
 pub(super) use sockets::{Encrypted, EncryptedSockets, probe};
 pub(super) use tls::TlsDoor;
