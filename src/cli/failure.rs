@@ -95,10 +95,17 @@ impl Wrong {
     }
 }
 
+impl Wrong {
+    /// Says where it is as people know it; nothing where its words say so themselves.
+    fn shown_place(&self) -> String {
+        let place = self.place.clone();
+        place.unwrap_or_else(|| typed(&self.pointer))
+    }
+}
+
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.place.clone();
-        match place.unwrap_or_else(|| typed(&self.pointer)).as_str() {
+        match self.shown_place().as_str() {
             "" => f.write_str(&self.detail),
             place => write!(f, "{place}: {}", self.detail),
         }
@@ -218,9 +225,9 @@ impl Refusal {
         match self.errors.as_slice() {
             [] => self.detail.clone(),
             [only] => match self.detail.strip_suffix(&only.detail) {
-                Some(before) => format!("{}{only}", without_place(before)),
+                Some(before) => format!("{}{only}", without_place(before, only)),
                 None if self.detail.starts_with(&only.detail) => only.to_string(),
-                None => self.detail.clone(),
+                None => with_place(&self.detail, only),
             },
             several => {
                 let problems = counted(several.len(), "problem");
@@ -238,8 +245,16 @@ impl Refusal {
 /// `the pool is in use: /ttl: `, `/changes/0/records: line 2: `.
 ///
 /// They are not looked for by the fault's pointer: where it stands in the pool is said without the
-/// place of its step.
-fn without_place(mut before: &str) -> &str {
+/// place of its step. But of a fault that is shown without a place only its own pointer goes, which is
+/// left out because its words say where; any other one is all that tells.
+fn without_place<'a>(mut before: &'a str, only: &Wrong) -> &'a str {
+    if only.shown_place().is_empty() {
+        let pointed = before.strip_suffix(": ");
+        let own = pointed.filter(|_| !only.pointer.is_empty());
+        let rest = own.and_then(|words| words.strip_suffix(&only.pointer));
+        let rest = rest.filter(|rest| rest.is_empty() || rest.ends_with(": "));
+        return rest.unwrap_or(before);
+    }
     loop {
         let words = before.strip_suffix(": ").unwrap_or(before);
         let last = words.rfind(": ").map_or(0, |at| at + 2);
@@ -250,6 +265,19 @@ fn without_place(mut before: &str) -> &str {
         }
         before = &before[..last];
     }
+}
+
+/// Returns a server's words with a fault's place, if it is shown, where they have its pointer.
+fn with_place(words: &str, fault: &Wrong) -> String {
+    let place = fault.shown_place();
+    if place.is_empty() || fault.pointer.is_empty() {
+        return words.to_owned();
+    }
+    let parts = words.split(": ").map(|part| {
+        let is_pointer = part == fault.pointer;
+        if is_pointer { place.as_str() } else { part }
+    });
+    parts.collect::<Vec<_>>().join(": ")
 }
 
 /// Says what the server wants to be told as the flag of it.
@@ -527,5 +555,24 @@ mod tests {
         assert_eq!(record, "infra.zone:5: w: a CNAME");
         assert_eq!(say("one: two: three", "", None, "three"), "one: two: three");
         assert_eq!(say("one: two: three", "", None, "four"), "one: two: three");
+    }
+
+    #[test]
+    fn the_only_place_that_the_server_tells_stays_and_is_told_in_the_users_words() {
+        let say = |detail: &str, pointer: &str, words: &str| {
+            let body = json!({"detail": detail, "errors": [{"pointer": pointer, "detail": words}]});
+            let refusal = Refusal::read(422, body.to_string().as_bytes());
+            Failure::Refused(Box::new(refusal)).to_string()
+        };
+
+        assert_eq!(say("/ttl: bad", "", "bad"), "/ttl: bad");
+        assert_eq!(say("main: /ttl: bad", "/pool", "bad"), "main: /ttl: bad");
+        // The words of these say what they are about.
+        assert_eq!(say("/pool: no pool", "/pool", "no pool"), "no pool");
+        assert_eq!(say("x: /pool: no pool", "/pool", "no pool"), "x: no pool");
+        // Where more stands behind the words, too.
+        let longer = "main: /ttl: bad, or so";
+        assert_eq!(say(longer, "/ttl", "bad"), "main: --ttl: bad, or so");
+        assert_eq!(say(longer, "/pool", "bad"), longer);
     }
 }
