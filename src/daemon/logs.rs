@@ -49,8 +49,34 @@ fn filter(level: LogLevel) -> EnvFilter {
     let ours = level.as_str();
     let theirs = match level {
         LogLevel::Error => "error",
-        LogLevel::Warn | LogLevel::Info | LogLevel::Debug => "warn",
+        // QUIC warns of every packet that breaks its rules or has a wrong token: whoever sends such
+        // ones, from whatever address, would fill the disk (RFC 9000, section 21).
+        LogLevel::Warn | LogLevel::Info | LogLevel::Debug => "warn,quinn_proto=error",
         LogLevel::Trace => "debug",
     };
     EnvFilter::new(format!("{theirs},mxpool={ours}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn strangers_cannot_fill_the_log_over_quic() {
+        for level in [
+            LogLevel::Error,
+            LogLevel::Warn,
+            LogLevel::Info,
+            LogLevel::Debug,
+        ] {
+            let logs = tracing_subscriber::registry().with(filter(level));
+
+            tracing::subscriber::with_default(logs, || {
+                assert!(!tracing::enabled!(target: "quinn_proto::connection", Level::WARN));
+                assert!(tracing::enabled!(target: "quinn_proto::connection", Level::ERROR));
+            });
+        }
+    }
 }
