@@ -1,12 +1,12 @@
 //! The certificate that clients are shown, and how it is replaced while the server runs.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
@@ -212,11 +212,8 @@ impl CertificateFiles {
     /// Returns what changes when somebody replaces a file, be it written over or put in its place,
     /// or lets others read it.
     fn versions(&self) -> Versions {
-        [&self.certificate, &self.key].map(|path| {
-            let metadata = fs::metadata(path).ok()?;
-            let modified = metadata.modified().ok()?;
-            Some((modified, metadata.len(), metadata.mode()))
-        })
+        [&self.certificate, &self.key]
+            .map(|path| fs::metadata(path).ok().map(|it| Version::of(&it)))
     }
 }
 
@@ -265,8 +262,42 @@ fn unreadable(path: &Path, source: io::Error) -> CertificateError {
     CertificateError::Unreadable { path, source }
 }
 
-/// When each file was written, how long it is, and its mode; nothing of one that is not there.
-type Versions = [Option<(SystemTime, u64, u32)>; 2];
+/// The version of each file; nothing of one that is not there.
+type Versions = [Option<Version>; 2];
+
+/// What tells a file from the one that lay there before.
+///
+/// Its time, length and mode do not: `cp -p` keeps the time of what it copies, and there are systems
+/// where every file has the same. Nobody sets the moment of an inode's last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Version {
+    /// The file system.
+    device: u64,
+    /// The number of the inode there, which the next file may get when this one is gone.
+    inode: u64,
+    /// When the inode was last changed: seconds, nanoseconds.
+    changed: (i64, i64),
+    /// When the content was, as far as a file system keeps the other time coarsely or not at all.
+    modified: (i64, i64),
+    /// How long it is, in octets.
+    length: u64,
+    /// Who may read it.
+    mode: u32,
+}
+
+impl Version {
+    /// Takes what the system says of a file.
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            length: metadata.len(),
+            mode: metadata.mode(),
+        }
+    }
+}
 
 /// Says what was found in the place of something in PEM.
 fn shown(error: &pem::Error) -> String {
@@ -442,9 +473,11 @@ impl fmt::Debug for Certificate {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
+    use std::fs::{File, Permissions};
+    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::{Mutex, mpsc};
+    use std::time::SystemTime;
 
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
     use tempfile::TempDir;
@@ -607,6 +640,32 @@ mod tests {
             metrics.contains("mxpool_dns_certificate_expiry_timestamp_seconds 6"),
             "{metrics}"
         );
+    }
+
+    #[test]
+    fn a_certificate_is_replaced_by_one_of_the_same_time_length_and_mode() {
+        let [folder, beside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [first, second] = [made(), made()];
+        // Files of one length: what follows a certificate or a key in PEM means nothing.
+        let put = |folder: &TempDir, made: &Made<rcgen::KeyPair>| {
+            let files = write(folder, made);
+            for path in [&files.certificate, &files.key] {
+                let file = File::options().append(true).open(path).unwrap();
+                let rest = 4_096 - file.metadata().unwrap().len() as usize;
+                (&file).write_all(&vec![b'\n'; rest]).unwrap();
+                file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            }
+            files
+        };
+        let files = put(&folder, &first);
+        let certificate = load(&files);
+        let others = put(&beside, &second);
+
+        fs::rename(&others.certificate, &files.certificate).unwrap();
+        fs::rename(&others.key, &files.key).unwrap();
+        certificate.look();
+
+        assert_eq!(shown_by(&certificate), second.cert.der().to_vec());
     }
 
     #[test]
