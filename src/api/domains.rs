@@ -11,7 +11,7 @@ use super::show;
 use super::steps::{Form, Steps, whole};
 use super::zones::{Served, delegation, served};
 use crate::document::{Element, Faults, Pointer};
-use crate::engine::{Domain, DomainFilter, Op};
+use crate::engine::{Domain, DomainFilter, Op, Outcome};
 use crate::mail::mta_sts_file;
 use crate::wire::Apex;
 
@@ -90,7 +90,7 @@ pub(super) async fn patch(mut call: Call) -> Result<Response, Problem> {
     let outcome = call
         .change(Steps::one(op, Form::Plain), Wish::default())
         .await?;
-    Ok(changed(&call, &name, outcome.revision))
+    Ok(changed(&call, &name, &outcome))
 }
 
 /// Deletes a domain with its keys.
@@ -155,11 +155,12 @@ pub(super) fn find(call: &Call) -> Result<Domain, Problem> {
     domain.ok_or_else(|| Problem::not_found("domain", call.segment("name")))
 }
 
-/// Answers with a domain after a change of it.
-pub(super) fn changed(call: &Call, name: &Apex, revision: u64) -> Response {
+/// Answers with a domain after a change of it, and says whether that did anything.
+pub(super) fn changed(call: &Call, name: &Apex, outcome: &Outcome) -> Response {
     let current = show::current_domain(&call.api.engine.view(), name);
-    let (tag, mut document) = current.unwrap_or_else(|| (revision, json!({})));
-    document["revision"] = json!(revision);
+    let (tag, mut document) = current.unwrap_or_else(|| (outcome.revision, json!({})));
+    document["revision"] = json!(outcome.revision);
+    document["changed"] = json!(!outcome.plan.effects.is_empty());
     with_tag(answer(StatusCode::OK, &document), tag)
 }
 

@@ -198,7 +198,7 @@ async fn act(mut call: Call, verb: Verb) -> Result<Response, Problem> {
     });
     let op = faults.finish(op).map_err(Problem::invalid)?;
     let outcome = call.change(Steps::one(op, Form::Plain), wish).await?;
-    Ok(changed(&call, &name, outcome.revision))
+    Ok(changed(&call, &name, &outcome))
 }
 
 #[cfg(test)]
@@ -234,11 +234,17 @@ mod tests {
         assert_eq!(suspended["suspended"]["reason"], "abuse");
         let refused = server.call("POST", "/v1/pools/main/handout", None);
         assert_eq!(refused.status, 409);
-        ok("POST", "/v1/domains/a.example/resume", Some(json!({})));
+        for changed in [true, false] {
+            let resumed = ok("POST", "/v1/domains/a.example/resume", Some(json!({})));
+            assert_eq!(resumed["changed"], changed);
+        }
         let held = json!({"reason": "court"});
         let held = ok("POST", "/v1/domains/a.example/hold", Some(held));
         assert_eq!(held["hold"]["reason"], "court");
-        ok("POST", "/v1/domains/a.example/unhold", Some(json!({})));
+        for changed in [true, false] {
+            let unheld = ok("POST", "/v1/domains/a.example/unhold", Some(json!({})));
+            assert_eq!(unheld["changed"], changed);
+        }
 
         let burn = json!({"burn": ["a.example"], "activate": 1, "dry_run": true});
         let dry = ok("POST", "/v1/pools/main/rotate", Some(burn));
@@ -292,6 +298,27 @@ mod tests {
             step(json!({"to": "asleep"})).pointers(),
             ["/to".to_owned()].into()
         );
+    }
+
+    #[test]
+    fn a_reason_that_says_nothing_is_none() {
+        let server = Server::with_pool();
+        let body = json!({"pool": "main", "name": "a.example"});
+        server.call("POST", "/v1/domains", Some(&body));
+        for (verb, mut body) in [
+            ("suspend", json!({"answer": "later"})),
+            ("transition", json!({"to": "active", "force": true})),
+        ] {
+            let path = format!("/v1/domains/a.example/{verb}");
+            body["reason"] = json!(" ");
+            let blank = server.call("POST", &path, Some(&body));
+            body["reason"] = json!("abuse");
+            let told = server.call("POST", &path, Some(&body));
+
+            assert_eq!(blank.status, 422, "{blank:?}");
+            assert_eq!(blank.pointers(), ["/reason".to_owned()].into());
+            assert_eq!(told.status, 200, "{told:?}");
+        }
     }
 
     #[test]

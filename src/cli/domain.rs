@@ -11,7 +11,7 @@ use super::client::{Payload, path, with_query};
 use super::command::RecordCommand;
 use super::domain_command::{AddDomains, DomainCommand};
 use super::failure::{Failure, Refusal, counted};
-use super::life;
+use super::life::{self, Note};
 use super::names::{self, BATCH, Listed, parse_list};
 use super::output::cell;
 use super::pool::items;
@@ -61,9 +61,9 @@ pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
         DomainCommand::Retire(step) => life::transition(desk, &step, "retired"),
         DomainCommand::Release(step) => life::transition(desk, &step, "released"),
         DomainCommand::Suspend(arguments) => life::suspend(desk, &arguments),
-        DomainCommand::Resume(mark) => life::mark(desk, &mark, "resume", "is suspended no more"),
-        DomainCommand::Hold(mark) => life::mark(desk, &mark, "hold", "is on hold"),
-        DomainCommand::Unhold(mark) => life::mark(desk, &mark, "unhold", "is on hold no more"),
+        DomainCommand::Resume(mark) => life::mark(desk, &mark, &Note::RESUME),
+        DomainCommand::Hold(mark) => life::mark(desk, &mark, &Note::HOLD),
+        DomainCommand::Unhold(mark) => life::mark(desk, &mark, &Note::UNHOLD),
         DomainCommand::Observed(seen) => life::observed(desk, &seen),
         DomainCommand::Caches { name, at } => life::caches(desk, &name, at),
         DomainCommand::Delete { name, force } => {

@@ -1,5 +1,7 @@
 //! The steps of domains' lives, and how one stands.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use ureq::http::Method;
 
@@ -11,6 +13,7 @@ use super::moment::told;
 use super::output::{cell, inline};
 use super::pool::items;
 use super::run::Desk;
+use crate::wire::Apex;
 
 /// Moves domains to another state.
 pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
@@ -31,6 +34,7 @@ pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failu
 
 /// Moves several domains to another state: all of them or none.
 fn transition_all(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
+    check_once(&step.names)?;
     let steps = step
         .names
         .iter()
@@ -58,6 +62,21 @@ fn transition_all(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
         .map_err(|failure| failure.of_each(&step.names))
 }
 
+/// Refuses a domain that is named twice: somebody meant another one.
+///
+/// What is no domain's name is left to the server, which says what is wrong with it.
+fn check_once(names: &[String]) -> Result<(), Failure> {
+    let mut named = HashSet::with_capacity(names.len());
+    let mut read = names.iter().filter_map(|it| Apex::parse_unicode(it).ok());
+    match read.find(|name| !named.insert(name.clone())) {
+        Some(twice) => Err(Failure::Usage(format!(
+            "expected each domain once, found {} twice",
+            twice.to_api_text()
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Lets a domain take no mail for a while.
 pub(super) fn suspend(desk: &Desk, arguments: &Suspend) -> Result<(), Failure> {
     let answer = match arguments.answer {
@@ -77,18 +96,44 @@ pub(super) fn suspend(desk: &Desk, arguments: &Suspend) -> Result<(), Failure> {
     act(desk, name, "suspend", body, when, &words)
 }
 
+/// What is noted beside a domain's state, or taken away.
+pub(super) struct Note {
+    /// The name of the step.
+    verb: &'static str,
+    /// How the domain is then.
+    done: &'static str,
+    /// How it was already, where nothing changed.
+    idle: &'static str,
+}
+
+impl Note {
+    /// Ends a suspension.
+    pub(super) const RESUME: Self = Self {
+        verb: "resume",
+        done: "is suspended no more",
+        idle: "is not suspended",
+    };
+    /// Lets no step withdraw anything.
+    pub(super) const HOLD: Self = Self {
+        verb: "hold",
+        done: "is on hold",
+        idle: "is on hold already, for the same reason",
+    };
+    /// Ends a hold.
+    pub(super) const UNHOLD: Self = Self {
+        verb: "unhold",
+        done: "is on hold no more",
+        idle: "is not on hold",
+    };
+}
+
 /// Notes something beside a domain's state, or takes it away.
-pub(super) fn mark(desk: &Desk, mark: &Mark, verb: &str, words: &str) -> Result<(), Failure> {
-    let name = &mark.name;
+pub(super) fn mark(desk: &Desk, mark: &Mark, note: &Note) -> Result<(), Failure> {
+    let (name, body) = (&mark.name, json!({}));
     let when = When::of(mark.at.as_deref(), mark.reason.as_deref());
-    act(
-        desk,
-        name,
-        verb,
-        json!({}),
-        when,
-        &format!("{name} {words}"),
-    )
+    let done = format!("{name} {}", note.done);
+    let idle = format!("nothing was changed: {name} {}", note.idle);
+    act_or_rest(desk, name, note.verb, body, when, (&done, &idle))
 }
 
 /// Tells the server what was seen of a domain.
@@ -146,9 +191,21 @@ fn act(
     desk: &Desk,
     name: &str,
     verb: &str,
-    mut body: Value,
+    body: Value,
     when: When<'_>,
     words: &str,
+) -> Result<(), Failure> {
+    act_or_rest(desk, name, verb, body, when, (words, words))
+}
+
+/// Does the same; has other words where that changed nothing.
+fn act_or_rest(
+    desk: &Desk,
+    name: &str,
+    verb: &str,
+    mut body: Value,
+    when: When<'_>,
+    (done, idle): (&str, &str),
 ) -> Result<(), Failure> {
     if let Some(at) = when.at {
         body["op"] = json!(verb);
@@ -164,7 +221,8 @@ fn act(
         .client
         .send(Method::POST, &path, Payload::Json(&body))
         .map_err(|failure| failure.of_domain(name))?;
-    desk.done(&answer, words)
+    let changed = &desk.client.json(&answer)?["changed"];
+    desk.done(&answer, if changed == false { idle } else { done })
 }
 
 /// Shows what caches, validators and senders may still hold of a domain.
@@ -426,6 +484,20 @@ pub(super) fn latest(rules: &[Value]) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_domain_that_is_named_twice_is_refused() {
+        let names = |names: [&str; 3]| check_once(&names.map(str::to_owned));
+
+        assert!(names(["a.example", "b.example", "a..example"]).is_ok());
+        let twice = names(["a.example", "b.example", "A.Example."]).unwrap_err();
+
+        let wanted = "expected each domain once, found a.example twice";
+        assert!(
+            matches!(&twice, Failure::Usage(why) if why == wanted),
+            "{twice:?}"
+        );
+    }
 
     #[test]
     fn a_domain_says_what_comes_next_and_what_it_waits_for() {

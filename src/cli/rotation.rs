@@ -42,21 +42,28 @@ fn story(pool: &str, answer: &Value, dry_run: bool) -> Vec<String> {
     let names = |key: &str| cell(answer.get(key));
     let count = |key: &str| answer[key].as_array().map_or(0, Vec::len);
     let (active, draining) = (count("activated"), count("draining"));
+    let short = answer["short"].as_u64().unwrap_or(0);
+    let idle = active + draining == 0;
     let mut lines = vec![if dry_run {
         format!("rotating the pool {pool} now would do this; nothing has been changed:")
+    } else if idle && short > 0 {
+        format!("nothing was rotated in the pool {pool}: no standby domain is ready")
+    } else if idle {
+        format!("nothing was rotated in the pool {pool}: no domain was asked for")
     } else {
         let revision = cell(answer.get("revision"));
         format!("rotated the pool {pool} (revision {revision}):")
     }];
-    match active {
-        0 => lines.push("  no domain becomes active".to_owned()),
-        _ => lines.push(format!("  becomes active:   {}", names("activated"))),
+    if dry_run || !idle {
+        lines.push(match active {
+            0 => "  no domain becomes active".to_owned(),
+            _ => format!("  becomes active:   {}", names("activated")),
+        });
+        lines.push(match draining {
+            0 => "  no domain is drained".to_owned(),
+            _ => format!("  becomes draining: {}", names("draining")),
+        });
     }
-    match draining {
-        0 => lines.push("  no domain is drained".to_owned()),
-        _ => lines.push(format!("  becomes draining: {}", names("draining"))),
-    }
-    let short = answer["short"].as_u64().unwrap_or(0);
     if short > 0 {
         let short = counted(short, "standby domain");
         lines.push(format!("  missing:          {short}: none other is ready"));
@@ -149,5 +156,28 @@ mod tests {
         assert!(lines[6].starts_with(until), "{lines:?}");
         assert_eq!(lines[8], "  not known yet  a.example: may be retired");
         assert_eq!(lines[9], "warning: one is missing");
+    }
+
+    #[test]
+    fn a_rotation_that_finds_nothing_ready_says_so() {
+        let mut answer = json!({
+            "revision": 7, "activated": [], "draining": [], "short": 1,
+            "not_ready": [{"domain": "c.example", "waiting_for": []}],
+        });
+        let wanted = [
+            "nothing was rotated in the pool main: no standby domain is ready",
+            "  missing:          1 standby domain: none other is ready",
+            "  not ready:        c.example",
+        ];
+        assert_eq!(story("main", &answer, false), wanted);
+
+        answer["short"] = json!(0);
+        answer["not_ready"] = json!([]);
+        let wanted = "nothing was rotated in the pool main: no domain was asked for";
+        assert_eq!(story("main", &answer, false), [wanted]);
+
+        answer["draining"] = json!(["a.example"]);
+        let rotated = story("main", &answer, false);
+        assert_eq!(rotated[0], "rotated the pool main (revision 7):");
     }
 }

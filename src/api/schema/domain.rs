@@ -73,6 +73,8 @@ pub(super) struct Domain {
     dropped: Option<String>,
     /// The revision of its last change.
     revision: u64,
+    /// In the answer to a change of it: whether that did anything.
+    changed: Option<bool>,
 }
 
 /// A domain that takes no mail for a while.

@@ -16,6 +16,17 @@ use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::{Apex, Name};
 
+/// Returns whether a reason says nothing.
+pub(super) fn is_blank(reason: &str) -> bool {
+    reason.trim().is_empty()
+}
+
+/// Says that a reason is missing.
+pub(super) fn no_reason(wanted: &str) -> Refusal {
+    let detail = format!("expected {wanted}, found none");
+    Refusal::Invalid(vec![Fault::new("/reason", detail)])
+}
+
 impl Draft<'_> {
     /// Moves a domain to another state of its life.
     pub(super) fn transition(
@@ -27,11 +38,8 @@ impl Draft<'_> {
         reason: Option<&str>,
     ) -> Result<(), Refusal> {
         let draft = self.edit_domain(name, at)?;
-        if force && reason.is_none_or(|reason| reason.trim().is_empty()) {
-            return Err(Refusal::Invalid(vec![Fault::new(
-                "/reason",
-                "expected a reason beside force, found none",
-            )]));
+        if force && reason.is_none_or(is_blank) {
+            return Err(no_reason("a reason beside force"));
         }
         let circumstances = self.circumstances(name, &draft)?;
         let situation = circumstances.situation();

@@ -198,11 +198,15 @@ impl Draft<'_> {
                 if_match,
             } => {
                 self.check_domain_match(name, *if_match)?;
+                let reason = change.reason.as_deref();
+                if reason.is_some_and(lives::is_blank) {
+                    return Err(lives::no_reason("a reason"));
+                }
                 let suspension = Suspension {
                     answer: *answer,
                     since: self.now,
                     until: *until,
-                    reason: change.reason.clone().unwrap_or_default(),
+                    reason: reason.unwrap_or_default().to_owned(),
                 };
                 self.suspend(at, name, suspension)
             }
