@@ -106,15 +106,20 @@ impl Entries {
     ) {
         for (name, value) in variables {
             // The last part is the key: what is in front of it may be a section within a section.
-            let Some((section, key)) = name
-                .strip_prefix(PREFIX)
-                .and_then(|rest| rest.rsplit_once(SEPARATOR))
-            else {
+            let Some(rest) = name.strip_prefix(PREFIX) else {
+                continue;
+            };
+            let place = Place::Variable { name: name.clone() };
+            let Some((section, key)) = rest.rsplit_once(SEPARATOR) else {
+                if let Some(meant) = meant_by(rest) {
+                    let detail =
+                        format!("expected {meant}, with two underscores in front of a key");
+                    problems.push(Problem { place, detail });
+                }
                 continue;
             };
             let section = section.to_ascii_lowercase().replace(SEPARATOR, ".");
             let key = key.to_ascii_lowercase();
-            let place = Place::Variable { name: name.clone() };
             match known(&section, &key) {
                 Ok(known) => {
                     self.put(known, variable(place, value));
@@ -221,6 +226,23 @@ fn known(section: &str, key: &str) -> Result<(&'static str, &'static str), Strin
                 one_of(expected.collect::<Vec<_>>().into_iter())
             )
         })
+}
+
+/// Returns the variable of the setting that is meant by one whose parts stand apart by one
+/// underscore only.
+///
+/// What means no setting is not refused: there are the client commands' variables, and Kubernetes
+/// makes others for a service of our name, like `MXPOOL_SERVICE_HOST` and `MXPOOL_DNS_PORT`.
+fn meant_by(rest: &str) -> Option<String> {
+    let variable = |section: &str, key: &str| {
+        let section = section.replace('.', SEPARATOR);
+        format!("{section}{SEPARATOR}{key}").to_ascii_uppercase()
+    };
+    let mut settings = KNOWN
+        .iter()
+        .flat_map(|(section, keys)| keys.iter().map(move |key| variable(section, key)));
+    let found = settings.find(|it| it.replace(SEPARATOR, "_").eq_ignore_ascii_case(rest));
+    found.map(|it| format!("{PREFIX}{it}"))
 }
 
 /// Returns the names that sections within a section have there.

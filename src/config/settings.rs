@@ -339,6 +339,28 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_variable_with_too_few_underscores_is_not_passed_over() {
+        let variables = [
+            ("MXPOOL_DNS_LISTEN", "127.0.0.1:1"),
+            ("MXPOOL_DNS_TCP_PER_SOURCE", "7"),
+            // The client commands' own, and some that Kubernetes makes.
+            ("MXPOOL_API", "http://not.ours.example"),
+            ("MXPOOL_TOKEN", "x"),
+            ("MXPOOL_TOKEN_FILE", "x"),
+            ("MXPOOL_SERVICE_HOST", "192.0.2.1"),
+            ("MXPOOL_DNS_PORT_53_UDP", "udp://192.0.2.1:53"),
+        ];
+
+        let problems = parse("", &variables).unwrap_err();
+
+        let begins = [
+            "MXPOOL_DNS_LISTEN: expected MXPOOL_DNS__LISTEN, with two",
+            "MXPOOL_DNS_TCP_PER_SOURCE: expected MXPOOL_DNS__TCP__PER_SOURCE, with two",
+        ];
+        assert_begin(&problems, &begins);
+    }
+
+    #[test]
     fn a_variable_holds_a_list_as_toml_or_parted_by_commas() {
         for text in ["[\"127.0.0.1:1\", \"[::1]:2\"]", "127.0.0.1:1,[::1]:2"] {
             let config = parse("", &[("MXPOOL_DNS__LISTEN", text)]).unwrap();
