@@ -75,12 +75,12 @@ pub enum LogFormat {
 
 impl Config {
     /// Reads `file`, or `mxpool.toml` in the working folder where there is one, or takes the
-    /// defaults; then the environment.
+    /// defaults; then the environment. Returns the name of the file beside it, if one was read.
     ///
     /// # Errors
     ///
     /// Everything that is wrong, at once.
-    pub fn load(file: Option<&Path>) -> Result<Self, Problems> {
+    pub fn load(file: Option<&Path>) -> Result<(Self, Option<String>), Problems> {
         let mut problems = Vec::new();
         let text = read(file).unwrap_or_else(|problem| {
             problems.push(problem);
@@ -89,7 +89,8 @@ impl Config {
         let source = text
             .as_ref()
             .map(|(file, text)| (file.as_str(), text.as_str()));
-        Self::parse(Self::default(), source, environment(), problems)
+        let config = Self::parse(Self::default(), source, environment(), problems)?;
+        Ok((config, text.map(|(file, _)| file)))
     }
 
     /// Takes the demo's settings and the environment: the defaults, quieter.

@@ -40,15 +40,19 @@ use crate::config::{Config, Problems};
 /// 0: done; 1: refused; 2: wrong usage; 3: the server cannot be reached.
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
-        Command::Serve(file) => done(load(file.config.as_deref()).and_then(|config| {
-            serve::run(config, file.config).map_err(|failure| failure.to_string())
+        Command::Serve(file) => done(load(file.config.as_deref()).and_then(|(config, read)| {
+            let source = source(read.as_deref());
+            serve::run(config, file.config, &source).map_err(|failure| failure.to_string())
         })),
         Command::Demo => done(demo::run().map_err(|failure| failure.to_string())),
-        Command::CheckConfig(file) => done(load(file.config.as_deref()).map(|_| {
-            say("the configuration is good");
+        Command::CheckConfig(file) => done(load(file.config.as_deref()).map(|(_, read)| {
+            say(&format!(
+                "the configuration is good: {}",
+                source(read.as_deref())
+            ));
         })),
         Command::Restore { file, config } => {
-            done(load(config.config.as_deref()).and_then(|config| restore(&config, &file)))
+            done(load(config.config.as_deref()).and_then(|(config, _)| restore(&config, &file)))
         }
         Command::Openapi => {
             say(&crate::api::openapi());
@@ -58,9 +62,18 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Reads the configuration.
-fn load(file: Option<&Path>) -> Result<Config, String> {
+/// Reads the configuration, and says which file it is from.
+fn load(file: Option<&Path>) -> Result<(Config, Option<String>), String> {
     Config::load(file).map_err(|problems: Problems| problems.to_string())
+}
+
+/// Says where a configuration is from: without a file that was named, a typing error in the name of
+/// the one in the working folder would show nowhere else.
+fn source(read: Option<&str>) -> String {
+    read.map_or_else(
+        || "no file was read, defaults and environment hold".to_owned(),
+        |file| format!("read from {file} and the environment"),
+    )
 }
 
 /// Fills an empty store and says what with.

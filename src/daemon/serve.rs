@@ -20,12 +20,13 @@ use super::process::{Asked, Hangups, Signals, forbid_core_dumps, raise_descripto
 /// What the process exits with when a second signal does not let it end by itself.
 const ENDED_BY_SIGNAL: i32 = 130;
 
-/// Serves until a signal asks to stop; `file` is read again when a signal asks to reload.
+/// Serves until a signal asks to stop; `file` is read again when a signal asks to reload, and
+/// `source` says where the configuration is from.
 ///
 /// # Errors
 ///
 /// Says what keeps the node from starting.
-pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFailure> {
+pub(super) fn run(config: Config, file: Option<PathBuf>, source: &str) -> Result<(), StartFailure> {
     let logs = Logs::start(config.log);
     panics::tell();
     forbid_core_dumps();
@@ -38,6 +39,7 @@ pub(super) fn run(config: Config, file: Option<PathBuf>) -> Result<(), StartFail
         let node = loaded.serve(&config, places).await?;
         let mut running = config;
         tracing::info!(
+            config = source,
             dns = ?node.addresses(),
             dot = listed(node.dot_addresses()),
             doq = listed(node.doq_addresses()),

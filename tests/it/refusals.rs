@@ -541,6 +541,22 @@ fn config(folder: &Path, text: &str) -> (bool, String) {
 }
 
 #[test]
+fn a_check_tells_which_configuration_it_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut check = Command::new(env!("CARGO_BIN_EXE_mxpool"));
+    check.arg("check-config").current_dir(folder.path());
+
+    let (good, printed) = run(&mut check);
+    assert!(good && printed.contains("no file was read"), "{printed}");
+    std::fs::write(folder.path().join("mxpool.toml"), "[dns]\n").unwrap();
+    let (good, printed) = run(&mut check);
+    assert!(
+        good && printed.contains("read from mxpool.toml"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn every_mistake_of_a_configuration_is_told_at_once_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let text = "[dns]\nlisten = [\"127.0.0.1:5300\", \"nowhere\"]\nworkers = 3\nudp_workers = -1\n\
