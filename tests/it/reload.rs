@@ -113,8 +113,10 @@ fn a_start_tells_where_each_listener_is() {
     let (dns, dot, metrics) = (node.server.dns, node.dot, node.metrics);
     let api = node.server.api.trim_start_matches("http://");
     let wanted = format!(
-        "serving dns=[{dns}] dot=[{dot}] api={api} metrics={metrics} routing=unix:run/routing.sock"
+        "/mxpool.toml and the environment\" dns=[{dns}] dot=[{dot}] api={api} metrics={metrics} \
+         routing=unix:run/routing.sock"
     );
+    assert!(line.contains("serving config=\"read from /"), "{line}");
     assert!(line.ends_with(&wanted), "{line}");
 }
 
