@@ -3,9 +3,12 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rustls::RootCertStore;
@@ -89,9 +92,27 @@ fn hang(path: &Path) {
     mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
 }
 
-/// Waits until somebody reads a FIFO, and returns what lets them go on.
-fn waited_for(path: &Path) -> File {
-    OpenOptions::new().write(true).open(path).unwrap()
+/// Waits until a program reads a FIFO, and returns what lets it go on.
+fn waited_for(path: &Path, program: &mut Program) -> File {
+    // One that never reads it must fail the test, not hold it up for ever.
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NONBLOCK);
+    let mut opened = None;
+    let is_read = || match options.open(path) {
+        Ok(file) => {
+            opened = Some(file);
+            true
+        }
+        Err(error) => {
+            assert_eq!(error.raw_os_error(), Some(libc::ENXIO), "{error}");
+            false
+        }
+    };
+    program.wait_until(is_read).unwrap();
+    let file = opened.unwrap();
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL).unwrap());
+    fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK)).unwrap();
+    file
 }
 
 /// Sends a signal.
@@ -210,14 +231,14 @@ fn a_configuration_that_cannot_be_read_yet_holds_up_nothing() {
 
     hang(&path);
     send("-HUP", node.server.program());
-    let first = waited_for(&path);
+    let first = waited_for(&path, node.server.program());
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, text.replace("\"info\"", "\"debug\"")).unwrap();
     let debug = "log level read again now=\"debug\"";
     node.server.hang_up(debug);
     hang(&path);
     send("-HUP", node.server.program());
-    let _second = waited_for(&path);
+    let _second = waited_for(&path, node.server.program());
     send("-TERM", node.server.program());
 
     let ended = node.server.program().wait_until(|| false).unwrap_err();
@@ -237,7 +258,7 @@ fn a_request_to_reload_while_the_node_starts_is_heeded_once_it_has() {
     command.args(["serve", "--config"]).arg(text);
     let mut program = Program::start(command.current_dir(folder.path()));
 
-    let mut waiting = waited_for(&key);
+    let mut waiting = waited_for(&key, &mut program);
     send("-HUP", &program);
     waiting.write_all(&octets).unwrap();
     drop(waiting);
