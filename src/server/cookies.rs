@@ -64,26 +64,40 @@ impl SecretKeeper {
     ) -> impl FnOnce() + Send + use<> {
         let (keeper, turn) = (self.clone(), self.kept.begin());
         move || match keeper.read(turn, file) {
-            Some(Ok(())) => tracing::info!("cookie secrets read again"),
+            Some(Ok(Taken::Read)) => tracing::info!("cookie secrets read again"),
+            Some(Ok(Taken::Made)) => tracing::info!("the cookie secret is a random one now"),
+            // Whoever asked for the other files to be read has no part in that.
+            Some(Ok(Taken::Nothing)) => {}
             Some(Err(error)) => tracing::error!(%error, "the cookie secrets stay as they were"),
             None => tracing::debug!("cookie secrets were read too late to be taken over"),
         }
     }
 
     /// Reads the file again and puts its secrets in use; `None` if a later reading has ended before.
-    fn read(&self, turn: Turn, file: Option<PathBuf>) -> Option<Result<(), CookieSecretsError>> {
+    fn read(&self, turn: Turn, file: Option<PathBuf>) -> Option<Result<Taken, CookieSecretsError>> {
         let read = file.as_deref().map(read_cookie_secrets).transpose();
         self.kept.end(turn, |kept| {
-            let secrets = match read? {
-                Some(secrets) => secrets,
-                None if kept.file.is_none() => return Ok(()),
-                None => random()?,
+            let (secrets, taken) = match read? {
+                Some(secrets) => (secrets, Taken::Read),
+                None if kept.file.is_none() => return Ok(Taken::Nothing),
+                None => (random()?, Taken::Made),
             };
             kept.publisher.publish(Arc::new(secrets));
             kept.file = file;
-            Ok(())
+            Ok(taken)
         })
     }
+}
+
+/// Where the secrets come from that were taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// A file.
+    Read,
+    /// Chance, as there is no file any more.
+    Made,
+    /// Nowhere: there was no file before, either, and the random secret stays.
+    Nothing,
 }
 
 /// Permission bits of everybody but the owner.
@@ -367,13 +381,17 @@ mod tests {
             assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid, "as before");
             assert_eq!(keeper.file().as_ref(), Some(&path));
         }
-        keeper.rereading(None)();
+        let turn = keeper.kept.begin();
+        let taken = keeper.read(turn, None).unwrap().unwrap();
+        assert_eq!(taken, Taken::Made);
         assert_eq!(worth(&reader.load(), 1), CookieCheck::Bad, "another one");
         assert_eq!(keeper.file(), None);
 
         let (keeper, reader) = open(None);
         let before = Arc::as_ptr(&reader.load());
-        keeper.rereading(None)();
+        let turn = keeper.kept.begin();
+        let taken = keeper.read(turn, None).unwrap().unwrap();
+        assert_eq!(taken, Taken::Nothing, "of which nothing is told");
         assert_eq!(Arc::as_ptr(&reader.load()), before);
     }
 
