@@ -5,8 +5,8 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
@@ -20,6 +20,7 @@ use tokio::time::sleep;
 use x509_parser::parse_x509_certificate;
 use zeroize::Zeroizing;
 
+use crate::clock::Seldom;
 use crate::metrics::Metrics;
 use crate::server::file;
 use crate::server::latest::{Latest, Turn};
@@ -318,6 +319,8 @@ pub(in crate::server) struct Certificate {
     current: ArcSwap<CertifiedKey>,
     /// Where it comes from.
     source: Latest<Source>,
+    /// Which failures to read the files are told, of those that are met by looking.
+    unreadable: Mutex<Seldom>,
     /// Shows when it ends.
     metrics: Arc<Metrics>,
 }
@@ -347,6 +350,7 @@ impl Certificate {
         Ok(Self {
             current: ArcSwap::new(loaded.key),
             source: Latest::new(Source { files, seen }),
+            unreadable: Mutex::new(Seldom::once_a_minute()),
             metrics,
         })
     }
@@ -365,10 +369,10 @@ impl Certificate {
         files: CertificateFiles,
     ) -> impl FnOnce() + Send + use<> {
         let (certificate, turn) = (self.clone(), self.source.begin());
-        move || {
-            if certificate.read(turn, files) {
-                tracing::info!("certificate read again");
-            }
+        move || match certificate.read(turn, files) {
+            Some(Ok(())) => tracing::info!("certificate read again"),
+            Some(Err(error)) => refused(&error, 0),
+            None => too_late(),
         }
     }
 
@@ -379,38 +383,54 @@ impl Certificate {
     fn look(&self) {
         let (turn, source) = self.source.look(Source::clone);
         if source.seen != source.files.versions() {
-            self.read(turn, source.files);
+            match self.read(turn, source.files) {
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    if let Some(untold_before) = self.admit(&error, Instant::now()) {
+                        refused(&error, untold_before);
+                    }
+                }
+                None => too_late(),
+            }
         }
     }
 
-    /// Reads files and shows what is in them from now on; returns whether it can be used.
-    fn read(&self, turn: Turn, files: CertificateFiles) -> bool {
+    /// Returns whether what was met by looking is told, and if so, how often it was not before.
+    fn admit(&self, error: &CertificateError, now: Instant) -> Option<u64> {
+        match error {
+            // Every look tries that again.
+            CertificateError::Unreadable { .. } => {
+                let unreadable = self.unreadable.lock();
+                unreadable
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .admit(now)
+            }
+            // This comes once for each change of the files.
+            _ => Some(0),
+        }
+    }
+
+    /// Reads files and shows what is in them from now on, if it can be used; `None` if a later
+    /// reading has ended before.
+    fn read(&self, turn: Turn, files: CertificateFiles) -> Option<Result<(), CertificateError>> {
         // Before the files are read: what is written meanwhile is seen next time.
         let seen = files.versions();
         let loaded = files.load();
-        let taken = self.source.end(turn, |source| match loaded {
+        self.source.end(turn, |source| match loaded {
             Ok(loaded) => {
                 self.show(loaded, &files);
                 *source = Source { files, seen };
-                true
+                Ok(())
             }
             Err(error) => {
-                tracing::error!(
-                    %error,
-                    "the certificate is not taken over; the one from before is shown"
-                );
                 if files == source.files {
                     // The system may have had no descriptor left: the file itself will not change
                     // again.
                     let again = matches!(error, CertificateError::Unreadable { .. });
                     source.seen = if again { Versions::default() } else { seen };
                 }
-                false
+                Err(error)
             }
-        });
-        taken.unwrap_or_else(|| {
-            tracing::debug!("a certificate was read too late to be taken over");
-            false
         })
     }
 
@@ -430,6 +450,20 @@ impl Certificate {
         let look = move || self.look();
         look_every(LOOK, stop, look).await;
     }
+}
+
+/// Tells what cannot be shown.
+fn refused(error: &CertificateError, untold_before: u64) {
+    tracing::error!(
+        %error,
+        untold_before,
+        "the certificate is not taken over; the one from before is shown"
+    );
+}
+
+/// Tells that something else was read before.
+fn too_late() {
+    tracing::debug!("a certificate was read too late to be taken over");
 }
 
 /// Looks each time that `span` has passed, until `stop` turns true.
@@ -476,7 +510,7 @@ mod tests {
     use std::fs::{File, Permissions};
     use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::{Mutex, mpsc};
+    use std::sync::mpsc;
     use std::time::SystemTime;
 
     use rcgen::{CertifiedKey as Made, generate_simple_self_signed};
@@ -691,6 +725,23 @@ mod tests {
     }
 
     #[test]
+    fn what_every_look_meets_is_told_once_a_minute_and_all_else_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(&folder, &made());
+        let certificate = load(&files);
+        let now = Instant::now();
+        let unreadable = read_key(Path::new("/no/such/file")).unwrap_err();
+        fs::write(&files.key, "no key").unwrap();
+        let no_key = read_key(&files.key).unwrap_err();
+
+        assert_eq!(certificate.admit(&unreadable, now), Some(0));
+        assert_eq!(certificate.admit(&unreadable, now + LOOK), None);
+        assert_eq!(certificate.admit(&no_key, now + LOOK), Some(0));
+
+        assert_eq!(certificate.admit(&unreadable, now + 6 * LOOK), Some(1));
+    }
+
+    #[test]
     fn other_files_are_taken_over_once_they_are_right() {
         let [folder, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
         let [first, second, third] = [(); 3].map(|()| made());
@@ -734,7 +785,7 @@ mod tests {
         // A look at files that are not shown any more is too late as well.
         let (turn, _) = certificate.source.look(|_| ());
         certificate.rereading(first.clone())();
-        assert!(!certificate.read(turn, third));
+        assert!(certificate.read(turn, third).is_none());
         assert_eq!(certificate.files(), first);
     }
 
