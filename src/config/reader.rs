@@ -113,6 +113,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads one part again, by itself; nothing if anything is wrong with it, which has been noted.
+    pub(super) fn unless_wrong<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let known = self.problems.len();
+        let found = read(self);
+        let is_right = self.problems.len() == known;
+        self.problems.truncate(known);
+        is_right.then_some(found)
+    }
+
     /// Reads the path of a folder that is there or can be made; without the setting `default`.
     fn folder_at(&mut self, section: &'static str, default: PathBuf) -> PathBuf {
         if self.entries.get(section, "path").is_some() {

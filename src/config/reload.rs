@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::server::{ServerConfig, TlsConfig};
+use crate::server::{FilesAgain, ServerConfig, TlsConfig};
 
 use super::entries::Entries;
 use super::problem::{Problem, Problems};
@@ -18,6 +18,8 @@ pub struct Reread {
     pub config: Config,
     /// Its log level, unless that is what is wrong.
     pub level: Option<LogLevel>,
+    /// The files that it names for the server to read again.
+    pub files: FilesAgain,
     /// What is wrong in it.
     pub problems: Vec<Problem>,
 }
@@ -66,9 +68,15 @@ impl Config {
             Some(entry) => parsed(entry).ok(),
             None => Some(config.log.level),
         };
+        let tls = reader.unless_wrong(Reader::tls).flatten();
+        let files = FilesAgain {
+            certificate: tls.map(|tls| tls.files),
+            cookie_secrets: reader.unless_wrong(Reader::cookie_secrets),
+        };
         Ok(Reread {
             config,
             level,
+            files,
             problems: reader.problems,
         })
     }
@@ -174,6 +182,7 @@ mod tests {
         let Reread {
             config,
             level,
+            files,
             problems,
         } = again.unwrap();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -188,8 +197,9 @@ mod tests {
         );
         assert_eq!(config.log.level, LogLevel::Debug);
         assert_eq!(level, Some(LogLevel::Debug));
-        let files = config.server.tls.unwrap().files;
-        assert_eq!(files.certificate, Path::new("new.pem"));
+        let certificate = files.certificate.unwrap().certificate;
+        assert_eq!(certificate, Path::new("new.pem"));
+        assert_eq!(files.cookie_secrets, None, "nothing is to be read");
         assert_eq!(config.server.listen, running.server.listen);
         assert_eq!(config.server.udp_workers, 0);
         assert_eq!(config.server.rrl, None);
@@ -207,15 +217,18 @@ mod tests {
         let (running, again) = reread(&text);
 
         let Reread {
-            config, problems, ..
+            config,
+            files,
+            problems,
+            ..
         } = again.unwrap();
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         let wanted = "f:13:7: dns.tls.dot: expected an address and port of its own, found";
         assert_begin(&problems, &[wanted]);
         assert_eq!(running.needs_restart(&config), [""; 0]);
         assert_eq!(config.log.level, LogLevel::Debug);
-        let files = config.server.tls.unwrap().files;
-        assert_eq!(files.certificate, Path::new("new.pem"));
+        let certificate = files.certificate.unwrap().certificate;
+        assert_eq!(certificate, Path::new("new.pem"));
     }
 
     #[test]
@@ -228,16 +241,17 @@ mod tests {
         let Reread {
             config,
             level,
+            files,
             problems,
         } = again.unwrap();
         assert_eq!(level, None, "nothing is to be taken over");
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert_eq!(config.log.level, LogLevel::Warn);
         assert_eq!(config.server.tls, running.server.tls);
-        assert_eq!(
-            config.server.cookie_secrets.as_deref(),
-            Some(Path::new("new.secrets"))
-        );
+        // To read those that are shown again would keep a reading of others from counting that a
+        // request before has begun.
+        assert_eq!(files.certificate, None);
+        assert_eq!(files.cookie_secrets, Some(Some("new.secrets".into())));
     }
 
     #[test]

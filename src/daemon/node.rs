@@ -17,7 +17,7 @@ use crate::engine::{Engine, EngineConfig, EngineThreads, StartError};
 use crate::mail::{RoutingReader, routing_set};
 use crate::metrics::Metrics;
 use crate::routing::{self, RoutingError, RoutingListen, Socketmap};
-use crate::server::{self, Running, Server, ServerError};
+use crate::server::{self, FilesAgain, Running, Server, ServerError};
 use crate::store::{Embedded, Store, StoreError};
 use crate::watch::{TlsError, Watching};
 use crate::zone::{ZoneReader, zone_set};
@@ -294,13 +294,8 @@ impl Node {
     }
 
     /// Begins to take over what may change while the node serves, and logs what has become of that.
-    pub(super) fn reload(&self, config: &Config) {
-        self.server.reload(&config.server);
-    }
-
-    /// Puts into `running`, which the node was started with, the files that are really in use.
-    pub(super) fn put_files_in_use(&self, running: &mut Config) {
-        self.server.put_files_in_use(&mut running.server);
+    pub(super) fn reload(&self, files: FilesAgain) {
+        self.server.reload(files);
     }
 
     /// Returns where the API listens.

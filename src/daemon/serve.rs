@@ -54,7 +54,6 @@ pub(super) fn run(config: Config, file: Option<PathBuf>, source: &str) -> Result
                 asked = signals.next() => match asked {
                     Asked::Stop => break,
                     Asked::Reload => {
-                        node.put_files_in_use(&mut running);
                         // One before that has not ended is left to itself: this one is newer.
                         reading = read_again(running.clone(), file.clone());
                     }
@@ -170,6 +169,7 @@ fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
     let Reread {
         config,
         level,
+        files,
         problems,
     } = match again {
         Ok(again) => again,
@@ -204,5 +204,5 @@ fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
             Err(error) => tracing::error!(%error, "the log level could not be changed"),
         }
     }
-    node.reload(&config);
+    node.reload(files);
 }

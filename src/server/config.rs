@@ -79,6 +79,17 @@ pub struct Identity {
     pub id_server: bool,
 }
 
+/// The files that a running server is to read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesAgain {
+    /// Those of the certificate; nothing where their section is wrong or missing. What is shown stays
+    /// then, and so does a reading that has begun.
+    pub certificate: Option<CertificateFiles>,
+    /// That of the cookie secrets, or none for a random one; nothing where the setting is wrong, with
+    /// which it is the same.
+    pub cookie_secrets: Option<Option<PathBuf>>,
+}
+
 /// Where encrypted transports are served, and with which certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsConfig {

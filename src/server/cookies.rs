@@ -49,11 +49,6 @@ impl SecretKeeper {
         Ok((Self { kept }, reader))
     }
 
-    /// Returns where the secrets in use come from; nothing if they are random.
-    pub(super) fn file(&self) -> Option<PathBuf> {
-        self.kept.look(|kept| kept.file.clone()).1
-    }
-
     /// Returns what reads the file again, which may be another one now; a random secret stays. What
     /// cannot be used is logged, and the secrets before stay in use.
     ///
@@ -282,6 +277,11 @@ mod tests {
         (Arc::new(keeper), reader)
     }
 
+    /// Returns where the secrets in use come from; nothing if they are random.
+    fn file_of(keeper: &SecretKeeper) -> Option<PathBuf> {
+        keeper.kept.look(|kept| kept.file.clone()).1
+    }
+
     /// Returns what a cookie of `SECRETS[which]` is worth.
     fn worth(secrets: &CookieSecrets, which: usize) -> CookieCheck {
         let client = "192.0.2.1".parse().unwrap();
@@ -379,13 +379,13 @@ mod tests {
         for file in [&path, &other] {
             keeper.rereading(Some(file.clone()))();
             assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid, "as before");
-            assert_eq!(keeper.file().as_ref(), Some(&path));
+            assert_eq!(file_of(&keeper).as_ref(), Some(&path));
         }
         let turn = keeper.kept.begin();
         let taken = keeper.read(turn, None).unwrap().unwrap();
         assert_eq!(taken, Taken::Made);
         assert_eq!(worth(&reader.load(), 1), CookieCheck::Bad, "another one");
-        assert_eq!(keeper.file(), None);
+        assert_eq!(file_of(&keeper), None);
 
         let (keeper, reader) = open(None);
         let before = Arc::as_ptr(&reader.load());
@@ -411,7 +411,7 @@ mod tests {
         slow();
 
         assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid);
-        assert_eq!(keeper.file().as_ref(), Some(&paths[1]));
+        assert_eq!(file_of(&keeper).as_ref(), Some(&paths[1]));
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod tcp;
 mod threads;
 mod udp;
 
-pub use config::{Identity, ServerConfig, TcpLimits, TlsConfig};
+pub use config::{FilesAgain, Identity, ServerConfig, TcpLimits, TlsConfig};
 pub use cookies::{CookieSecretsError, read_cookie_secrets};
 pub use cores::{NoSuchCore, check_cores};
 pub use encrypted::{CertificateError, CertificateFile, CertificateFiles};

@@ -12,7 +12,6 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::zone::{ReplySettings, Transport, ZoneReader};
 
-use super::ServerConfig;
 use super::cookies::{CookieSecretsError, SecretKeeper};
 use super::cores::{NoSuchCore, check_cores};
 use super::doorkeeper::Doorkeeper;
@@ -24,6 +23,7 @@ use super::socket;
 use super::tcp::TcpAcceptor;
 use super::threads::StreamThreads;
 use super::udp::UdpWorker;
+use super::{FilesAgain, ServerConfig};
 
 /// The data plane, not yet running.
 pub struct Server;
@@ -172,12 +172,12 @@ impl Running {
     /// secrets, each by itself, and logs what has become of that. What cannot be used is not taken
     /// over, and what was in use before stays; the same goes for whatever is read too late, after
     /// what another call asked for later.
-    pub fn reload(&self, config: &ServerConfig) {
-        if let Some(tls) = &config.tls {
-            self.reload_certificate(tls.files.clone());
+    pub fn reload(&self, files: FilesAgain) {
+        if let Some(certificate) = files.certificate {
+            self.reload_certificate(certificate);
         }
-        if let Some(keeper) = &self.keeper {
-            let rereading = keeper.rereading(config.cookie_secrets.clone());
+        if let (Some(keeper), Some(file)) = (&self.keeper, files.cookie_secrets) {
+            let rereading = keeper.rereading(file);
             self.threads.handle().spawn_blocking(rereading);
         }
     }
@@ -188,17 +188,6 @@ impl Running {
             let rereading = encrypted.certificate.rereading(files);
             // On threads that a stop does not wait for: a disk may take its time.
             self.threads.handle().spawn_blocking(rereading);
-        }
-    }
-
-    /// Puts into `config`, which the server was started with, the files of the certificate and the
-    /// cookie secrets that are really in use.
-    pub fn put_files_in_use(&self, config: &mut ServerConfig) {
-        if let (Some(encrypted), Some(tls)) = (&self.encrypted, &mut config.tls) {
-            tls.files = encrypted.certificate.files();
-        }
-        if let Some(keeper) = &self.keeper {
-            config.cookie_secrets = keeper.file();
         }
     }
 

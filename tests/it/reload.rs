@@ -202,8 +202,11 @@ fn a_certificate_in_other_files_is_taken_over_without_a_restart() {
     node.replace("dot = [", "dot = [7, ");
     node.server
         .hang_up("dns.tls.dot: expected a text in quotes");
-    node.server.hang_up("certificate read again");
+    node.server.hang_up("cookie secrets read again");
     assert!(node.shows(&new));
+    let log = node.server.log();
+    let read = log.matches("certificate read again").count();
+    assert_eq!(read, 1, "{log}");
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn the_files_of_a_certificate_that_was_refused_are_not_those_in_use() {
 
     // With this, the section stays as it was.
     node.replace("dot = [", "dot = [7, ");
-    node.server.hang_up("certificate read again");
+    node.server.hang_up("cookie secrets read again");
 
     assert!(!node.shows(&new));
 }

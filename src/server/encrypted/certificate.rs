@@ -355,11 +355,6 @@ impl Certificate {
         })
     }
 
-    /// Returns the files of what is shown.
-    pub(in crate::server) fn files(&self) -> CertificateFiles {
-        self.source.look(|source| source.files.clone()).1
-    }
-
     /// Returns what reads files, whether they have changed or not, or are other ones than before;
     /// what cannot be used changes nothing, not even which files are looked at.
     ///
@@ -552,6 +547,11 @@ mod tests {
     fn load(files: &CertificateFiles) -> Arc<Certificate> {
         let loaded = Certificate::load(files.clone(), Arc::new(Metrics::new()));
         Arc::new(loaded.unwrap())
+    }
+
+    /// Returns the files of what is shown.
+    fn files_of(certificate: &Certificate) -> CertificateFiles {
+        certificate.source.look(|source| source.files.clone()).1
     }
 
     /// Returns the certificate that is shown.
@@ -780,13 +780,13 @@ mod tests {
         let shown = shown_by(&certificate);
         slow();
 
-        assert_eq!(certificate.files(), third);
+        assert_eq!(files_of(&certificate), third);
         assert_eq!(shown_by(&certificate), shown);
         // A look at files that are not shown any more is too late as well.
         let (turn, _) = certificate.source.look(|_| ());
         certificate.rereading(first.clone())();
         assert!(certificate.read(turn, third).is_none());
-        assert_eq!(certificate.files(), first);
+        assert_eq!(files_of(&certificate), first);
     }
 
     #[test]
@@ -802,7 +802,7 @@ mod tests {
         refused();
         late();
 
-        assert_eq!(certificate.files(), files);
+        assert_eq!(files_of(&certificate), files);
         let still = Arc::as_ptr(&certificate.current.load());
         assert_eq!(still, shown, "what was asked for before was read");
     }
