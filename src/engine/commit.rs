@@ -20,13 +20,12 @@ use crate::store::{Batch, Space, StoreError, meta};
 use crate::wire::Apex;
 use crate::zone::ZoneImage;
 
-/// How many zones are stored ahead in one commit: a tenth of a megabyte, a millisecond of a core at
-/// most. More at a time would be a little cheaper, but queries that come to that core would wait.
-const AHEAD: usize = 32;
+/// How many zones are stored ahead in one commit: a third of a megabyte.
+const AHEAD: usize = 128;
 
 /// How many outdated versions are deleted in one commit: more would hold up what waits for it. Beside
 /// zones that are stored ahead twice as many as those go, or a slow disk would gather them.
-const GARBAGE: usize = 64;
+const GARBAGE: usize = 256;
 
 /// What is committed together, piece by piece as it can fail.
 #[derive(Debug, Default)]
