@@ -41,7 +41,7 @@ fn unfinished_requests_and_silent_clients_leave_descriptors_for_a_query_over_tcp
     let metrics: SocketAddr = ([127, 0, 0, 1], free_port()).into();
     // Sixteen workers have 32 of the 200 descriptors.
     let more = format!(
-        "udp_workers = 16\n[metrics]\nlisten = \"{metrics}\"\n[dns.tcp]\nper_source = 1000\n"
+        "udp_workers = 16\n[metrics]\nlisten = \"{metrics}\"\n[dns.tcp]\nconnections = 1000\nper_source = 1000\n"
     );
     let server = Mxpool::start_limited(folder.path(), dns, &more, 200);
     server.put_zone("infra.example", ZONE);
