@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::census::{Census, Censuses};
 use super::facts::{Facts, PoolFacts};
+use super::life::host_key;
 use super::writer::Writer;
 use crate::clock::Timestamp;
 use crate::lifecycle::LifecycleState;
@@ -65,19 +66,23 @@ impl Writer {
     }
 }
 
-/// Returns when the first certificate of each host of the operator's own expires.
+/// Returns when the first certificate of each mail host expires, by the names that the routing feed
+/// has for hosts: `mx1@main` is the host `mx1` of each domain of the pool `main`.
 fn certificates(facts: &Facts) -> BTreeMap<String, Timestamp> {
-    let pools = facts.pools.values();
-    let hosts = pools.flat_map(|pool| pool.recipe.settings.mail_hosts());
+    let pools = facts.pools.iter();
+    let hosts = pools.flat_map(|(pool, it)| {
+        let hosts = it.recipe.settings.mail_hosts().iter();
+        hosts.map(move |host| (pool, host))
+    });
     let mut expiries: BTreeMap<String, Timestamp> = BTreeMap::new();
-    for host in hosts {
+    for (pool, host) in hosts {
         let expiry = host
             .certificates
             .iter()
             .filter_map(|it| it.not_after())
             .min();
-        if let (Some(name), Some(expiry)) = (host.name.as_shared(), expiry) {
-            let first = expiries.entry(name.to_api_text()).or_insert(expiry);
+        if let Some(expiry) = expiry {
+            let first = expiries.entry(host_key(&host.name, pool)).or_insert(expiry);
             *first = expiry.min(*first);
         }
     }

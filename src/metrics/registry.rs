@@ -41,7 +41,7 @@ pub struct Metrics {
     /// The pools that have series now, with their states, so that those of a deleted one are taken
     /// away; kept consistent with the vectors above.
     pools: Mutex<BTreeMap<String, Vec<&'static str>>>,
-    /// The operator's own hosts that have a series: when their first certificate expires.
+    /// The mail hosts that have a series: when their first certificate expires.
     certificate_expiry: GaugeVec,
     /// The hosts that have a series now, so that those of a deleted one are taken away.
     hosts: Mutex<BTreeSet<String>>,
@@ -202,7 +202,7 @@ impl Metrics {
         let certificates = GaugeVec::new(
             Opts::new(
                 "mxpool_certificate_expiry_timestamp_seconds",
-                "When the first certificate of the operator's own host expires.",
+                "When the mail host's first certificate expires; a host inside each domain is mx1@pool.",
             ),
             &["host"],
         )?;
