@@ -13,7 +13,7 @@ use crate::config::{Config, Problems};
 
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
-use super::process::{Asked, Signals, forbid_core_dumps};
+use super::process::forbid_core_dumps;
 use super::{panics, say, serve, token};
 
 /// The demo's pool, as it lies in the repository.
@@ -57,22 +57,24 @@ pub(super) fn run() -> Result<(), DemoFailure> {
     forbid_core_dumps();
     let places = serve::places(&config);
     let runtime = serve::runtime()?;
-    let hangups = serve::hangups(&runtime)?;
+    let starting = serve::Starting::begin(&runtime)?;
     let loaded = Loaded::load(&config)?;
-    runtime.block_on(async {
-        let mut signals = Signals::catch(hangups).map_err(StartFailure::Process)?;
+    let served = runtime.block_on(async {
         let node = loaded.serve(&config, places).await?;
+        let mut signals = starting.end().await?;
         let shown = match apply(&node, &config).await {
             Ok(()) => {
                 show(&node, &config);
-                while signals.next().await != Asked::Stop {}
+                signals.stop().await;
                 Ok(())
             }
             Err(failure) => Err(failure),
         };
         serve::stop(node, signals).await;
         shown
-    })
+    });
+    runtime.shutdown_background();
+    served
 }
 
 /// Applies the demo's manifest to a store without pools, as any client would.

@@ -15,22 +15,7 @@ pub(super) enum Asked {
     Reload,
 }
 
-/// Requests to reload, which are caught from now on: one that comes before it can be heeded is not
-/// forgotten.
-pub(super) struct Hangups(Signal);
-
-impl Hangups {
-    /// Catches the signal; called inside a tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// What the system said.
-    pub(super) fn catch() -> io::Result<Self> {
-        signal(SignalKind::hangup()).map(Self)
-    }
-}
-
-/// Signals that are caught from now on.
+/// Signals that are caught from now on; one that comes before it can be heeded is not forgotten.
 pub(super) struct Signals {
     /// The polite request to end.
     terminate: Signal,
@@ -41,16 +26,16 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Catches the other signals, too; called inside a tokio runtime.
+    /// Catches them; called inside a tokio runtime.
     ///
     /// # Errors
     ///
     /// What the system said.
-    pub(super) fn catch(hangups: Hangups) -> io::Result<Self> {
+    pub(super) fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: hangups.0,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
@@ -63,9 +48,12 @@ impl Signals {
         }
     }
 
-    /// Waits until a stop is asked for.
+    /// Waits until a stop is asked for; a request to reload waits on.
     pub(super) async fn stop(&mut self) {
-        while self.next().await != Asked::Stop {}
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::{process, thread};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing::field::{self, DebugValue, debug};
 
 use crate::config::{Config, Problems, Reread};
@@ -15,7 +17,7 @@ use super::descriptors::Places;
 use super::logs::Logs;
 use super::node::{Loaded, Node, StartFailure};
 use super::panics;
-use super::process::{Asked, Hangups, Signals, forbid_core_dumps, raise_descriptors};
+use super::process::{Asked, Signals, forbid_core_dumps, raise_descriptors};
 
 /// What the process exits with when a second signal does not let it end by itself.
 const ENDED_BY_SIGNAL: i32 = 130;
@@ -32,11 +34,11 @@ pub(super) fn run(config: Config, file: Option<PathBuf>, source: &str) -> Result
     forbid_core_dumps();
     let places = places(&config);
     let runtime = runtime()?;
-    let hangups = hangups(&runtime)?;
+    let starting = Starting::begin(&runtime)?;
     let loaded = Loaded::load(&config)?;
-    runtime.block_on(async {
-        let mut signals = Signals::catch(hangups).map_err(StartFailure::Process)?;
+    let served = runtime.block_on(async {
         let node = loaded.serve(&config, places).await?;
+        let mut signals = starting.end().await?;
         let mut running = config;
         tracing::info!(
             config = source,
@@ -48,28 +50,22 @@ pub(super) fn run(config: Config, file: Option<PathBuf>, source: &str) -> Result
             routing = node.routing().map(field::display),
             "serving"
         );
-        let mut reading = None;
+        let mut readings = Readings::new();
         loop {
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => break,
-                    Asked::Reload => {
-                        // One before that has not ended is left to itself: this one is newer.
-                        reading = read_again(running.clone(), file.clone());
-                    }
+                    Asked::Reload => readings.begin(running.clone(), file.clone()),
                 },
-                again = ended(&mut reading) => {
-                    reading = None;
-                    match again {
-                        Ok(again) => take_over(again, &node, &logs, &mut running),
-                        Err(_) => tracing::error!("reading the configuration again has failed"),
-                    }
-                }
+                again = readings.next() => take_over(again, &node, &logs, &mut running),
             }
         }
         stop(node, signals).await;
         Ok(())
-    })
+    });
+    // Who waits for a disk that hangs is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 /// Lists addresses for the log, if there are any.
@@ -111,11 +107,46 @@ pub(super) fn runtime() -> Result<Runtime, StartFailure> {
         .map_err(StartFailure::Process)
 }
 
-/// Lets no request to reload end the process while it loads, as those do that nobody catches; to end
-/// is what the others ask for, and at once.
-pub(super) fn hangups(runtime: &Runtime) -> Result<Hangups, StartFailure> {
-    let _inside = runtime.enter();
-    Hangups::catch().map_err(StartFailure::Process)
+/// A process that does not serve yet: a request to stop ends it at once, whatever it waits for, and
+/// one to reload waits.
+///
+/// As process 1 of a container it would not hear the first without this, and die of the other without
+/// being one.
+pub(super) struct Starting {
+    /// Says that it serves.
+    serves: oneshot::Sender<()>,
+    /// Waits for either, and hands the signals over.
+    waiting: JoinHandle<Signals>,
+}
+
+impl Starting {
+    /// Catches signals from now on.
+    pub(super) fn begin(runtime: &Runtime) -> Result<Self, StartFailure> {
+        let _inside = runtime.enter();
+        let mut signals = Signals::catch().map_err(StartFailure::Process)?;
+        let (serves, ready) = oneshot::channel();
+        let waiting = runtime.spawn(async move {
+            tokio::select! {
+                // With its sender gone, the start has failed and ends by itself.
+                _ = ready => {}
+                () = signals.stop() => {
+                    tracing::info!("stopped before it served");
+                    // Nothing is lost: nothing was acknowledged.
+                    process::exit(0);
+                }
+            }
+            signals
+        });
+        Ok(Self { serves, waiting })
+    }
+
+    /// Returns the signals to a node that serves.
+    pub(super) async fn end(self) -> Result<Signals, StartFailure> {
+        // Nobody listens any more if the task has failed, which the next line says.
+        let _ = self.serves.send(());
+        let signals = self.waiting.await;
+        signals.map_err(|error| StartFailure::Process(error.into()))
+    }
 }
 
 /// Ends a node; a second signal ends the process at once.
@@ -134,32 +165,66 @@ pub(super) async fn stop(node: Node, mut signals: Signals) {
 /// What reading the configuration again has come to.
 type Again = Result<Reread, Problems>;
 
-/// Begins to read the configuration again for a node that runs with `running`.
+/// The times that the configuration is read again.
 ///
-/// On a thread that nobody waits for: a disk may take its time, even for ever, and a request to stop
-/// is heeded meanwhile.
-fn read_again(running: Config, file: Option<PathBuf>) -> Option<oneshot::Receiver<Again>> {
-    let (done, reading) = oneshot::channel();
-    let read = move || {
-        // Nobody waits for it any more if it was asked for again meanwhile.
-        let _ = done.send(running.read_again(file.as_deref()));
-    };
-    match thread::Builder::new().name("reload".to_owned()).spawn(read) {
-        Ok(_) => Some(reading),
-        Err(error) => {
-            tracing::error!(%error, "the configuration cannot be read again");
-            None
-        }
-    }
+/// On threads that nobody waits for: a disk may take its time, even for ever, and a request to stop
+/// is heeded meanwhile. One that was begun later may end earlier; of one begun before it nothing is
+/// heard then.
+struct Readings {
+    /// How many were begun.
+    begun: u64,
+    /// Which one was handed out last.
+    last: u64,
+    /// Where they say what they came to.
+    done: UnboundedSender<(u64, Again)>,
+    /// Where that is heard.
+    ended: UnboundedReceiver<(u64, Again)>,
 }
 
-/// Waits until a reading has ended; for ever if there is none.
-async fn ended(
-    reading: &mut Option<oneshot::Receiver<Again>>,
-) -> Result<Again, oneshot::error::RecvError> {
-    match reading {
-        Some(reading) => reading.await,
-        None => pending().await,
+impl Readings {
+    /// Begins without any.
+    fn new() -> Self {
+        let (done, ended) = unbounded_channel();
+        Self {
+            begun: 0,
+            last: 0,
+            done,
+            ended,
+        }
+    }
+
+    /// Begins one for a node that runs with `running`.
+    fn begin(&mut self, running: Config, file: Option<PathBuf>) {
+        self.begin_with(move || running.read_again(file.as_deref()));
+    }
+
+    /// Begins one that reads so.
+    fn begin_with(&mut self, read: impl FnOnce() -> Again + Send + 'static) {
+        self.begun += 1;
+        let (number, done) = (self.begun, self.done.clone());
+        let reading = move || {
+            // Nobody listens any more when the node has ended.
+            let _ = done.send((number, read()));
+        };
+        let thread = thread::Builder::new().name("reload".to_owned());
+        if let Err(error) = thread.spawn(reading) {
+            tracing::error!(%error, "the configuration cannot be read again");
+        }
+    }
+
+    /// Waits until one has ended that was begun after the last one that was returned.
+    async fn next(&mut self) -> Again {
+        loop {
+            match self.ended.recv().await {
+                Some((number, again)) if number > self.last => {
+                    self.last = number;
+                    return again;
+                }
+                Some(_) => {}
+                // Never: we can speak there ourselves.
+                None => pending().await,
+            }
+        }
     }
 }
 
@@ -205,4 +270,38 @@ fn take_over(again: Again, node: &Node, logs: &Logs, running: &mut Config) {
         }
     }
     node.reload(files);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A reading that came to nothing.
+    fn nothing() -> Again {
+        Err(Problems(Vec::new()))
+    }
+
+    #[tokio::test]
+    async fn of_readings_that_end_in_another_order_the_one_begun_last_counts() {
+        let mut readings = Readings::new();
+        let (release, hangs) = mpsc::channel::<()>();
+        readings.begin_with(move || {
+            // Ends when the test lets it.
+            let _ = hangs.recv();
+            nothing()
+        });
+        for begun in 2..=3 {
+            readings.begin_with(nothing);
+            assert!(readings.next().await.is_err());
+            assert_eq!(readings.last, begun);
+        }
+
+        release.send(()).unwrap();
+        readings.begin_with(nothing);
+        assert!(readings.next().await.is_err());
+
+        assert_eq!(readings.last, 4, "the first one was taken over");
+    }
 }
