@@ -92,10 +92,16 @@ fn restore(config: &Config, file: &Path) -> Result<(), String> {
     ));
     if let Some(id) = report.sealing_key_id {
         let path = config.keys.join(sealing::FILE);
-        say(&format!(
-            "sealing key {id} opens it; before the start it must lie in {}",
-            path.display()
-        ));
+        let there = sealing::id(&config.keys).map_err(|failure| failure.to_string())?;
+        // Another one would have been refused before anything was written.
+        say(&match there {
+            Some(_) => format!("sealing key {id} opens it, and lies in {}", path.display()),
+            None => format!(
+                "NOT READY to start: sealing key {id} opens it, and is not in {}; put it there, mode \
+                 0600",
+                path.display()
+            ),
+        });
     }
     Ok(())
 }

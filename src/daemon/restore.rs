@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::store::backup::read_header;
-use crate::store::{Embedded, RestoreError, RestoreReport, StoreError, restore_into};
+use crate::store::{Embedded, RestoreError, RestoreReport, Space, StoreError, restore_into};
 
 use super::sealing::{self, SealingFileError};
 use super::token::{self, TokenError};
@@ -31,6 +31,21 @@ pub enum RestoreFailure {
         path: PathBuf,
         /// Why.
         source: RestoreError,
+    },
+    /// The store holds something already.
+    #[error(
+        "cannot restore {} into {}: a backup goes into an empty store only, and this one holds \
+         {space} records; move that folder away, or name another one as store.path",
+        .path.display(),
+        .store.display()
+    )]
+    Full {
+        /// The backup.
+        path: PathBuf,
+        /// The folder of the store.
+        store: PathBuf,
+        /// The first space that holds something.
+        space: Space,
     },
     /// The store cannot be opened.
     #[error(transparent)]
@@ -77,9 +92,16 @@ pub(super) fn run(config: &Config, path: &Path) -> Result<RestoreReport, Restore
                 source,
             })
     };
-    let failed = |source| RestoreFailure::Restore {
-        path: path.to_owned(),
-        source,
+    let failed = |source| match source {
+        RestoreError::NotEmpty { space } => RestoreFailure::Full {
+            path: path.to_owned(),
+            store: config.store.clone(),
+            space,
+        },
+        source => RestoreFailure::Restore {
+            path: path.to_owned(),
+            source,
+        },
     };
     let header = read_header(&mut open()?).map_err(failed)?;
     if let (Some(wanted), Some(found)) = (header.sealing_key_id, sealing::id(&config.keys)?)

@@ -711,7 +711,12 @@ fn a_backup_is_restored_into_an_empty_store_only() {
             .current_dir(target);
         run(&mut command)
     };
-    assert!(!restore(folder.path(), &file).0, "the store is not empty");
+    let (good, text) = restore(folder.path(), &file);
+    let into = format!(
+        "into {}: a backup goes into an empty store only",
+        folder.path().join("data").display()
+    );
+    assert!(!good && text.contains(&into), "{text}");
 
     let target = tempfile::tempdir().unwrap();
     let copied = run(Command::new("cp")
@@ -729,6 +734,13 @@ fn a_backup_is_restored_into_an_empty_store_only() {
     assert!(!restore(target.path(), &damaged).0, "half a backup");
     let (good, text) = restore(target.path(), &file);
     assert!(good, "{text}");
+    assert!(text.contains("opens it, and lies in"), "{text}");
+    let keyless = tempfile::tempdir().unwrap();
+    let (good, text) = restore(keyless.path(), &file);
+    assert!(
+        good && text.contains("NOT READY to start: sealing key"),
+        "{text}"
+    );
     let server = Mxpool::start(target.path());
 
     assert_eq!(server.ds_lines("domains", "a.example"), ds, "the same keys");
