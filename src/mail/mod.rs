@@ -48,7 +48,9 @@ pub use name::{PoolNameError, check_pool_name};
 pub use operator_zone::{
     OperatorZone, check_zone, delegation_rrsets, derive_into, host_rrsets, zone_delegation,
 };
-pub use pools::{PoolFault, changed_hosts, check_exchanges, check_pools, moved_hosts};
+pub use pools::{
+    PoolFault, changed_hosts, check_exchanges, check_pools, missing_keys, moved_hosts,
+};
 pub use render::{gives_way, render};
 pub use report_uris::{ReportUriError, ReportUris};
 pub use routing::{

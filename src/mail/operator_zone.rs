@@ -75,6 +75,23 @@ impl OperatorZone<'_> {
         records.filter(|(_, name)| !name.is_root()).collect()
     }
 
+    /// Returns whether the zone, at or above `name`, may lead to a key there (RFC 6376, section 3.6.2):
+    /// it has TXT or an alias for it, at the name or by a wildcard above, or leaves it to another.
+    pub(super) fn may_have_key(&self, name: &Name) -> bool {
+        if matches!(self.host(name), HostInZone::Alias | HostInZone::Delegated) {
+            return true;
+        }
+        self.rrsets.iter().any(|rrset| {
+            let of_key = matches!(rrset.rtype, Rtype::TXT | Rtype::CNAME);
+            let owner = rrset.owner.under(self.apex).ok();
+            let covers = |owner: &Name| {
+                let above = owner.parent().filter(|_| rrset.owner.is_wildcard());
+                name == owner || above.is_some_and(|above| name.is_below(&above))
+            };
+            of_key && owner.as_ref().is_some_and(covers)
+        })
+    }
+
     /// Returns whether a wildcard with an address stands above `name`, so that it may have one.
     pub(super) fn has_wildcard_above(&self, name: &Name) -> bool {
         self.rrsets.iter().any(|rrset| {

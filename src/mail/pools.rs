@@ -83,6 +83,25 @@ pub fn check_exchanges<'z>(
     faults
 }
 
+/// Finds DKIM keys of a pool that are to be in one of the operator's zones and are not: receivers
+/// find none, and fail what the domains sign.
+pub fn missing_keys(settings: &PoolSettings, zones: &[OperatorZone<'_>]) -> Vec<Fault> {
+    let keys = settings.outbound.iter().flat_map(|it| &it.dkim);
+    let missing = keys.filter_map(|(selector, target)| {
+        let name = target.as_shared()?;
+        let zone = closest(zones, name).filter(|zone| !zone.may_have_key(name))?;
+        let (key, apex) = (name.to_api_text(), zone.apex.to_api_text());
+        Some(Fault::new(
+            format!("/outbound/dkim/{selector}"),
+            format!(
+                "{key} has no TXT record in the zone {apex}, which is served here: receivers find \
+                 no key (RFC 6376, section 3.6.2)"
+            ),
+        ))
+    });
+    missing.collect()
+}
+
 /// Returns whether a name lies in a domain of a pool.
 fn lies_in_domain(name: &Name, hosted: &dyn Hosted) -> bool {
     let mut ancestor = Some(name.clone());
@@ -328,6 +347,34 @@ mod tests {
         let faults = check(&[&sample::document(), &second], &zones, &["burner.example"]);
 
         assert_eq!(faults, []);
+    }
+
+    #[test]
+    fn rfc6376_3_6_2_a_dkim_key_in_a_zone_served_here_has_a_record() {
+        let keys = json!({ "s1": "s1.dkim.infra-a.example.", "s2": "elsewhere.example." });
+        let outbound = json!({ "spf": "v=spf1 mx -all", "dkim": keys });
+        let pool = sample::with(sample::document(), "/outbound", outbound);
+        let settings = sample::settings(&pool);
+        let missing = |lines: &str| {
+            let data = zone("infra-a.example", lines);
+            let zone = OperatorZone {
+                apex: &data.apex,
+                rrsets: &data.rrsets,
+            };
+            missing_keys(&settings, &[zone]).len()
+        };
+
+        assert_eq!(missing("s1.dkim A 192.0.2.1\n"), 1);
+        for lines in [
+            "s1.dkim TXT \"v=DKIM1; p=\"\n",
+            "s1.dkim CNAME key.example.\n",
+            "*.dkim TXT \"v=DKIM1; p=\"\n",
+            "dkim DNAME dkim.example.\n",
+            "dkim NS ns.example.\n",
+        ] {
+            assert_eq!(missing(lines), 0, "{lines}");
+        }
+        assert_eq!(missing_keys(&settings, &[]), []);
     }
 
     #[test]

@@ -275,6 +275,14 @@ impl Draft<'_> {
             .into_iter()
             .map(|(apex, rrsets)| OperatorZone { apex, rrsets })
             .collect();
+        let changed = self.pools.iter();
+        let changed = changed.filter_map(|(name, draft)| Some((name, draft.as_ref()?)));
+        let keyless: Vec<String> = changed
+            .flat_map(|(name, draft)| {
+                let missing = mail::missing_keys(&draft.settings, &zones).into_iter();
+                missing.map(move |fault| format!("the pool {name}: {fault}"))
+            })
+            .collect();
         let mut refusals = self.moved_hosts();
         let mut faults = mail::check_pools(&self.all_settings(), &zones, self);
         if faults.is_empty() {
@@ -318,6 +326,9 @@ impl Draft<'_> {
         }
         for (at, refusal) in refusals {
             self.refuse(at, refusal);
+        }
+        for warning in keyless {
+            self.warn(warning);
         }
     }
 
