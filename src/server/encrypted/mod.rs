@@ -27,11 +27,12 @@
 
 pub(super) mod certificate;
 pub(super) mod doq;
+mod files;
 mod query;
 mod quic_socket;
 mod sockets;
 mod tls;
 
-pub use certificate::{CertificateError, CertificateFile, CertificateFiles};
+pub use files::{CertificateError, CertificateFile, CertificateFiles};
 pub(super) use sockets::{Encrypted, EncryptedSockets, probe};
 pub(super) use tls::TlsDoor;

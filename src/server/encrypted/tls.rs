@@ -14,7 +14,8 @@ use tokio_rustls::server::TlsStream;
 use crate::metrics::Handshakes;
 use crate::server::slots::{Slot, Slots};
 
-use super::certificate::{Certificate, provider};
+use super::certificate::Certificate;
+use super::files::provider;
 
 /// How long a handshake may take: two round trips, each lost once.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
