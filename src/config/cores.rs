@@ -3,7 +3,6 @@
 use crate::server::check_cores;
 
 use super::entries::{Entry, Value};
-use super::problem::Problem;
 use super::reader::Reader;
 use super::values::show;
 
@@ -18,24 +17,14 @@ impl Reader<'_> {
     /// process may use them. Each wrong one is a problem at its place.
     pub(super) fn cores(&mut self) -> Option<Vec<usize>> {
         let items = self.get("dns", "cores", items)?;
-        let mut cores = Vec::new();
-        for item in items {
-            let found = core(&item).and_then(|core| {
-                if cores.contains(&core) {
-                    return Err(format!("expected each core once, found {core} again"));
-                }
-                check_cores(&[core]).map_err(|error| error.to_string())?;
-                Ok(core)
-            });
-            match found {
-                Ok(core) => cores.push(core),
-                Err(detail) => self.problems.push(Problem {
-                    place: item.place,
-                    detail: format!("dns.cores: {detail}"),
-                }),
+        Some(self.each("dns", "cores", items, |item, known| {
+            let core = core(item)?;
+            if known.contains(&core) {
+                return Err(format!("expected each core once, found {core} again"));
             }
-        }
-        Some(cores)
+            check_cores(&[core]).map_err(|error| error.to_string())?;
+            Ok(core)
+        }))
     }
 }
 

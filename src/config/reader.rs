@@ -171,23 +171,34 @@ impl Reader<'_> {
         key: &'static str,
         items: Vec<Entry>,
     ) -> Vec<SocketAddr> {
-        let mut addresses = Vec::new();
+        self.each(section, key, items, |item, known| {
+            let found = address(item)?;
+            // Port 0 is another free port each time.
+            if found.port() != 0 && known.contains(&found) {
+                return Err(format!("expected each address once, found {found} again"));
+            }
+            Ok(found)
+        })
+    }
+
+    /// Reads the items of a list, each with those before it; each wrong one is a problem at its place.
+    pub(super) fn each<T>(
+        &mut self,
+        section: &'static str,
+        key: &'static str,
+        items: Vec<Entry>,
+        read: impl Fn(&Entry, &[T]) -> Result<T, String>,
+    ) -> Vec<T> {
+        let mut known = Vec::new();
         for item in items {
-            let found = address(&item).and_then(|found| {
-                // Port 0 is another free port each time.
-                if found.port() != 0 && addresses.contains(&found) {
-                    return Err(format!("expected each address once, found {found} again"));
-                }
-                Ok(found)
-            });
-            match found {
-                Ok(found) => addresses.push(found),
+            match read(&item, &known) {
+                Ok(found) => known.push(found),
                 Err(detail) => self.problems.push(Problem {
                     place: item.place,
                     detail: format!("{section}.{key}: {detail}"),
                 }),
             }
         }
-        addresses
+        known
     }
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::server::{Identity, Network, RrlConfig, read_cookie_secrets};
+use crate::server::{Identity, RrlConfig, read_cookie_secrets};
 use crate::zone::Nsid;
 
 use super::entries::{Entry, Value};
@@ -46,15 +46,8 @@ impl Reader<'_> {
         if let Some(dry_run) = self.get("dns.rrl", "dry_run", flag) {
             config.dry_run = dry_run;
         }
-        let items = self.get("dns.rrl", "allow", |entry| items(entry, "prefixes"));
-        for item in items.unwrap_or_default() {
-            match parsed::<Network>(&item) {
-                Ok(network) => config.allow.push(network),
-                Err(detail) => self.problems.push(Problem {
-                    place: item.place,
-                    detail: format!("dns.rrl.allow: {detail}"),
-                }),
-            }
+        if let Some(items) = self.get("dns.rrl", "allow", |entry| items(entry, "prefixes")) {
+            config.allow = self.each("dns.rrl", "allow", items, |item, _| parsed(item));
         }
         Some(config)
     }

@@ -59,8 +59,8 @@ impl Reader<'_> {
         }
         let certificate = self.file("certificate");
         let key = self.file("key");
-        // A node that runs says itself what is wrong in them.
-        if self.running.is_none() {
+        // A node that shows a certificate says itself what is wrong in another one.
+        if self.running.is_none_or(|it| it.server.tls.is_none()) {
             for (file, fault) in CertificateFiles::faults(certificate.as_deref(), key.as_deref()) {
                 let key = match file {
                     CertificateFile::Certificate => "certificate",
