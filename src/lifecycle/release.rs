@@ -151,7 +151,9 @@ pub(super) fn zone_end(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> B
             }
             Some(ns) => {
                 let what = format!(
-                    "a parent server still delegated the name at {}; delete it at the registrar",
+                    "a parent server still delegated the name at {}; delete it at the registrar, \
+                     and where nothing watches say so with `mxpool domain observed NAME --ns-gone \
+                     yes`",
                     ns.at
                 );
                 Bound::Unsafe(None, what)

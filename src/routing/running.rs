@@ -147,7 +147,7 @@ struct Acceptor {
     clients: Vec<Client>,
     /// When it is told that there is no room.
     full: Seldom,
-    /// When it is told that nothing can be accepted.
+    /// When it is told that something cannot be accepted, or gets no thread.
     failing: Seldom,
 }
 
@@ -220,7 +220,15 @@ impl Acceptor {
                 socket: Arc::downgrade(&socket),
                 thread,
             }),
-            Err(error) => tracing::warn!(%error, "a mail host's connection got no thread"),
+            Err(error) => {
+                if let Some(untold_before) = self.failing.admit(Instant::now()) {
+                    tracing::warn!(
+                        %error,
+                        untold_before,
+                        "a mail host's connection got no thread"
+                    );
+                }
+            }
         }
     }
 

@@ -106,6 +106,11 @@ impl Draft<'_> {
                 .binary_search_by(|rrset| (&rrset.owner, rrset.rtype).cmp(&key))
                 .is_ok()
         });
+        if owned && rtype == Rtype::TXT {
+            return conflict(format!(
+                "the pool {pool}; its extra.records add TXT there, for all of its domains"
+            ));
+        }
         if owned {
             return conflict(format!("the pool {pool}"));
         }
