@@ -62,6 +62,14 @@ impl Client {
             "" => DEFAULT_API.to_owned(),
             api => api.to_owned(),
         };
+        if api.starts_with("https://") {
+            return Err(Failure::Usage(format!(
+                "--api: found {:?}, and the API speaks no TLS: expected an address like \
+                 http://127.0.0.1:8053, from elsewhere through a tunnel (`ssh -L \
+                 8053:127.0.0.1:8053 HOST`)",
+                connection.api
+            )));
+        }
         if !api.starts_with("http://") {
             return Err(Failure::Usage(format!(
                 "--api: expected an address like http://127.0.0.1:8053, found {:?}",

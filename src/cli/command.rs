@@ -7,6 +7,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 
 use super::change_command::ChangeCommand;
 use super::domain_command::DomainCommand;
+use super::moment;
 
 /// Authoritative, DNSSEC-signing DNS server for pools of throwaway mail domains.
 #[derive(Debug, Parser)]
@@ -202,8 +203,8 @@ pub struct Apply {
     /// How many existing domains the change is meant to touch, as the plan says.
     #[arg(long, value_name = "N")]
     pub confirm: Option<u64>,
-    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Do it at this moment instead of now, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub at: Option<String>,
 }
 
@@ -250,8 +251,8 @@ pub struct Rotate {
     /// Say what would happen and when, and change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Do it at this moment instead of now, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub at: Option<String>,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
@@ -397,6 +398,8 @@ mod tests {
             "domain add main --from-file names.txt",
             "domain add main a.example --fresh --registrar r --label k=v --label x=",
             "domain add main --fresh=false a.example --expires-at 2027-01-31T00:00:00Z",
+            "domain set a.example b.example --expires-at 2027-01-31 --label k=v",
+            "domain set a.example --forget registrar --forget expires-at",
             "domain delete a.example --force",
             "domain activate a.example --force --reason tests",
             "domain retire a.example",

@@ -9,7 +9,7 @@ use ureq::http::Method;
 
 use super::client::{Payload, path, with_query};
 use super::command::RecordCommand;
-use super::domain_command::{AddDomains, DomainCommand};
+use super::domain_command::{AddDomains, DomainCommand, Forget, SetDomain};
 use super::failure::{Failure, Refusal, counted};
 use super::life::{self, Note};
 use super::names::{self, BATCH, Listed, parse_list};
@@ -41,6 +41,7 @@ pub(super) fn run(desk: &Desk, command: DomainCommand) -> Result<(), Failure> {
                 &[("pool", pool), ("state", state), ("retire_due", due)],
             )
         }
+        DomainCommand::Set(arguments) => set(desk, &arguments),
         DomainCommand::Show { name } => {
             let answer = desk.client.get(&path(&["v1", "domains", &name]))?;
             if desk.output.is_json() {
@@ -147,6 +148,57 @@ fn add(desk: &Desk, arguments: AddDomains) -> Result<(), Failure> {
         .text(&format!("added {created} (revision {revision})"))?)
 }
 
+/// Changes what is said about domains, one after the other.
+fn set(desk: &Desk, arguments: &SetDomain) -> Result<(), Failure> {
+    let mut body = json!({});
+    for what in &arguments.forget {
+        match what {
+            Forget::Registrar => body["registrar"] = Value::Null,
+            Forget::ExpiresAt => body["expires_at"] = Value::Null,
+            Forget::Labels => body["labels"] = json!({}),
+        }
+    }
+    say_about(
+        &mut body,
+        arguments.registrar.as_deref(),
+        arguments.expires_at.as_deref(),
+        &arguments.labels,
+    );
+    for name in &arguments.names {
+        let path = path(&["v1", "domains", name]);
+        let answer = desk
+            .client
+            .send(Method::PATCH, &path, Payload::Json(&body))
+            .map_err(|failure| failure.of_domain(name))?;
+        let changed = &desk.client.json(&answer)?["changed"];
+        let words = if changed == false {
+            format!("nothing was changed: that is said about {name} already")
+        } else {
+            format!("what is said about {name} was changed")
+        };
+        desk.done(&answer, &words)?;
+    }
+    Ok(())
+}
+
+/// Adds what is said about a domain to a document.
+fn say_about(
+    body: &mut Value,
+    registrar: Option<&str>,
+    expires_at: Option<&str>,
+    labels: &[(String, String)],
+) {
+    if let Some(registrar) = registrar {
+        body["registrar"] = json!(registrar);
+    }
+    if let Some(expires_at) = expires_at {
+        body["expires_at"] = json!(expires_at);
+    }
+    for (key, value) in labels {
+        body["labels"][key] = json!(value);
+    }
+}
+
 /// Returns the names that are to be added.
 fn listed(arguments: &AddDomains) -> Result<Vec<Listed>, Failure> {
     let Some(file) = &arguments.from_file else {
@@ -169,15 +221,12 @@ fn body(arguments: &AddDomains, batch: &[Listed]) -> Value {
     if let Some(fresh) = arguments.fresh {
         body["fresh"] = json!(fresh);
     }
-    if let Some(registrar) = &arguments.registrar {
-        body["registrar"] = json!(registrar);
-    }
-    if let Some(expires_at) = &arguments.expires_at {
-        body["expires_at"] = json!(expires_at);
-    }
-    for (key, value) in &arguments.labels {
-        body["labels"][key] = json!(value);
-    }
+    say_about(
+        &mut body,
+        arguments.registrar.as_deref(),
+        arguments.expires_at.as_deref(),
+        &arguments.labels,
+    );
     body
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+
+use super::moment;
 
 /// What the help of every step in a domain's life ends with.
 const EARLY: &str = "A step that comes too early is refused with every rule that holds it, what that \
@@ -26,6 +28,8 @@ pub enum DomainCommand {
         #[arg(long, conflicts_with = "state")]
         retire_due: bool,
     },
+    /// Change what is said about a domain: where it is registered, until when, your labels.
+    Set(SetDomain),
     /// Show a domain.
     Show {
         /// The domain.
@@ -73,8 +77,8 @@ pub enum DomainCommand {
     Caches {
         /// The domain.
         name: String,
-        /// At which moment, like 2027-01-31T00:00:00Z; now without it.
-        #[arg(long, value_name = "TIME")]
+        /// At which moment, like 2027-01-31 or 2027-01-31T09:00:00Z; now without it.
+        #[arg(long, value_name = "TIME", value_parser = moment::read)]
         at: Option<String>,
     },
     /// Delete a domain with its keys.
@@ -110,12 +114,44 @@ pub struct AddDomains {
     /// Where they are registered.
     #[arg(long, value_name = "TEXT")]
     pub registrar: Option<String>,
-    /// When their registration ends, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// When their registration ends, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub expires_at: Option<String>,
     /// A label of your own; may be given several times.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = read_label)]
     pub labels: Vec<(String, String)>,
+}
+
+/// Arguments of `domain set`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("said").required(true).multiple(true))]
+pub struct SetDomain {
+    /// The domain; of several each by itself.
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Where it is registered.
+    #[arg(long, value_name = "TEXT", group = "said")]
+    pub registrar: Option<String>,
+    /// When its registration ends, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read, group = "said")]
+    pub expires_at: Option<String>,
+    /// A label of your own; may be given several times, and takes the place of all that it had.
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = read_label, group = "said")]
+    pub labels: Vec<(String, String)>,
+    /// What is to be known no more; may be given several times.
+    #[arg(long, value_name = "WHAT", value_enum, group = "said")]
+    pub forget: Vec<Forget>,
+}
+
+/// What can be forgotten of a domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Forget {
+    /// Where it is registered.
+    Registrar,
+    /// When its registration ends.
+    ExpiresAt,
+    /// All its labels.
+    Labels,
 }
 
 /// Reads a label.
@@ -135,8 +171,8 @@ pub struct Step {
     /// Skip waits and what is not known, but nothing that was seen to be unsafe; needs a reason.
     #[arg(long, requires = "reason")]
     pub force: bool,
-    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Do it at this moment instead of now, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub at: Option<String>,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
@@ -157,11 +193,11 @@ pub struct Suspend {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// When it ends by itself, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// When it ends by itself, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub until: Option<String>,
-    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Do it at this moment instead of now, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub at: Option<String>,
 }
 
@@ -179,8 +215,8 @@ pub enum Answer {
 pub struct Mark {
     /// The domain.
     pub name: String,
-    /// Do it at this moment instead of now, like 2027-01-31T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Do it at this moment instead of now, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub at: Option<String>,
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
@@ -213,8 +249,8 @@ pub struct Observed {
     /// How many MX queries a day all name servers count for it.
     #[arg(long, value_name = "N")]
     pub queries: Option<u64>,
-    /// Since when that is so, like 2027-01-31T00:00:00Z; now without it.
-    #[arg(long, value_name = "TIME")]
+    /// Since when that is so, like 2027-01-31 or 2027-01-31T09:00:00Z; now without it.
+    #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub at: Option<String>,
 }
 

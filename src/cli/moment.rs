@@ -12,6 +12,14 @@ const UNITS: [(&str, u64); 4] = [
     ("second", 1),
 ];
 
+/// Reads a time as people type it: a day alone is its first moment in UTC. What is no time is left to
+/// the server, which says what is wrong with it.
+pub(super) fn read(text: &str) -> Result<String, std::convert::Infallible> {
+    let first = format!("{text}T00:00:00Z");
+    let is_day = text.len() == "2027-01-31".len() && first.parse::<Timestamp>().is_ok();
+    Ok(if is_day { first } else { text.to_owned() })
+}
+
 /// Returns a time of the API's with its distance from now: `2027-01-31T00:00:00Z (in 3 days)`.
 pub(super) fn told(time: &str) -> String {
     told_at(time, SystemClock::new().now())
@@ -53,6 +61,14 @@ fn about(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_alone_is_its_first_moment() {
+        assert_eq!(read("2027-01-31"), Ok("2027-01-31T00:00:00Z".to_owned()));
+        for other in ["2027-02-31", "2027-01-31T09:00:00+01:00", "tomorrow", ""] {
+            assert_eq!(read(other), Ok(other.to_owned()));
+        }
+    }
 
     #[test]
     fn a_time_is_told_with_its_distance() {

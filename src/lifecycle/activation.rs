@@ -1,4 +1,4 @@
-//! Standby to active: A1 to A7, and A8 before the first hand-out.
+//! Standby to active: A1 to A7 and A9, and A8 before the first hand-out.
 
 use super::bound::Bounds;
 use super::observed::UNMEASURED_DELEGATION;
@@ -15,7 +15,7 @@ type Says = fn(&Situation<'_>, Timestamp) -> Option<Bound>;
 /// Returns what stands between a standby domain and its activation.
 pub(super) fn activation(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Bounds {
     let mut bounds = Bounds::default();
-    let rules: [(Rule, Says); 8] = [
+    let rules: [(Rule, Says); 9] = [
         (Rule::A1, delegated),
         (Rule::A2, absence),
         (Rule::A2Prime, null_mx),
@@ -24,6 +24,7 @@ pub(super) fn activation(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
         (Rule::A5, other_delegation),
         (Rule::A6, foreign_ds),
         (Rule::A7, other_policy),
+        (Rule::A9, registered),
     ];
     for (rule, says) in rules {
         bounds.ask(book, rule, || says(it, now));
@@ -309,6 +310,19 @@ fn other_policy(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
              NAME --policy-served yes`"
                 .to_owned(),
         ),
+    })
+}
+
+/// A9: the registration has not ended, as far as its end was told.
+fn registered(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
+    let expires = it.expires_at?;
+    Some(if now < expires {
+        Bound::Passed(format!("the registration ends at {expires}"))
+    } else {
+        Bound::Unknown(format!(
+            "the registration ended at {expires}; when it is renewed, say until when with `mxpool \
+             domain set NAME --expires-at TIME`"
+        ))
     })
 }
 

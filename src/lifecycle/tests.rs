@@ -405,6 +405,15 @@ fn a7_a_former_owners_policy_is_ended_by_ours() {
 }
 
 #[test]
+fn a9_a_name_whose_registration_has_lapsed_is_not_used() {
+    let mut case = Case::good(Standby);
+    case.expires_at = Some(NOW + 1);
+    assert_eq!(case.waits(Active, NOW), []);
+    case.expires_at = Some(NOW);
+    case.waits_for(Active, Rule::A9);
+}
+
+#[test]
 fn a8_hands_out_when_the_mail_hosts_have_applied_the_routing() {
     let mut case = Case::good(Active);
     let book = Rulebook::standard();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mxpool::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
-use crate::process::{Mxpool, http, run};
+use crate::process::{Mxpool, http, run, typed};
 
 /// How long what is due may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,18 +72,6 @@ fn undo_keyed(server: &Mxpool, id: u64, key: &str) -> (u16, Value) {
         answer.status().as_u16(),
         serde_json::from_str(&text).unwrap(),
     )
-}
-
-/// Types a command beside a server; returns the exit code and what it printed.
-fn typed(server: &Mxpool, words: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_mxpool"))
-        .args(words)
-        .env("MXPOOL_API", &server.api)
-        .env("MXPOOL_TOKEN", server.token())
-        .output()
-        .unwrap();
-    let printed = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8(printed).unwrap())
 }
 
 #[test]

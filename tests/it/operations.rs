@@ -1,8 +1,8 @@
 //! What an operator leans on: metrics from the first change on, and a way back to a lost token.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::process::Mxpool;
+use crate::process::{Mxpool, settings, typed};
 
 /// The operator's zone around the pool.
 const ZONE: &str = "$TTL 1d\n@ SOA ns1 hostmaster 1 4h 1h 14d 15m\n@ NS ns1\n@ NS ns2\n\
@@ -35,6 +35,84 @@ fn every_signature_has_its_expiry_as_soon_as_it_is_served() {
 
     server.ok("DELETE", "/v1/domains/a.example?force=true", None);
     assert_eq!(series(&server, &of("main")), None, "nothing is left");
+}
+
+#[test]
+fn a9_a_domain_whose_registration_has_lapsed_is_used_once_it_is_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Mxpool::start(folder.path());
+    server.put_pool("main");
+    let add = [
+        "domain",
+        "add",
+        "main",
+        "a.example",
+        "--expires-at",
+        "2020-01-31",
+    ];
+    let (code, printed) = typed(&server, &add);
+    assert_eq!(code, Some(0), "{printed}");
+    let domain = || server.ok("GET", "/v1/domains/a.example", None);
+    assert_eq!(domain()["expires_at"], "2020-01-31T00:00:00Z");
+
+    let (code, printed) = typed(&server, &["pool", "rotate", "main", "--dry-run"]);
+    assert_eq!(code, Some(0), "{printed}");
+    let why = "A9: the registration ended at 2020-01-31T00:00:00Z; when it is renewed, say until \
+               when with `mxpool domain set a.example --expires-at TIME`";
+    assert!(printed.contains(why), "{printed}");
+    let renew = [
+        "domain",
+        "set",
+        "a.example",
+        "--expires-at",
+        "2100-01-31",
+        "--label",
+        "k=v",
+    ];
+    let (code, printed) = typed(&server, &renew);
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(
+        printed.contains("what is said about a.example was changed"),
+        "{printed}"
+    );
+    let (_, printed) = typed(&server, &renew);
+    assert!(printed.contains("nothing was changed"), "{printed}");
+    let (code, printed) = typed(&server, &["pool", "rotate", "main"]);
+    assert_eq!(code, Some(0), "{printed}");
+
+    assert_eq!(domain()["state"], "active");
+    assert_eq!(domain()["labels"], json!({"k": "v"}));
+    let forget = [
+        "domain",
+        "set",
+        "a.example",
+        "--forget",
+        "expires-at",
+        "--forget",
+        "labels",
+    ];
+    let (code, printed) = typed(&server, &forget);
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(domain()["expires_at"], Value::Null);
+    assert_eq!(domain()["labels"], json!({}));
+    let (code, printed) = typed(&server, &["domain", "set", "a.example"]);
+    assert_eq!(code, Some(2), "{printed}");
+}
+
+#[test]
+fn the_certificates_of_hosts_inside_the_domains_are_watched_by_pool() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Mxpool::start(folder.path());
+    let made = rcgen::generate_simple_self_signed(["mx1.a.example".to_owned()]).unwrap();
+    let mut pool = settings();
+    let host = &mut pool["mail_host"][0];
+    host["tlsa"].take();
+    host["certificates"] = json!([made.cert.pem()]);
+
+    server.ok("PUT", "/v1/pools/main", Some(&pool));
+
+    let of = "mxpool_certificate_expiry_timestamp_seconds{host=\"mx1@main\"}";
+    assert!(series(&server, of).unwrap() > 1e9);
 }
 
 #[test]

@@ -361,6 +361,19 @@ pub(crate) fn settings() -> Value {
     })
 }
 
+/// Types a command beside a server; returns the exit code and what it printed.
+pub(crate) fn typed(server: &Mxpool, words: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_mxpool"))
+        .args(words)
+        .env("MXPOOL_API", &server.api)
+        .env("MXPOOL_TOKEN", server.token())
+        .output()
+        .expect("the program starts");
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8(printed).expect("it prints text");
+    (output.status.code(), printed)
+}
+
 /// Returns an HTTP client that reports statuses instead of making errors of them.
 pub(crate) fn http() -> ureq::Agent {
     ureq::Agent::config_builder()
