@@ -154,6 +154,14 @@ impl Loaded {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let store = Embedded::open(&config.store)?;
         let sealing = sealing::open(&config.keys, &store)?;
+        if sealing::lies_in(&config.keys, &config.store) {
+            tracing::warn!(
+                keys = %config.keys.display(),
+                store = %config.store.display(),
+                "the sealing key lies in the store's folder: whoever has a copy of that can open its \
+                 keys; give keys.path a folder of its own"
+            );
+        }
         token::ensure(&config.store, &store, clock.now())?;
         let store: Arc<dyn Store> = Arc::new(store);
         let metrics = Arc::new(Metrics::new());

@@ -132,6 +132,15 @@ pub(super) fn id(keys: &Path) -> Result<Option<String>, SealingFileError> {
     Ok(read(&keys.join(FILE))?.map(|key| key.id().to_string()))
 }
 
+/// Returns whether the key's folder is the store's, or lies in it; both are there.
+pub(super) fn lies_in(keys: &Path, store: &Path) -> bool {
+    match (keys.canonicalize(), store.canonicalize()) {
+        (Ok(keys), Ok(store)) => keys.starts_with(store),
+        // Which has been told where it matters.
+        _ => false,
+    }
+}
+
 /// Reads a key, if there is one; refuses one that others can read.
 fn read(path: &Path) -> Result<Option<SealingKey>, SealingFileError> {
     let failed = |source| SealingFileError::Io {
@@ -278,5 +287,21 @@ mod tests {
                 "{length}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_in_the_folder_of_the_store_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [store, inside, beside] = ["data", "data/keys", "data-keys"].map(|name| {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            path
+        });
+
+        assert!(lies_in(&store, &store));
+        assert!(lies_in(&inside, &store));
+        assert!(lies_in(&inside.join("../"), &store));
+        assert!(!lies_in(&beside, &store));
+        assert!(!lies_in(&inside.join("../.."), &store));
     }
 }
