@@ -60,7 +60,10 @@ impl SecretKeeper {
         let (keeper, turn) = (self.clone(), self.kept.begin());
         move || match keeper.read(turn, file) {
             Some(Ok(Taken::Read)) => tracing::info!("cookie secrets read again"),
-            Some(Ok(Taken::Made)) => tracing::info!("the cookie secret is a random one now"),
+            Some(Ok(Taken::Kept)) => tracing::warn!(
+                "dns.cookies.secrets is not set any more: those that were read stay in use until the \
+                 next start"
+            ),
             // Whoever asked for the other files to be read has no part in that.
             Some(Ok(Taken::Nothing)) => {}
             Some(Err(error)) => tracing::error!(%error, "the cookie secrets stay as they were"),
@@ -75,7 +78,9 @@ impl SecretKeeper {
             let (secrets, taken) = match read? {
                 Some(secrets) => (secrets, Taken::Read),
                 None if kept.file.is_none() => return Ok(Taken::Nothing),
-                None => (random()?, Taken::Made),
+                // A file that is not there for a moment, or empty, is not meant to part this node
+                // from the others, whose cookies it takes.
+                None => return Ok(Taken::Kept),
             };
             kept.publisher.publish(Arc::new(secrets));
             kept.file = file;
@@ -89,9 +94,9 @@ impl SecretKeeper {
 enum Taken {
     /// A file.
     Read,
-    /// Chance, as there is no file any more.
-    Made,
-    /// Nowhere: there was no file before, either, and the random secret stays.
+    /// Nowhere, as none is named any more: those of before stay.
+    Kept,
+    /// Nowhere: none was named before, either, and the random secret stays.
     Nothing,
 }
 
@@ -383,9 +388,9 @@ mod tests {
         }
         let turn = keeper.kept.begin();
         let taken = keeper.read(turn, None).unwrap().unwrap();
-        assert_eq!(taken, Taken::Made);
-        assert_eq!(worth(&reader.load(), 1), CookieCheck::Bad, "another one");
-        assert_eq!(file_of(&keeper), None);
+        assert_eq!(taken, Taken::Kept);
+        assert_eq!(worth(&reader.load(), 1), CookieCheck::Valid, "as before");
+        assert_eq!(file_of(&keeper).as_ref(), Some(&path));
 
         let (keeper, reader) = open(None);
         let before = Arc::as_ptr(&reader.load());
