@@ -28,8 +28,8 @@ impl Config {
     /// Reads file and environment again for a node that runs with `self`: each part by itself, so
     /// that what is wrong in one keeps no other from being taken over.
     ///
-    /// What lies in the files of cookie secrets and certificate is not looked at: the node reads
-    /// those itself, and says what is wrong with them.
+    /// What lies in the files of cookie secrets and certificate is not looked at where the node reads
+    /// those itself, and says what is wrong with them; it has no certificate without TLS.
     ///
     /// # Errors
     ///
@@ -204,6 +204,23 @@ mod tests {
         assert_eq!(config.server.udp_workers, 0);
         assert_eq!(config.server.rrl, None);
         assert_eq!(config.server.cookie_secrets, running.server.cookie_secrets);
+    }
+
+    #[test]
+    fn tls_that_a_node_does_not_have_yet_is_looked_into_as_a_start_would() {
+        let running = Config::read_text("f", RUNNING).unwrap();
+
+        let again = running.reread(Some(("f", TLS)), []).unwrap();
+
+        let problems: Vec<String> = again.problems.iter().map(ToString::to_string).collect();
+        assert_begin(
+            &problems,
+            &[
+                "f:3:15: dns.tls.certificate: expected a readable PEM file, found new.pem: ",
+                "f:4:7: dns.tls.key: expected a readable PEM file, found new.key: ",
+            ],
+        );
+        assert_eq!(again.config.server.tls, None);
     }
 
     #[test]

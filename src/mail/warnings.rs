@@ -81,7 +81,7 @@ impl PoolSettings {
         now: Timestamp,
     ) -> Vec<String> {
         let mut details = Vec::new();
-        if let Some(end) = certificate.not_after().filter(|end| *end <= now) {
+        if let Some(end) = certificate.not_after().filter(|end| *end < now) {
             details.push(format!(
                 "the certificate has expired at {end}: DANE does not mind, but MTA-STS does (RFC \
                  8461, section 4.2)"
@@ -243,8 +243,9 @@ mod tests {
         let pem = json!([CERTIFICATE]);
         let document = sample::with(sample::document(), "/mail_host/1/certificates", pem);
         let settings = sample::settings(&document);
-        let before = "2126-11-01T02:49:36Z".parse().unwrap();
-        let after = "2126-11-01T02:49:37Z".parse().unwrap();
+        // It is good at its last moment, too (RFC 5280, section 4.1.2.5).
+        let before = "2126-11-01T02:49:37Z".parse().unwrap();
+        let after = "2126-11-01T02:49:38Z".parse().unwrap();
         let expired = |now| {
             let warnings = settings.warnings(now);
             warnings

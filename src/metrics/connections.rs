@@ -2,6 +2,7 @@
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use crate::clock::Timestamp;
 use crate::wire::Transport;
 
 use super::Metrics;
@@ -61,8 +62,8 @@ impl Metrics {
         self.connections.handshakes(transport)
     }
 
-    /// Shows when the certificate ends that is shown over TLS and QUIC, in seconds since 1970.
-    pub fn dns_certificate_expires(&self, at: i64) {
+    /// Shows when the certificate ends that is shown over TLS and QUIC.
+    pub fn dns_certificate_expires(&self, at: Timestamp) {
         self.connections.certificate_expires(at);
     }
 }
@@ -108,9 +109,10 @@ impl ConnectionVecs {
         }
     }
 
-    /// Shows when the certificate ends, in seconds since 1970.
-    pub(super) fn certificate_expires(&self, at: i64) {
+    /// Shows when the certificate ends.
+    pub(super) fn certificate_expires(&self, at: Timestamp) {
         let none: [&str; 0] = [];
+        let at = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
         self.certificate_expiry.with_label_values(&none).set(at);
     }
 }

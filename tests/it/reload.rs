@@ -11,6 +11,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::RootCertStore;
 
 use crate::cookies::{SECRETS, write_secrets};
@@ -77,12 +78,19 @@ impl Node {
 
 /// Writes a certificate and its key, and returns what trusts it.
 fn certificate(folder: &Path, name: &str) -> RootCertStore {
-    let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
-    std::fs::write(folder.join(format!("{name}.pem")), made.cert.pem()).unwrap();
-    let key = made.signing_key.serialize_pem();
-    write_private(&folder.join(format!("{name}.key")), &key);
+    certificate_until(folder, name, 4_000)
+}
+
+/// The same of one that ends when a year begins.
+fn certificate_until(folder: &Path, name: &str, year: i32) -> RootCertStore {
+    let mut of = CertificateParams::new([NAME.to_owned()]).unwrap();
+    of.not_after = date_time_ymd(year, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let made = of.self_signed(&key).unwrap();
+    std::fs::write(folder.join(format!("{name}.pem")), made.pem()).unwrap();
+    write_private(&folder.join(format!("{name}.key")), &key.serialize_pem());
     let mut trusted = RootCertStore::empty();
-    trusted.add(made.cert.der().clone()).unwrap();
+    trusted.add(made.der().clone()).unwrap();
     trusted
 }
 
@@ -268,6 +276,40 @@ fn a_request_to_reload_while_the_node_starts_is_heeded_once_it_has() {
 
     let waited = program.wait_until_printed("cookie secrets read again", 1);
     waited.unwrap();
+}
+
+#[test]
+fn a_request_to_stop_while_the_node_starts_ends_it() {
+    let node = Node::start();
+    let (folder, text) = (node.folder, node.server.config());
+    drop(node.server);
+    let key = folder.path().join("keys/sealing.key");
+    hang(&key);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
+    command.args(["serve", "--config"]).arg(text);
+    let mut program = Program::start(command.current_dir(folder.path()));
+
+    let _waiting = waited_for(&key, &mut program);
+    send("-TERM", &program);
+
+    // By itself: one that nobody catches would end it by the signal.
+    let ended = program.wait_until(|| false).unwrap_err();
+    assert!(ended.starts_with("ended with exit status: 0"), "{ended}");
+}
+
+#[test]
+fn a_certificate_that_has_ended_is_shown_and_warned_of() {
+    let mut node = Node::start();
+    let has_ended = "the certificate of DNS over TLS and QUIC has ended: renew it";
+    assert!(!node.server.log().contains(has_ended));
+
+    certificate_until(node.folder.path(), "new", 2_020);
+    node.replace("old.", "new.");
+    node.server.hang_up(has_ended);
+
+    let (_, metrics) = node.server.try_call("GET", "/metrics", None).unwrap();
+    let ends = "mxpool_dns_certificate_expiry_timestamp_seconds 1577836800";
+    assert!(metrics.contains(ends), "{metrics}");
 }
 
 #[test]

@@ -12,12 +12,15 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::files::{CertificateError, CertificateFiles, Loaded, Versions};
-use crate::clock::{Clock, Seldom, SystemClock};
+use crate::clock::{Clock, Seldom, Timestamp};
 use crate::metrics::Metrics;
 use crate::server::latest::{Latest, Turn};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How often it is told that a certificate has ended.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The certificate that is shown now.
 pub(in crate::server) struct Certificate {
@@ -27,8 +30,30 @@ pub(in crate::server) struct Certificate {
     source: Latest<Source>,
     /// Which failures to read the files are told, of those that are met by looking.
     unreadable: Mutex<Seldom>,
+    /// When it ends.
+    end: Mutex<End>,
+    /// Says what time it is.
+    clock: Arc<dyn Clock>,
     /// Shows when it ends.
     metrics: Arc<Metrics>,
+}
+
+/// When a certificate ends.
+struct End {
+    /// The last moment at which it is good.
+    at: Timestamp,
+    /// When it is told that it has ended.
+    told: Seldom,
+}
+
+impl End {
+    /// Begins with nothing told.
+    const fn of(loaded: &Loaded) -> Self {
+        Self {
+            at: loaded.not_after,
+            told: Seldom::new(DAY),
+        }
+    }
 }
 
 /// Where a certificate comes from.
@@ -48,18 +73,22 @@ impl Certificate {
     /// The file, and what is wrong with it.
     pub(in crate::server) fn load(
         files: CertificateFiles,
+        clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, CertificateError> {
         let seen = files.versions();
         let loaded = files.load()?;
         metrics.dns_certificate_expires(loaded.not_after);
-        warn_of_end(&loaded, &files);
-        Ok(Self {
+        let certificate = Self {
+            end: Mutex::new(End::of(&loaded)),
             current: ArcSwap::new(loaded.key),
             source: Latest::new(Source { files, seen }),
             unreadable: Mutex::new(Seldom::once_a_minute()),
+            clock,
             metrics,
-        })
+        };
+        certificate.warn_of_end();
+        Ok(certificate)
     }
 
     /// Returns what reads files, whether they have changed or not, or are other ones than before;
@@ -94,6 +123,18 @@ impl Certificate {
                 }
                 None => too_late(),
             }
+        }
+        self.warn_of_end();
+    }
+
+    /// Warns once a day that the certificate has ended: it is shown all the same, and whoever checks
+    /// it refuses it.
+    fn warn_of_end(&self) {
+        let end = self.end.lock();
+        let mut end = end.unwrap_or_else(PoisonError::into_inner);
+        // It is good at that moment, too (RFC 5280, section 4.1.2.5).
+        if self.clock.now() > end.at && end.told.admit(Instant::now()).is_some() {
+            tracing::warn!(ended = %end.at, "the certificate of DNS over TLS and QUIC has ended: renew it");
         }
     }
 
@@ -139,7 +180,8 @@ impl Certificate {
     /// Shows what was in `files` from now on.
     fn show(&self, loaded: Loaded, files: &CertificateFiles) {
         self.metrics.dns_certificate_expires(loaded.not_after);
-        warn_of_end(&loaded, files);
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::of(&loaded);
+        self.warn_of_end();
         let changed = self.current.load().cert != loaded.key.cert;
         self.current.store(loaded.key);
         if changed {
@@ -153,15 +195,6 @@ impl Certificate {
         let look = move || self.look();
         look_every(LOOK, stop, look).await;
     }
-}
-
-/// Warns of a certificate that has ended: it is shown all the same, and strict clients refuse it.
-fn warn_of_end(loaded: &Loaded, files: &CertificateFiles) {
-    let Some(ended) = loaded.ended(SystemClock::new().now()) else {
-        return;
-    };
-    let file = files.certificate.display();
-    tracing::warn!(%file, %ended, "the certificate of DNS over TLS and QUIC has ended: renew it");
 }
 
 /// Tells what cannot be shown.
@@ -233,6 +266,7 @@ mod tests {
     use super::super::files::read_key;
     use super::super::files::tests::{made, set_mode, write};
     use super::*;
+    use crate::clock::SystemClock;
 
     /// A span that is over at once.
     const SHORT: Duration = Duration::from_millis(1);
@@ -242,7 +276,11 @@ mod tests {
 
     /// Loads what lies in the files.
     fn load(files: &CertificateFiles) -> Arc<Certificate> {
-        let loaded = Certificate::load(files.clone(), Arc::new(Metrics::new()));
+        let loaded = Certificate::load(
+            files.clone(),
+            Arc::new(SystemClock::new()),
+            Arc::new(Metrics::new()),
+        );
         Arc::new(loaded.unwrap())
     }
 

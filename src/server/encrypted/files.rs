@@ -19,6 +19,10 @@ use crate::server::file;
 /// The longest file that is read: hundreds of certificates.
 const LONGEST: u64 = 1 << 20;
 
+/// The most octets of certificates that are shown. A message may have 16 MB (RFC 8446, section 4.4.2),
+/// but clients take less: those with rustls 64 kB, those with OpenSSL 100 kB.
+const LONGEST_CHAIN: usize = 60_000;
+
 /// Permission bits that a private key must not have: that everybody may read it, and that anybody but
 /// its owner may change it.
 ///
@@ -119,24 +123,16 @@ pub enum CertificateError {
 pub(super) struct Loaded {
     /// What rustls shows and signs with.
     pub(super) key: Arc<CertifiedKey>,
-    /// When it ends, in seconds since 1970.
-    pub(super) not_after: i64,
-}
-
-impl Loaded {
-    /// Returns when it ended, if it has.
-    pub(super) fn ended(&self, now: Timestamp) -> Option<Timestamp> {
-        let end = Timestamp::from_secs(self.not_after.try_into().unwrap_or(0));
-        (end <= now).then_some(end)
-    }
+    /// The last moment at which it is good.
+    pub(super) not_after: Timestamp,
 }
 
 /// A certificate and those of the authorities behind it.
 struct Chain {
     /// The certificates, the server's own first.
     certificates: Vec<CertificateDer<'static>>,
-    /// When the first one ends, in seconds since 1970.
-    not_after: i64,
+    /// The last moment at which the first one is good.
+    not_after: Timestamp,
 }
 
 impl CertificateFiles {
@@ -223,17 +219,48 @@ fn read_chain(path: &Path) -> Result<Chain, CertificateError> {
     let text = file::read(path, LONGEST).map_err(|source| unreadable(path, source))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let certificates = certificates.map_err(|error| none(shown(&error)))?;
+    let mut octets = 0;
+    for (number, certificate) in (1..).zip(&certificates) {
+        octets += certificate.len();
+        if let Err(error) = parse_whole(certificate) {
+            let which = format!(
+                "one that cannot be read, the {number}. of {}",
+                certificates.len()
+            );
+            return Err(none(format!("{which} ({error})")));
+        }
+    }
+    if octets > LONGEST_CHAIN {
+        let count = certificates.len();
+        let found =
+            format!("{count} with {octets} octets, more than TLS carries ({LONGEST_CHAIN}),");
+        return Err(none(found));
+    }
     let Some(first) = certificates.first() else {
         return Err(none("none".to_owned()));
     };
     let not_after = match parse_x509_certificate(first) {
-        Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
+        Ok((_, certificate)) => {
+            let end = certificate.validity().not_after.timestamp();
+            // Before 1970 is long ago, too.
+            Timestamp::from_secs(end.try_into().unwrap_or(0))
+        }
         Err(error) => return Err(none(format!("none that can be read ({error})"))),
     };
     Ok(Chain {
         certificates,
         not_after,
     })
+}
+
+/// Checks that octets are one certificate and nothing else: clients refuse all that comes with one
+/// that is none.
+fn parse_whole(octets: &[u8]) -> Result<(), String> {
+    match parse_x509_certificate(octets) {
+        Ok(([], _)) => Ok(()),
+        Ok((rest, _)) => Err(format!("{} octets behind it", rest.len())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Reads a private key, if it is private.
@@ -250,7 +277,7 @@ pub(super) fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Certificat
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| CertificateError::NoKey {
         path: path.to_owned(),
         found: if is_encrypted(&text) {
-            "one under a passphrase, which nobody can type at a start,".to_owned()
+            "one under a passphrase (`openssl pkey` takes it off)".to_owned()
         } else {
             shown(&error)
         },
@@ -385,13 +412,18 @@ pub(in crate::server::encrypted) mod tests {
         let under_passphrase = under_passphrase.replace("PRIVATE", "ENCRYPTED PRIVATE");
         fs::write(&files.key, under_passphrase).unwrap();
         let faults = CertificateFiles::faults(None, Some(&files.key));
-        let wanted = "expected a private key in PEM, found one under a passphrase, ";
+        let wanted = "expected a private key in PEM, found one under a passphrase (`openssl pkey` takes it off) in ";
         let found = faults[0].1.to_string();
         assert!(found.starts_with(wanted), "{found}");
         let rubbish = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-        fs::write(&files.certificate, rubbish).unwrap();
-        let wanted = "expected a certificate in PEM, found none that can be read (";
-        assert!(error().starts_with(wanted), "{}", error());
+        let good = String::from_utf8(certificate).unwrap();
+        for (text, which) in [(rubbish.to_owned(), "1. of 1"), (good + rubbish, "2. of 2")] {
+            fs::write(&files.certificate, text).unwrap();
+            let wanted = format!(
+                "expected a certificate in PEM, found one that cannot be read, the {which} ("
+            );
+            assert!(error().starts_with(&wanted), "{}", error());
+        }
         fs::remove_file(&files.certificate).unwrap();
         let wanted = format!("expected a readable PEM file, found {here}/dns.pem: ");
         assert!(error().starts_with(&wanted), "{}", error());
@@ -438,16 +470,5 @@ pub(in crate::server::encrypted) mod tests {
             set_mode(&files, mode);
             assert!(files.check().is_ok(), "{mode:o}");
         }
-    }
-
-    #[test]
-    fn a_certificate_that_has_ended_is_known() {
-        let folder = tempfile::tempdir().unwrap();
-        let loaded = write(&folder, &made()).load().unwrap();
-        let end = Timestamp::from_secs(loaded.not_after.try_into().unwrap());
-        let before = Timestamp::from_secs(end.as_secs() - 1);
-
-        assert_eq!(loaded.ended(before), None);
-        assert_eq!(loaded.ended(end), Some(end));
     }
 }

@@ -72,8 +72,8 @@ impl EncryptedSockets {
         config: &TlsConfig,
         responders: &Responders,
     ) -> Result<Self, ServerError> {
-        let metrics = responders.metrics.clone();
-        let certificate = Certificate::load(config.files.clone(), metrics)?;
+        let (clock, metrics) = (responders.clock.clone(), responders.metrics.clone());
+        let certificate = Certificate::load(config.files.clone(), clock, metrics)?;
         let dot = config.dot.iter().map(|address| {
             let bound = socket::tcp(*address).and_then(|it| Ok((it.local_addr()?, it)));
             bound.map_err(|source| refused(*address, DOT, source))

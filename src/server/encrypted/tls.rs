@@ -120,6 +120,7 @@ mod tests {
 
     use tokio::io::duplex;
 
+    use crate::clock::SystemClock;
     use crate::metrics::Metrics;
     use crate::server::slots::Taking;
     use crate::server::{CertificateFiles, TcpLimits};
@@ -139,7 +140,8 @@ mod tests {
         fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
         fs::set_permissions(&files.key, Permissions::from_mode(0o600)).unwrap();
         let metrics = Arc::new(Metrics::new());
-        let certificate = Certificate::load(files, metrics.clone()).unwrap();
+        let certificate = Certificate::load(files, Arc::new(SystemClock::new()), metrics.clone());
+        let certificate = certificate.unwrap();
         let limits = TcpLimits {
             connections: 1,
             per_source: 1,

@@ -101,7 +101,8 @@ impl Alone {
     /// Starts it on a runtime.
     fn start_on(runtime: Arc<dyn Runtime>) -> Self {
         let (shown, responders) = (Shown::new(), responders());
-        let certificate = Certificate::load(shown.files(), responders.metrics.clone()).unwrap();
+        let (clock, metrics) = (responders.clock.clone(), responders.metrics.clone());
+        let certificate = Certificate::load(shown.files(), clock, metrics).unwrap();
         let socket = socket::quic("127.0.0.1:0".parse().unwrap()).unwrap();
         let server = socket.local_addr().unwrap();
         let limits = TcpLimits::default();
