@@ -61,8 +61,9 @@ pub(super) fn run() -> Result<(), DemoFailure> {
     let loaded = Loaded::load(&config)?;
     let served = runtime.block_on(async {
         let node = loaded.serve(&config, places).await?;
+        let applied = apply(&node, &config).await;
         let mut signals = starting.end().await?;
-        let shown = match apply(&node, &config).await {
+        let shown = match applied {
             Ok(()) => {
                 show(&node, &config);
                 signals.stop().await;

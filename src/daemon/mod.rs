@@ -24,7 +24,7 @@ mod token;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub use node::StartFailure;
@@ -42,7 +42,9 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Serve(file) => done(load(file.config.as_deref()).and_then(|(config, read)| {
             let source = source(read.as_deref());
-            serve::run(config, file.config, &source).map_err(|failure| failure.to_string())
+            // One that was read is read again; that it is gone then must be told.
+            let again = read.map(PathBuf::from).or(file.config);
+            serve::run(config, again, &source).map_err(|failure| failure.to_string())
         })),
         Command::Demo => done(demo::run().map_err(|failure| failure.to_string())),
         Command::CheckConfig(file) => done(load(file.config.as_deref()).map(|(_, read)| {
@@ -97,8 +99,8 @@ fn restore(config: &Config, file: &Path) -> Result<(), String> {
         say(&match there {
             Some(_) => format!("sealing key {id} opens it, and lies in {}", path.display()),
             None => format!(
-                "NOT READY to start: sealing key {id} opens it, and is not in {}; put it there, mode \
-                 0600",
+                "it cannot start yet: sealing key {id} opens it, and is not there; put it into {}, \
+                 mode 0600",
                 path.display()
             ),
         });

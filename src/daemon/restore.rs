@@ -34,8 +34,8 @@ pub enum RestoreFailure {
     },
     /// The store holds something already.
     #[error(
-        "cannot restore {} into {}: a backup goes into an empty store only, and this one holds \
-         {space} records; move that folder away, or name another one as store.path",
+        "cannot restore {} into {}: a backup goes into an empty store only, and this one is not \
+         ({space}); move that folder away, or name another one as store.path",
         .path.display(),
         .store.display()
     )]
@@ -53,9 +53,18 @@ pub enum RestoreFailure {
     /// The sealing key that is there cannot be used.
     #[error(transparent)]
     Sealing(#[from] SealingFileError),
-    /// The store is filled, but nobody has a token for it: empty its folder and restore again.
-    #[error(transparent)]
-    Token(#[from] TokenError),
+    /// The store is filled, but its admin token is still that of the backup.
+    #[error(
+        "the store in {} is restored, but its admin token is still that of the backup: {source}; mend \
+         that, and the next start makes a new one",
+        .store.display()
+    )]
+    Token {
+        /// The folder of the store.
+        store: PathBuf,
+        /// Why it got no new one.
+        source: TokenError,
+    },
     /// The sealing key that is there is another one.
     #[error(
         "the backup {} opens with sealing key {wanted}; found key {found} in {}: put the backup's \
@@ -118,7 +127,11 @@ pub(super) fn run(config: &Config, path: &Path) -> Result<RestoreReport, Restore
     let now = SystemClock::new().now();
     let report = restore_into(&store, &mut open()?, now).map_err(failed)?;
     // The old token's file was lost with its machine, or lies where nobody should find it.
-    token::replace(&config.store, &store, now)?;
+    let replaced = token::replace(&config.store, &store, now);
+    replaced.map_err(|source| RestoreFailure::Token {
+        store: config.store.clone(),
+        source,
+    })?;
     Ok(report)
 }
 

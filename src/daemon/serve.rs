@@ -131,7 +131,7 @@ impl Starting {
                 _ = ready => {}
                 () = signals.stop() => {
                     tracing::info!("stopped before it served");
-                    // Nothing is lost: nothing was acknowledged.
+                    // Nothing is lost: what was acknowledged is durable.
                     process::exit(0);
                 }
             }
@@ -169,7 +169,8 @@ type Again = Result<Reread, Problems>;
 ///
 /// On threads that nobody waits for: a disk may take its time, even for ever, and a request to stop
 /// is heeded meanwhile. One that was begun later may end earlier; of one begun before it nothing is
-/// heard then.
+/// heard then. Each holds a thread for as long as its disk hangs: whoever may send a signal to the
+/// process could end it as well.
 struct Readings {
     /// How many were begun.
     begun: u64,
@@ -299,6 +300,9 @@ mod tests {
         }
 
         release.send(()).unwrap();
+        while readings.ended.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
         readings.begin_with(nothing);
         assert!(readings.next().await.is_err());
 

@@ -1,6 +1,6 @@
 //! The admin token of a first start, and of a restored store.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -130,7 +130,10 @@ pub(super) fn replace(folder: &Path, store: &dyn Store, now: Timestamp) -> Resul
     // start replaces. The other way round, nobody could ever use the API.
     let mut line = Zeroizing::new(secret.as_bytes().to_vec());
     line.push(b'\n');
-    write_secret(folder, &path, &line).map_err(|source| TokenError::Io { path, source })?;
+    write_secret(folder, &path, &line).map_err(|source| TokenError::Io {
+        path: path.clone(),
+        source,
+    })?;
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     let mut batch = Batch::new();
@@ -142,7 +145,11 @@ pub(super) fn replace(folder: &Path, store: &dyn Store, now: Timestamp) -> Resul
             hash,
         },
     );
-    store.commit(&batch)?;
+    if let Err(error) = store.commit(&batch) {
+        // With the file gone, the next start makes another token, and this one counts nowhere.
+        let _ = fs::remove_file(&path);
+        return Err(error.into());
+    }
     Ok(())
 }
 
@@ -175,7 +182,6 @@ fn push_base64url(octets: &[u8], text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
