@@ -207,7 +207,9 @@ impl<'f> Draft<'f> {
             }
             return;
         }
+        // Made again after its answer was lost, it changes nothing.
         let said = change.expect_domains;
+        let said = said.filter(|_| !self.plan.effects.is_empty());
         if said.is_some_and(|said| said != bound) || needed && said.is_none() {
             let refusal = Refusal::ExpectDomains {
                 touched: bound,

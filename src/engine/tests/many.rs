@@ -145,6 +145,28 @@ fn a_pool_that_changes_under_a_stream_of_small_changes_takes_them_along() {
 }
 
 #[test]
+fn a_change_that_is_made_again_needs_no_other_word() {
+    let house = House::with_pool();
+    house.done(batch(150));
+    let caa = settings(&[("caa", json!(["0 issue \"ca.example\""]))]);
+    let again = |domains| {
+        let mut wish = change(vec![put_pool("main", &caa)]);
+        wish.expect_domains = Some(domains);
+        wish
+    };
+
+    let refused = house.refused(again(149));
+    let made = house.done(again(150));
+    let repeated = house.done(again(150));
+
+    assert!(
+        matches!(refused, Refusal::ExpectDomains { .. }),
+        "{refused:?}"
+    );
+    assert_eq!(repeated.revision, made.revision);
+}
+
+#[test]
 fn concurrent_changes_share_commits_and_all_are_served() {
     let house = House::with_pool();
     let before = house.store.commits.load(Ordering::SeqCst);
