@@ -104,7 +104,9 @@ impl Changes<'_> {
 
     /// Notes a change that waits for what is not built.
     fn waits(&mut self, pointer: &str, what: impl Into<String>, rule: &'static str, reason: &str) {
-        let reason = format!("{reason}; this release cannot walk that wait yet");
+        let reason = format!(
+            "{reason}; nothing here walks that wait: a second pool with what is new is the way round"
+        );
         self.note(pointer, what.into(), Effect::Waits { rule, reason });
     }
 

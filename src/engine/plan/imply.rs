@@ -275,11 +275,13 @@ impl Draft<'_> {
             .into_iter()
             .map(|(apex, rrsets)| OperatorZone { apex, rrsets })
             .collect();
-        let changed = self.pools.iter();
-        let changed = changed.filter_map(|(name, draft)| Some((name, draft.as_ref()?)));
+        let pools = self.all_settings().into_iter();
+        // A zone that changes may have lost the key of any pool.
+        let changed =
+            pools.filter(|(name, _)| !self.zones.is_empty() || self.pools.contains_key(*name));
         let keyless: Vec<String> = changed
-            .flat_map(|(name, draft)| {
-                let missing = mail::missing_keys(&draft.settings, &zones).into_iter();
+            .flat_map(|(name, settings)| {
+                let missing = mail::missing_keys(settings, &zones, self).into_iter();
                 missing.map(move |fault| format!("the pool {name}: {fault}"))
             })
             .collect();
@@ -378,8 +380,8 @@ impl Draft<'_> {
                 .iter()
                 .find_map(|(_, draft)| Some(draft.as_ref()?.op));
             let why = format!(
-                "the mail host {} {what}, and the pool {user}, which names it, has domains; this \
-                 release cannot walk that wait yet",
+                "the mail host {} {what}, and the pool {user}, which names it, has domains; \
+                 nothing here walks that wait: give the host another name in a second pool",
                 host.to_api_text()
             );
             refusals.push((

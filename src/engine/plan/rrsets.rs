@@ -106,9 +106,9 @@ impl Draft<'_> {
                 .binary_search_by(|rrset| (&rrset.owner, rrset.rtype).cmp(&key))
                 .is_ok()
         });
-        if owned && rtype == Rtype::TXT {
+        if owned && owner.is_apex() && rtype == Rtype::TXT {
             return conflict(format!(
-                "the pool {pool}; its extra.records add TXT there, for all of its domains"
+                "the pool {pool}; its extra.records can add TXT to it, for all of its domains"
             ));
         }
         if owned {
