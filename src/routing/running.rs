@@ -74,6 +74,7 @@ impl Socketmap {
             clients: Vec::new(),
             full: Seldom::once_a_minute(),
             failing: Seldom::once_a_minute(),
+            threadless: Seldom::once_a_minute(),
         };
         let acceptor = thread::Builder::new()
             .name("routing".to_owned())
@@ -147,8 +148,10 @@ struct Acceptor {
     clients: Vec<Client>,
     /// When it is told that there is no room.
     full: Seldom,
-    /// When it is told that something cannot be accepted, or gets no thread.
+    /// When it is told that nothing can be accepted.
     failing: Seldom,
+    /// When it is told that a connection got no thread.
+    threadless: Seldom,
 }
 
 /// A connection's thread.
@@ -221,7 +224,7 @@ impl Acceptor {
                 thread,
             }),
             Err(error) => {
-                if let Some(untold_before) = self.failing.admit(Instant::now()) {
+                if let Some(untold_before) = self.threadless.admit(Instant::now()) {
                     tracing::warn!(
                         %error,
                         untold_before,
