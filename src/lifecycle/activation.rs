@@ -1,4 +1,4 @@
-//! Standby to active: A1 to A7 and A9, and A8 before the first hand-out.
+//! Standby to active: A1 to A7, A9, and A8 before the first hand-out.
 
 use super::bound::Bounds;
 use super::observed::UNMEASURED_DELEGATION;
@@ -29,6 +29,13 @@ pub(super) fn activation(it: &Situation<'_>, now: Timestamp, book: &Rulebook) ->
     for (rule, says) in rules {
         bounds.ask(book, rule, || says(it, now));
     }
+    bounds
+}
+
+/// Returns what stands between a draining domain and its use: it has been active.
+pub(super) fn reactivation(it: &Situation<'_>, now: Timestamp, book: &Rulebook) -> Bounds {
+    let mut bounds = Bounds::default();
+    bounds.ask(book, Rule::A9, || registered(it, now));
     bounds
 }
 
@@ -314,6 +321,9 @@ fn other_policy(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
 }
 
 /// A9: the registration has not ended, as far as its end was told.
+///
+/// An active domain goes on being handed out: a note that nobody brought up to date must not end a
+/// service; there the metric speaks.
 fn registered(it: &Situation<'_>, now: Timestamp) -> Option<Bound> {
     let expires = it.expires_at?;
     Some(if now < expires {

@@ -131,7 +131,8 @@ pub enum Fact {
 }
 
 impl Observed {
-    /// Takes in what was seen at a moment; a moment before what is known changes nothing.
+    /// Takes in what was seen at a moment. What is said of a moment before the last look, and that
+    /// look saw otherwise, begins with the look.
     pub fn learn(&mut self, fact: &Fact, at: Timestamp) {
         match fact {
             Fact::Ns(seen, ttl) => {
@@ -169,9 +170,10 @@ impl Observed {
                 if self.mail.is_some() && since.is_none() {
                     self.deferred = self.deferred.max(Some(at));
                 }
+                let last = self.mail.map_or(at, |mail| mail.at.max(at));
                 self.mail = Some(MailSight {
-                    green_since: since.or(Some(at)),
-                    at,
+                    green_since: since.or(Some(last)),
+                    at: last,
                 });
             }
             Fact::Mail(false) => {
@@ -225,6 +227,7 @@ fn renew<T: PartialEq>(sight: &mut Option<Sight<T>>, what: T, at: Timestamp) {
     match sight {
         Some(known) if known.what == what => known.at = known.at.max(at),
         _ => {
+            let at = sight.as_ref().map_or(at, |known| known.at.max(at));
             *sight = Some(Sight {
                 what,
                 since: at,
@@ -273,6 +276,19 @@ mod tests {
         observed.learn(&Fact::Mail(true), at(30));
 
         assert_eq!(observed.mail.unwrap().green_since, Some(at(30)));
+    }
+
+    #[test]
+    fn i8_a1_what_was_seen_otherwise_since_cannot_be_said_of_before() {
+        let mut observed = Observed::default();
+        observed.learn(&Fact::Ns(NsSeen::Ours, None), at(20));
+        observed.learn(&Fact::Ns(NsSeen::Gone, None), at(10));
+        observed.learn(&Fact::Mail(false), at(20));
+        observed.learn(&Fact::Mail(true), at(10));
+
+        let ns = observed.ns.unwrap();
+        assert_eq!((ns.what, ns.since), (NsSeen::Gone, at(20)));
+        assert_eq!(observed.mail.unwrap().green_since, Some(at(20)));
     }
 
     /// I8: a delegation that comes back at one server of the parent is gone no more.

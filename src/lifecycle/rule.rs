@@ -47,7 +47,7 @@ macro_rules! rules {
 
 rules! {
     T0 "T0", "signed on every server, then NS, then DS", "RFC 7583, 3.3.5", "The zone is served before the registrar is told of it.";
-    T1 "T1", "max(A1, A2, A2', A4, A5, A6, A7, A9, A3)", "RFC 2308, 5", "A domain becomes active when the world can reach it.";
+    T1 "T1", "max(A1, A2, A2', A4, A5, A6, A7, A3, A9)", "RFC 2308, 5", "A domain becomes active when the world can reach it.";
     T2 "T2", "no new addresses; DNS as it was", "RFC 5321, 4.5.4.1", "A draining domain takes mail and hands out nothing.";
     T3 "T3", "max(R1, R2, R3, R4)", "RFC 7505, 4.1", "The null MX comes when nothing can be lost by it.";
     T4 "T4", "max(X1, X2, X3, X4, X5, X6)", "RFC 8461, 8.3", "A name is given up when nobody can need it.";
@@ -60,8 +60,8 @@ rules! {
     A5 "A5", "NS ours everywhere + Dp + T of the delegation before + G", "RFC 9199, 3.6.1", "No cache holds another's delegation of the name.";
     A6 "A6", "no foreign DS, and Dp + T of the DS + G since the last one", "RFC 4035, 2.2", "A DS that matches none of our keys makes every answer bogus.";
     A7 "A7", "own MTA-STS published for a name with a previous owner + G", "RFC 8461, 3.1", "Senders may hold the previous owner's policy for a year; a new id ends it.";
-    A9 "A9", "the registration has not ended", "RFC 5731, 3.2", "A name whose registration has lapsed is about to lead elsewhere.";
     A8 "A8", "every mail host has applied a routing that accepts the domain", "RFC 5321, 3.6.3", "The first address is handed out when the mail hosts know the domain.";
+    A9 "A9", "the registration has not ended", "RFC 5731, 2.5", "A name whose registration has lapsed may lead elsewhere any day.";
     R1 "R1", "last hand-out + drain", "RFC 5321, 5.1", "Addresses live as long as was promised.";
     R2 "R2", "our last deferral + Qmax", "RFC 5321, 4.5.4.1", "What we deferred is tried again; it must not meet the null MX.";
     R3 "R3", "end of each version with a longer TTL + Dc + T", "RFC 1035, 3.2.1", "A lowered TTL counts when the longer one has left the caches.";

@@ -1,6 +1,6 @@
 //! Which step a domain may take.
 
-use super::activation::activation;
+use super::activation::{activation, reactivation};
 use super::bound::Bounds;
 use super::due::candidates;
 use super::release::release;
@@ -85,7 +85,8 @@ pub fn step(
             ));
         }
         // Nothing is withdrawn by T2, and nothing that protects a name may wait for a name server.
-        (Active, Draining) | (Draining, Active) => Bounds::default(),
+        (Active, Draining) => Bounds::default(),
+        (Draining, Active) => reactivation(it, now, book),
         (Draining, Retired) => retirement(it, now, book),
         (Retired, Active) if force == Force::Yes => activation(it, now, book),
         (Retired, Active) => {

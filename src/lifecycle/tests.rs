@@ -411,6 +411,10 @@ fn a9_a_name_whose_registration_has_lapsed_is_not_used() {
     assert_eq!(case.waits(Active, NOW), []);
     case.expires_at = Some(NOW);
     case.waits_for(Active, Rule::A9);
+    let mut case = Case::good(Draining);
+    assert_eq!(case.waits(Active, NOW), []);
+    case.expires_at = Some(NOW);
+    case.waits_for(Active, Rule::A9);
 }
 
 #[test]

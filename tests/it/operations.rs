@@ -1,5 +1,9 @@
-//! What an operator leans on: metrics from the first change on, and a way back to a lost token.
+//! What an operator leans on: metrics from the first change on, registrations that end and are renewed,
+//! and a way back to a lost token.
 
+use std::time::Duration;
+
+use mxpool::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::process::{Mxpool, settings, typed};
@@ -97,6 +101,34 @@ fn a9_a_domain_whose_registration_has_lapsed_is_used_once_it_is_renewed() {
     assert_eq!(domain()["labels"], json!({}));
     let (code, printed) = typed(&server, &["domain", "set", "a.example"]);
     assert_eq!(code, Some(2), "{printed}");
+}
+
+#[test]
+fn a9_a_registration_that_ends_too_soon_is_warned_of_before_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Mxpool::start(folder.path());
+    server.put_pool("main");
+    let ahead = |days: u64| {
+        let span = Duration::from_secs(days * 86_400);
+        SystemClock::new().now().saturating_add(span).to_string()
+    };
+    let (soon, later) = (ahead(1), ahead(2));
+    let add = ["domain", "add", "main", "a.example", "--expires-at", &soon];
+    let (code, printed) = typed(&server, &add);
+    assert_eq!(code, Some(0), "{printed}");
+
+    let late = ["domain", "activate", "a.example", "--at", &later];
+    let (code, refused) = typed(&server, &late);
+    let (rotated, printed) = typed(&server, &["pool", "rotate", "main"]);
+
+    assert_eq!(code, Some(1), "{refused}");
+    assert!(
+        refused.contains(&format!("A9: the registration ended at {soon}")),
+        "{refused}"
+    );
+    assert_eq!(rotated, Some(0), "{printed}");
+    let warned = format!("the registration of a.example ends at {soon}, before addresses");
+    assert!(printed.contains(&warned), "{printed}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::engine::{Refusal, Word};
 use crate::lifecycle::{
     self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
 };
-use crate::mail::{Form, HostsForm, PoolSettings, RoutingAnswer};
+use crate::mail::{Drain, Form, HostsForm, PoolSettings, RoutingAnswer};
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::{Apex, Name};
 
@@ -126,6 +126,9 @@ impl Draft<'_> {
         let from = draft.state;
         let (settings, adoption) = self.pool_and_policy(&draft);
         let now = self.now;
+        if let (LifecycleState::Active, Some(settings)) = (to, &settings) {
+            self.warn_of_registration(name, &draft, settings);
+        }
         let mut life = draft.life.take().unwrap_or_default();
         let route = route_of(from, Some(&life), false);
         let before = Phase::new(from, draft.since, Some(&life));
@@ -374,6 +377,22 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Warns of a domain that becomes active and is not registered for as long as its pool promises
+    /// addresses.
+    fn warn_of_registration(&mut self, name: &Apex, draft: &DomainDraft, settings: &PoolSettings) {
+        let expires_at = draft.rare.as_ref().and_then(|rare| rare.expires_at);
+        let (Some(expires_at), Drain::For(drain)) = (expires_at, settings.life().drain) else {
+            return;
+        };
+        if expires_at < self.now.saturating_add(drain.as_duration()) {
+            let name = name.to_api_text();
+            self.warn(format!(
+                "the registration of {name} ends at {expires_at}, before addresses that are handed \
+                 out now have lived for the {drain} that the pool promises (drain): renew it"
+            ));
+        }
+    }
+
     /// Takes the operator's word on a domain.
     pub(super) fn observe(&mut self, at: usize, name: &Apex, word: &Word) -> Result<(), Refusal> {
         let mut draft = self.edit_domain(name, at)?;
@@ -382,6 +401,31 @@ impl Draft<'_> {
             return Err(Refusal::Invalid(vec![Fault::new(
                 "/at",
                 format!("expected no moment after {}, found {moment}", self.now),
+            )]));
+        }
+        // The key, the zone and what hosts answer for the domain are not older than it is.
+        let of_ours = [
+            (word.ds == Some(true), "ds"),
+            (word.published == Some(true), "published"),
+            (word.mail_ready == Some(true), "mail_ready"),
+            (word.policy_served == Some(true), "policy_served"),
+        ];
+        if moment < draft.added
+            && let Some((_, what)) = of_ours.iter().find(|(said, _)| *said)
+        {
+            let added = draft.added;
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/at",
+                format!(
+                    "{what}: the domain was added at {added}, expected no moment before that, found {moment}"
+                ),
+            )]));
+        }
+        if word.published == Some(false) {
+            return Err(Refusal::Invalid(vec![Fault::new(
+                "/published",
+                "expected yes: how long name servers lag behind, where nothing watches them, is the \
+                 pool's timing.propagation; set that to what it takes",
             )]));
         }
         let circumstances = self.circumstances(name, &draft)?;

@@ -9,6 +9,7 @@ use crate::engine::facts::Facts;
 use crate::engine::scheduled::Notes;
 use crate::engine::step_form::step_record;
 use crate::engine::{Change, Effect, Op, OpError, Plan, Refusal};
+use crate::lifecycle::Rule;
 use crate::store::record::{Fate, ScheduledChange};
 
 /// How many changes may be scheduled: each is looked at when its moment comes, and held in memory.
@@ -91,8 +92,14 @@ fn check(
         Ok(planned) => return Ok(planned.plan),
         Err(refused) => refused,
     };
-    let mut reasons = refused.iter();
-    if reasons.any(|error| !matches!(error.refusal, Refusal::TooEarly { .. })) {
+    let holds_today = |error: &OpError| match &error.refusal {
+        // That a registration will have ended is known today.
+        Refusal::TooEarly { waiting_for, .. } => {
+            !waiting_for.iter().any(|it| it.rule == Rule::A9.id())
+        }
+        _ => false,
+    };
+    if !refused.iter().all(holds_today) {
         return Err(refused);
     }
     let today = plan(facts, later, context).map_err(|_| refused)?;

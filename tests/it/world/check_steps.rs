@@ -118,7 +118,7 @@ impl World {
         )
     }
 
-    /// Checks what activation must have waited for (A1-A7; the rest shows in deliveries).
+    /// Checks what activation must have waited for (A1-A7, A9; the rest shows in deliveries).
     pub(super) fn check_activation(&self, name: &str) -> Result<(), Violation> {
         let book = &self.books[name];
         let now = self.now;
@@ -136,6 +136,10 @@ impl World {
         });
         self.must(secure || !self.setting.secured, "A3", || {
             format!("{name} is active while caches may hold that it has no DS")
+        })?;
+        let registered = book.expires.is_none_or(|expires| now < expires);
+        self.must(registered, "A9", || {
+            format!("{name} is active after its registration has lapsed")
         })?;
         let settled = book.greens.iter().any(|first| {
             let last = match self.setting.watching {

@@ -223,6 +223,16 @@ fn lapsing(story: &mut Story) {
     story.setting.registration = Some(30 * DAY);
 }
 
+/// A domain stands by for longer than it is registered.
+fn lapsed(story: &mut Story) {
+    story.setting.registration = Some(30 * DAY);
+    story.events = vec![
+        (0, Event::Add(0)),
+        (40 * DAY, Event::Step(0, Stage::Active)),
+        (DAY, Event::Quiet),
+    ];
+}
+
 /// A backup is restored, and a domain is to end soon after.
 fn restored(story: &mut Story) {
     story.setting.spans.0 = HOUR;
@@ -276,6 +286,7 @@ const MUTANTS: &[(Mutant, About)] = &[
     (Mutant::Without(Rule::A6), anything),
     (Mutant::Without(Rule::A7), owned),
     (Mutant::Without(Rule::A8), late_hosts),
+    (Mutant::Without(Rule::A9), lapsed),
     (Mutant::Without(Rule::R1), anything),
     (Mutant::Without(Rule::R2), anything),
     (Mutant::Without(Rule::R3), lowered),
@@ -433,7 +444,7 @@ fn catch_all(base: Base, mutants: &[(Mutant, About)], most: u64) {
 }
 
 #[test]
-fn every_mutant_of_the_rules_is_caught_a1_to_a8_r1_to_r4_x2_to_x6_l6_l8_l15_s8_to_s18_i1_to_i8_t2_t5_n1_k24_k28()
+fn every_mutant_of_the_rules_is_caught_a1_to_a9_r1_to_r4_x2_to_x6_l6_l8_l15_s8_to_s18_i1_to_i8_t2_t5_n1_k24_k28()
  {
     let most = if is_full() { 1_000 } else { 150 };
     catch_all(Base::Rules, MUTANTS, most);
