@@ -83,10 +83,20 @@ impl Client {
             .proxy(None)
             .max_redirects(0)
             .user_agent(concat!("mxpool/", env!("CARGO_PKG_VERSION")));
+        let token = token(connection)?;
+        if let Some(token) = &token
+            && (token.is_empty() || !token.bytes().all(|octet| octet.is_ascii_graphic()))
+        {
+            return Err(Failure::Usage(
+                "expected a token of printable ASCII characters in --token, MXPOOL_TOKEN or the \
+                 token's file, found none or something else"
+                    .to_owned(),
+            ));
+        }
         Ok(Self {
             agent: config.build().new_agent(),
             api,
-            token: token(connection)?,
+            token,
         })
     }
 
@@ -259,12 +269,29 @@ fn escape_into(path: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::OutputForm;
 
     #[test]
     fn what_users_type_cannot_leave_its_place_in_a_path() {
         let domain = path(&["v1", "domains", "../pools?x", "zone"]);
 
         assert_eq!(domain, "/v1/domains/..%2Fpools%3Fx/zone");
+    }
+
+    #[test]
+    fn an_address_with_tls_is_refused_with_the_way_round() {
+        let refused = |api: &str| {
+            let connection = Connection {
+                api: api.to_owned(),
+                token: None,
+                token_file: None,
+                output: OutputForm::Table,
+            };
+            Client::new(&connection).unwrap_err().to_string()
+        };
+
+        assert!(refused("https://ns1.example:8053").contains("the API speaks no TLS"));
+        assert!(refused("ns1.example:8053").contains("expected an address like http://"));
     }
 
     #[test]

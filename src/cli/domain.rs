@@ -150,6 +150,27 @@ fn add(desk: &Desk, arguments: AddDomains) -> Result<(), Failure> {
 
 /// Changes what is said about domains, one after the other.
 fn set(desk: &Desk, arguments: &SetDomain) -> Result<(), Failure> {
+    life::check_once(&arguments.names)?;
+    let said = [
+        (
+            Forget::Registrar,
+            arguments.registrar.is_some(),
+            "registrar",
+        ),
+        (
+            Forget::ExpiresAt,
+            arguments.expires_at.is_some(),
+            "expires-at",
+        ),
+        (Forget::Labels, !arguments.labels.is_empty(), "label"),
+    ];
+    for (what, is_said, option) in said {
+        if is_said && arguments.forget.contains(&what) {
+            return Err(Failure::Usage(format!(
+                "expected --{option} or that it is forgotten, found both"
+            )));
+        }
+    }
     let mut body = json!({});
     for what in &arguments.forget {
         match what {
@@ -171,6 +192,7 @@ fn set(desk: &Desk, arguments: &SetDomain) -> Result<(), Failure> {
             .send(Method::PATCH, &path, Payload::Json(&body))
             .map_err(|failure| failure.of_domain(name))?;
         let changed = &desk.client.json(&answer)?["changed"];
+        // Said at once: where one fails, those before it are done, and those after it are not.
         let words = if changed == false {
             format!("nothing was changed: that is said about {name} already")
         } else {

@@ -193,7 +193,7 @@ pub struct Suspend {
     /// Why, for the audit log.
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
-    /// When it ends by itself, like 2027-01-31 or 2027-01-31T09:00:00Z.
+    /// When it ends by itself, like 2027-01-31T09:00:00Z or 2027-01-31, when that day begins.
     #[arg(long, value_name = "TIME", value_parser = moment::read)]
     pub until: Option<String>,
     /// Do it at this moment instead of now, like 2027-01-31 or 2027-01-31T09:00:00Z.
@@ -249,8 +249,9 @@ pub struct Observed {
     /// How many MX queries a day all name servers count for it.
     #[arg(long, value_name = "N")]
     pub queries: Option<u64>,
-    /// Since when that is so, like 2027-01-31 or 2027-01-31T09:00:00Z; now without it.
-    #[arg(long, value_name = "TIME", value_parser = moment::read)]
+    /// Since when that is so, like 2027-01-31T09:00:00Z; now without it. A day would count from its
+    /// first moment, which may be too early, and is refused.
+    #[arg(long, value_name = "MOMENT")]
     pub at: Option<String>,
 }
 

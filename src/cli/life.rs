@@ -65,7 +65,7 @@ fn transition_all(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
 /// Refuses a domain that is named twice: somebody meant another one.
 ///
 /// What is no domain's name is left to the server, which says what is wrong with it.
-fn check_once(names: &[String]) -> Result<(), Failure> {
+pub(super) fn check_once(names: &[String]) -> Result<(), Failure> {
     let mut named = HashSet::with_capacity(names.len());
     let mut read = names.iter().filter_map(|it| Apex::parse_unicode(it).ok());
     match read.find(|name| !named.insert(name.clone())) {

@@ -1,5 +1,6 @@
 //! Moments as people read them: the time, and how far away it is.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock, Timestamp};
@@ -14,7 +15,7 @@ const UNITS: [(&str, u64); 4] = [
 
 /// Reads a time as people type it: a day alone is its first moment in UTC. What is no time is left to
 /// the server, which says what is wrong with it.
-pub(super) fn read(text: &str) -> Result<String, std::convert::Infallible> {
+pub(super) fn read(text: &str) -> Result<String, Infallible> {
     let first = format!("{text}T00:00:00Z");
     let is_day = text.len() == "2027-01-31".len() && first.parse::<Timestamp>().is_ok();
     Ok(if is_day { first } else { text.to_owned() })

@@ -78,6 +78,11 @@ impl<'v, 'f> Element<'v, 'f> {
             self.refuse(format!("expected at most {most} octets, found {found}"));
             return None;
         }
+        // They would move the cursor of whoever looks at it.
+        if text.chars().any(char::is_control) {
+            self.refuse(format!("expected no control characters, found {text:?}"));
+            return None;
+        }
         Some(text)
     }
 

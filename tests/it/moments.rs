@@ -199,6 +199,68 @@ fn the_command_line_says_what_is_wrong_with_a_moment_or_a_way_back() {
             "error: --at: expected a moment after",
         ),
         (
+            vec![
+                "domain",
+                "observed",
+                "a.example",
+                "--ds",
+                "yes",
+                "--at",
+                "2020-01-31T00:00:00Z",
+            ],
+            1,
+            "error: --at: ds: the domain was added at",
+        ),
+        (
+            // A day would count from its first moment.
+            vec![
+                "domain",
+                "observed",
+                "a.example",
+                "--ns",
+                "yes",
+                "--at",
+                "2026-11-30",
+            ],
+            1,
+            "error: --at: expected a time",
+        ),
+        (
+            vec!["domain", "observed", "a.example", "--published", "no"],
+            1,
+            "is the pool's timing.propagation",
+        ),
+        (
+            vec!["domain", "set", "a.example", "--registrar", "a\u{1b}[31mb"],
+            1,
+            "error: --registrar: expected no control characters",
+        ),
+        (
+            vec![
+                "domain",
+                "set",
+                "a.example",
+                "a.example",
+                "--registrar",
+                "a",
+            ],
+            2,
+            "expected each domain once",
+        ),
+        (
+            vec![
+                "domain",
+                "set",
+                "a.example",
+                "--registrar",
+                "a",
+                "--forget",
+                "registrar",
+            ],
+            2,
+            "expected --registrar or that it is forgotten",
+        ),
+        (
             vec!["domain", "hold", "no.example", "--at", &far],
             1,
             "error: there is no domain \"no.example\"",

@@ -738,7 +738,7 @@ fn a_backup_is_restored_into_an_empty_store_only() {
     let keyless = tempfile::tempdir().unwrap();
     let (good, text) = restore(keyless.path(), &file);
     assert!(
-        good && text.contains("NOT READY to start: sealing key"),
+        good && text.contains("it cannot start yet: sealing key"),
         "{text}"
     );
     let server = Mxpool::start(target.path());
