@@ -1,5 +1,6 @@
 //! LMDB itself: opened, read, written and synced here alone.
 
+use std::fs;
 use std::path::Path;
 
 use heed::types::Bytes;
@@ -47,6 +48,7 @@ impl Environment {
         let failed = |error| translate(&place, "open the store in", error);
         lock.reserve_reader_table()
             .map_err(|source| StoreError::from_io(&place, "open the store in", source))?;
+        check_begun(lock, &place)?;
         let env = map::open(lock, map_size).map_err(failed)?;
         check_length(&env, &place)?;
         check_form(&env, &place)?;
@@ -149,6 +151,25 @@ impl Environment {
     pub(super) fn error(&self, error: heed::Error) -> StoreError {
         translate(&self.place, "use the store in", error)
     }
+}
+
+/// The octets of an empty LMDB file: two pages, of which each says what the rest is.
+const EMPTY: u64 = 2 * 4_096;
+
+/// Refuses a file that was begun and is less than an empty store, as on a disk that is full. Whether
+/// anything was in it the file cannot tell, so nobody but the operator may remove it.
+fn check_begun(lock: &FolderLock, place: &str) -> Result<(), StoreError> {
+    let length = fs::metadata(lock.folder().join("data.mdb")).map_or(0, |it| it.len());
+    if length == 0 || length >= EMPTY {
+        return Ok(());
+    }
+    Err(StoreError::Damaged {
+        place: format!("data.mdb in {place}"),
+        reason: format!(
+            "it has {length} octets, less than an empty store has ({EMPTY}); if nothing was ever \
+             stored there, as the disk was full when it was made, remove it"
+        ),
+    })
 }
 
 /// Refuses a file that is shorter than it says: reading what is missing would kill the process.

@@ -192,6 +192,23 @@ fn a_file_that_is_no_store_is_refused() {
 }
 
 #[test]
+fn a_file_that_was_begun_on_a_full_disk_is_told_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.mdb");
+    fs::write(&path, [0; 4_096]).unwrap();
+
+    let refused = Embedded::open(folder.path()).unwrap_err().to_string();
+
+    assert!(
+        refused.contains("it has 4096 octets, less than"),
+        "{refused}"
+    );
+    assert!(refused.ends_with("remove it"), "{refused}");
+    fs::remove_file(&path).unwrap();
+    Embedded::open(folder.path()).unwrap();
+}
+
+#[test]
 fn a_full_store_refuses_changes_whole_and_works_again_with_room() {
     let folder = tempfile::tempdir().unwrap();
     let store = Embedded::open_with_limit(folder.path(), 1 << 20).unwrap();
