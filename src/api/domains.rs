@@ -155,12 +155,16 @@ pub(super) fn find(call: &Call) -> Result<Domain, Problem> {
     domain.ok_or_else(|| Problem::not_found("domain", call.segment("name")))
 }
 
-/// Answers with a domain after a change of it, and says whether that did anything.
+/// Answers with a domain after a change of it; says whether that did anything, and what should be
+/// thought over.
 pub(super) fn changed(call: &Call, name: &Apex, outcome: &Outcome) -> Response {
     let current = show::current_domain(&call.api.engine.view(), name);
     let (tag, mut document) = current.unwrap_or_else(|| (outcome.revision, json!({})));
     document["revision"] = json!(outcome.revision);
     document["changed"] = json!(!outcome.plan.effects.is_empty());
+    if !outcome.plan.warnings.is_empty() {
+        document["warnings"] = json!(outcome.plan.warnings);
+    }
     with_tag(answer(StatusCode::OK, &document), tag)
 }
 

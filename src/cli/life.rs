@@ -22,14 +22,9 @@ pub(super) fn transition(desk: &Desk, step: &Step, to: &str) -> Result<(), Failu
     };
     let body = json!({"to": to, "force": step.force});
     let when = When::of(step.at.as_deref(), step.reason.as_deref());
-    act(
-        desk,
-        name,
-        "transition",
-        body,
-        when,
-        &format!("{name} is {to}"),
-    )
+    let done = format!("{name} is {to}");
+    let idle = format!("nothing was changed: {name} is {to} already");
+    act_or_rest(desk, name, "transition", body, when, (&done, &idle))
 }
 
 /// Moves several domains to another state: all of them or none.
@@ -93,7 +88,8 @@ pub(super) fn suspend(desk: &Desk, arguments: &Suspend) -> Result<(), Failure> {
         Answer::Never => format!("{name} is suspended: mail to it goes back to its senders"),
     };
     let when = When::of(arguments.at.as_deref(), Some(&arguments.reason));
-    act(desk, name, "suspend", body, when, &words)
+    let idle = format!("nothing was changed: {name} is suspended already, so and for that reason");
+    act_or_rest(desk, name, "suspend", body, when, (&words, &idle))
 }
 
 /// What is noted beside a domain's state, or taken away.

@@ -129,6 +129,56 @@ fn a9_a_registration_that_ends_too_soon_is_warned_of_before_it_does() {
     assert_eq!(rotated, Some(0), "{printed}");
     let warned = format!("the registration of a.example ends at {soon}, before addresses");
     assert!(printed.contains(&warned), "{printed}");
+    let (_, again) = typed(&server, &["domain", "activate", "a.example"]);
+    assert!(
+        again.contains("nothing was changed: a.example is active already"),
+        "{again}"
+    );
+    let (_, set) = typed(
+        &server,
+        &["domain", "set", "a.example", "--expires-at", "2020-01-31"],
+    );
+    assert!(
+        set.contains("warning: the registration of a.example ended at 2020-01-31"),
+        "{set}"
+    );
+}
+
+#[test]
+fn rfc5321_4_5_4_1_a_suspension_that_outlasts_senders_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Mxpool::start(folder.path());
+    server.put_pool("main");
+    server.add_domains("main", &["a.example".to_owned()]);
+    let suspend = |until: &str| {
+        let (code, printed) = typed(
+            &server,
+            &[
+                "domain",
+                "suspend",
+                "a.example",
+                "--answer",
+                "later",
+                "--reason",
+                "r",
+                "--until",
+                until,
+            ],
+        );
+        assert_eq!(code, Some(0), "{printed}");
+        printed
+    };
+
+    let [short, long] = [1, 30].map(|days| {
+        let span = Duration::from_secs(days * 86_400);
+        suspend(&SystemClock::new().now().saturating_add(span).to_string())
+    });
+
+    assert!(!short.contains("warning"), "{short}");
+    assert!(
+        long.contains("senders give up after 5d (queue_max)"),
+        "{long}"
+    );
 }
 
 #[test]

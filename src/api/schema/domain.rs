@@ -75,6 +75,8 @@ pub(super) struct Domain {
     revision: u64,
     /// In the answer to a change of it: whether that did anything.
     changed: Option<bool>,
+    /// In the answer to a change of it: what should be thought over, if anything.
+    warnings: Option<Vec<String>>,
 }
 
 /// A domain that takes no mail for a while.

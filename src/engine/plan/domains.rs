@@ -172,6 +172,12 @@ impl Draft<'_> {
         draft.rare = rare.boxed();
         draft.revision = None;
         self.domains.insert(name.clone(), Some(draft));
+        if let Some(Some(ended)) = expires_at.filter(|it| it.is_some_and(|at| at <= self.now)) {
+            let name = name.to_api_text();
+            self.warn(format!(
+                "the registration of {name} ended at {ended}: it is not rotated in (A9)"
+            ));
+        }
         let what = format!("{} changed", changed.join(", "));
         self.effect(at, "patch_domain", name.to_api_text(), what);
         Ok(())

@@ -313,6 +313,18 @@ impl Draft<'_> {
                 draft.state
             )));
         }
+        let settings = self.settings(&draft.pool);
+        let gives_up = settings.map(|it| it.timing().queue_max);
+        if let (RoutingAnswer::Later, Some(until), Some(gives_up)) =
+            (suspension.answer, suspension.until, gives_up)
+            && until > self.now.saturating_add(gives_up.as_duration())
+        {
+            let name = name.to_api_text();
+            self.warn(format!(
+                "{name} is suspended until {until}, and senders give up after {gives_up} (queue_max): \
+                 what they send before that is returned to them"
+            ));
+        }
         let mut life = draft.life.take().unwrap_or_default();
         let same = life.suspension.as_ref().is_some_and(|old| {
             old.answer == suspension.answer
