@@ -180,11 +180,15 @@ impl Observed {
                 self.deferred = self.deferred.max(Some(at));
                 self.mail = Some(MailSight {
                     green_since: None,
-                    at,
+                    at: self.mail.map_or(at, |mail| mail.at.max(at)),
                 });
             }
             Fact::Policy(id) => renew(&mut self.policy, id.clone(), at),
-            Fact::Queries(number) => self.queries = Some((*number, at)),
+            Fact::Queries(number) => {
+                if self.queries.is_none_or(|(_, known)| known <= at) {
+                    self.queries = Some((*number, at));
+                }
+            }
             Fact::Deferral => self.deferred = self.deferred.max(Some(at)),
             Fact::Servers(seen) => self.answered(*seen, at),
         }
@@ -284,8 +288,12 @@ mod tests {
         observed.learn(&Fact::Ns(NsSeen::Ours, None), at(20));
         observed.learn(&Fact::Ns(NsSeen::Gone, None), at(10));
         observed.learn(&Fact::Mail(false), at(20));
+        observed.learn(&Fact::Mail(false), at(5));
         observed.learn(&Fact::Mail(true), at(10));
+        observed.learn(&Fact::Queries(500), at(20));
+        observed.learn(&Fact::Queries(0), at(10));
 
+        assert_eq!(observed.queries, Some((500, at(20))));
         let ns = observed.ns.unwrap();
         assert_eq!((ns.what, ns.since), (NsSeen::Gone, at(20)));
         assert_eq!(observed.mail.unwrap().green_since, Some(at(20)));

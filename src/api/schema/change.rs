@@ -191,7 +191,7 @@ pub(super) enum Change {
         ds: Option<bool>,
         /// No parent server delegates the name.
         ns_gone: Option<bool>,
-        /// Every listed server serves the zone as it is.
+        /// Every listed server serves the zone as it is; false is not waited for, `timing.propagation` is.
         published: Option<bool>,
         /// Every mail host is ready for the domain.
         mail_ready: Option<bool>,
@@ -199,7 +199,7 @@ pub(super) enum Change {
         policy_served: Option<bool>,
         /// How many MX queries a day all listed servers count.
         queries: Option<u64>,
-        /// Since when that is so.
+        /// Since when that is so; what is of ours counts from when it was there.
         at: Option<String>,
     },
     /// Drains domains of a pool and activates others in their place.

@@ -46,7 +46,7 @@ pub(super) struct Observed {
     ds: Option<bool>,
     /// No parent server delegates the name.
     ns_gone: Option<bool>,
-    /// Every listed server serves the zone as it is.
+    /// Every listed server serves the zone as it is; false is not waited for, `timing.propagation` is.
     published: Option<bool>,
     /// Every mail host is ready for the domain.
     mail_ready: Option<bool>,
@@ -54,7 +54,7 @@ pub(super) struct Observed {
     policy_served: Option<bool>,
     /// How many MX queries a day all listed servers count.
     queries: Option<u64>,
-    /// Since when that is so.
+    /// Since when that is so; what is of ours counts from when it was there.
     at: Option<String>,
     /// Why, for the audit log.
     reason: Option<String>,

@@ -175,7 +175,8 @@ impl Draft<'_> {
         if let Some(Some(ended)) = expires_at.filter(|it| it.is_some_and(|at| at <= self.now)) {
             let name = name.to_api_text();
             self.warn(format!(
-                "the registration of {name} ended at {ended}: it is not rotated in (A9)"
+                "the registration of {name} ended at {ended}: from standby or draining it is not used \
+                 again before it is renewed (A9)"
             ));
         }
         let what = format!("{} changed", changed.join(", "));

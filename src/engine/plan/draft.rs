@@ -207,9 +207,9 @@ impl<'f> Draft<'f> {
             }
             return;
         }
-        // Made again after its answer was lost, it changes nothing.
-        let said = change.expect_domains;
-        let said = said.filter(|_| !self.plan.effects.is_empty());
+        // Made again after its answer was lost, or by hand before its moment, it changes nothing.
+        let nothing = self.domains.is_empty() && self.pools.is_empty() && self.zones.is_empty();
+        let said = change.expect_domains.filter(|_| !nothing);
         if said.is_some_and(|said| said != bound) || needed && said.is_none() {
             let refusal = Refusal::ExpectDomains {
                 touched: bound,

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use super::draft::{DomainDraft, Draft};
 use crate::document::Fault;
+use crate::engine::Refusal;
 use crate::engine::facts::{Adoption, DomainFacts, PoolFacts};
-use crate::engine::life::{Circumstances, Life, Standing, note_published};
+use crate::engine::life::{Circumstances, Life, Standing};
 use crate::engine::life::{Phase, comeback_policy, route_of, shown_id, wanted_policy};
 use crate::engine::references::{Left, Reference, Referrer, find_reference, left, referenced};
-use crate::engine::{Refusal, Word};
-use crate::lifecycle::{
-    self, Action, DsSeen, Fact, Force, LifecycleState, NsSeen, Refused, Satisfied, Step, Suspension,
-};
+use crate::lifecycle::{self, Action, Force, LifecycleState, Refused, Satisfied, Step, Suspension};
 use crate::mail::{Drain, Form, HostsForm, PoolSettings, RoutingAnswer};
 use crate::store::record::{Hold, HostRecord, ShownPolicy};
 use crate::wire::{Apex, Name};
@@ -322,7 +320,7 @@ impl Draft<'_> {
             let name = name.to_api_text();
             self.warn(format!(
                 "{name} is suspended until {until}, and senders give up after {gives_up} (queue_max): \
-                 what they send before that is returned to them"
+                 what waits for longer is returned to them"
             ));
         }
         let mut life = draft.life.take().unwrap_or_default();
@@ -398,78 +396,16 @@ impl Draft<'_> {
         };
         if expires_at < self.now.saturating_add(drain.as_duration()) {
             let name = name.to_api_text();
-            self.warn(format!(
-                "the registration of {name} ends at {expires_at}, before addresses that are handed \
-                 out now have lived for the {drain} that the pool promises (drain): renew it"
-            ));
-        }
-    }
-
-    /// Takes the operator's word on a domain.
-    pub(super) fn observe(&mut self, at: usize, name: &Apex, word: &Word) -> Result<(), Refusal> {
-        let mut draft = self.edit_domain(name, at)?;
-        let moment = word.at.unwrap_or(self.now);
-        if moment > self.now {
-            return Err(Refusal::Invalid(vec![Fault::new(
-                "/at",
-                format!("expected no moment after {}, found {moment}", self.now),
-            )]));
-        }
-        // The key, the zone and what hosts answer for the domain are not older than it is.
-        let of_ours = [
-            (word.ds == Some(true), "ds"),
-            (word.published == Some(true), "published"),
-            (word.mail_ready == Some(true), "mail_ready"),
-            (word.policy_served == Some(true), "policy_served"),
-        ];
-        if moment < draft.added
-            && let Some((_, what)) = of_ours.iter().find(|(said, _)| *said)
-        {
-            let added = draft.added;
-            return Err(Refusal::Invalid(vec![Fault::new(
-                "/at",
+            self.warn(if expires_at <= self.now {
+                format!("the registration of {name} ended at {expires_at}: renew it")
+            } else {
                 format!(
-                    "{what}: the domain was added at {added}, expected no moment before that, found {moment}"
-                ),
-            )]));
+                    "the registration of {name} ends at {expires_at}, before addresses that are \
+                     handed out now have lived for the {drain} that the pool promises (drain): \
+                     renew it"
+                )
+            });
         }
-        if word.published == Some(false) {
-            return Err(Refusal::Invalid(vec![Fault::new(
-                "/published",
-                "expected yes: how long name servers lag behind, where nothing watches them, is the \
-                 pool's timing.propagation; set that to what it takes",
-            )]));
-        }
-        let circumstances = self.circumstances(name, &draft)?;
-        let situation = circumstances.situation();
-        let wanted = situation.policy.wanted.map(str::to_owned);
-        let ns = situation.observed.ns.as_ref();
-        let was_gone = ns.is_some_and(|ns| ns.what == NsSeen::Gone);
-        let serial = draft.served.as_ref().map(|it| it.serial);
-        let (facts, said) = facts_of(word, serial, wanted, was_gone);
-        if said.is_empty() {
-            return Err(Refusal::Invalid(vec![Fault::new(
-                "",
-                "expected something that was observed, found nothing",
-            )]));
-        }
-        let mut life = draft.life.take().unwrap_or_default();
-        for fact in &facts {
-            life.observed.learn(fact, moment);
-            if let (Fact::Published(serial), Some(served)) = (fact, &draft.served) {
-                note_published(&mut life, served.serial, *serial, moment);
-            }
-            // Seen once by the operator is seen for good: nobody looks a second time.
-            if let (Fact::Mail(true), Some(mail)) = (fact, &mut life.observed.mail) {
-                mail.at = mail.at.max(self.now);
-            }
-        }
-        draft.life = boxed(*life);
-        draft.revision = None;
-        self.domains.insert(name.clone(), Some(draft));
-        let what = format!("the operator says: {}", said.join(", "));
-        self.effect(at, "observe", name.to_api_text(), what);
-        Ok(())
     }
 
     /// Notes that a mail host has applied the routing up to a revision.
@@ -589,55 +525,6 @@ pub(super) fn sentences(satisfied: &[Satisfied]) -> Vec<String> {
     rules
         .map(|it| format!("{}: {}", it.rule, it.fact))
         .collect()
-}
-
-/// Returns the facts that the operator's word makes, and what is said in words.
-fn facts_of(
-    word: &Word,
-    serial: Option<crate::wire::Serial>,
-    policy: Option<String>,
-    was_gone: bool,
-) -> (Vec<Fact>, Vec<String>) {
-    let mut facts = Vec::new();
-    let mut said = Vec::new();
-    let yes = |is: bool| if is { "yes" } else { "no" };
-    if let Some(ours) = word.ns {
-        facts.push(Fact::Ns(
-            if ours { NsSeen::Ours } else { NsSeen::Others },
-            None,
-        ));
-        said.push(format!("ns {}", yes(ours)));
-    }
-    if let Some(gone) = word.ns_gone {
-        // That it is not gone says nothing of whose it is; it only takes back that it was.
-        if gone || was_gone {
-            let seen = if gone { NsSeen::Gone } else { NsSeen::Others };
-            facts.push(Fact::Ns(seen, None));
-        }
-        said.push(format!("ns_gone {}", yes(gone)));
-    }
-    if let Some(ours) = word.ds {
-        facts.push(Fact::Ds(if ours { DsSeen::Ours } else { DsSeen::Absent }));
-        said.push(format!("ds {}", yes(ours)));
-    }
-    if let Some(published) = word.published {
-        facts.extend(serial.filter(|_| published).map(Fact::Published));
-        said.push(format!("published {}", yes(published)));
-    }
-    if let Some(ready) = word.mail_ready {
-        facts.push(Fact::Mail(ready));
-        said.push(format!("mail_ready {}", yes(ready)));
-    }
-    if let Some(served) = word.policy_served {
-        let id = policy.filter(|_| served).unwrap_or_default();
-        facts.push(Fact::Policy(id));
-        said.push(format!("policy_served {}", yes(served)));
-    }
-    if let Some(queries) = word.queries {
-        facts.push(Fact::Queries(queries));
-        said.push(format!("{queries} MX queries a day"));
-    }
-    (facts, said)
 }
 
 /// Returns whether a domain shows something else of its pool's records than it did.

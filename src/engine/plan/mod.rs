@@ -11,6 +11,7 @@ mod domains;
 mod draft;
 mod imply;
 mod lives;
+mod observe;
 mod pools;
 mod rotate;
 mod rrsets;
