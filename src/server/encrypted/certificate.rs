@@ -1,6 +1,7 @@
 //! The certificate that clients are shown, and how it is replaced while the server runs.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,15 +43,18 @@ pub(in crate::server) struct Certificate {
 struct End {
     /// The last moment at which it is good.
     at: Timestamp,
+    /// Where it lies.
+    file: PathBuf,
     /// When it is told that it has ended.
     told: Seldom,
 }
 
 impl End {
     /// Begins with nothing told.
-    const fn of(loaded: &Loaded) -> Self {
+    fn of(loaded: &Loaded, files: &CertificateFiles) -> Self {
         Self {
             at: loaded.not_after,
+            file: files.certificate.clone(),
             told: Seldom::new(DAY),
         }
     }
@@ -80,7 +84,7 @@ impl Certificate {
         let loaded = files.load()?;
         metrics.dns_certificate_expires(loaded.not_after);
         let certificate = Self {
-            end: Mutex::new(End::of(&loaded)),
+            end: Mutex::new(End::of(&loaded, &files)),
             current: ArcSwap::new(loaded.key),
             source: Latest::new(Source { files, seen }),
             unreadable: Mutex::new(Seldom::once_a_minute()),
@@ -134,7 +138,11 @@ impl Certificate {
         let mut end = end.unwrap_or_else(PoisonError::into_inner);
         // It is good at that moment, too (RFC 5280, section 4.1.2.5).
         if self.clock.now() > end.at && end.told.admit(Instant::now()).is_some() {
-            tracing::warn!(ended = %end.at, "the certificate of DNS over TLS and QUIC has ended: renew it");
+            tracing::warn!(
+                file = %end.file.display(),
+                ended = %end.at,
+                "the certificate of DNS over TLS and QUIC has ended: renew it"
+            );
         }
     }
 
@@ -180,7 +188,7 @@ impl Certificate {
     /// Shows what was in `files` from now on.
     fn show(&self, loaded: Loaded, files: &CertificateFiles) {
         self.metrics.dns_certificate_expires(loaded.not_after);
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::of(&loaded);
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = End::of(&loaded, files);
         self.warn_of_end();
         let changed = self.current.load().cert != loaded.key.cert;
         self.current.store(loaded.key);

@@ -219,45 +219,37 @@ fn read_chain(path: &Path) -> Result<Chain, CertificateError> {
     let text = file::read(path, LONGEST).map_err(|source| unreadable(path, source))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let certificates = certificates.map_err(|error| none(shown(&error)))?;
-    let mut octets = 0;
+    let (count, mut octets, mut first) = (certificates.len(), 0, None);
     for (number, certificate) in (1..).zip(&certificates) {
         octets += certificate.len();
-        if let Err(error) = parse_whole(certificate) {
-            let which = format!(
-                "one that cannot be read, the {number}. of {}",
-                certificates.len()
-            );
-            return Err(none(format!("{which} ({error})")));
-        }
+        let end = last_moment(certificate).map_err(|error| {
+            none(format!(
+                "one that cannot be read, number {number} of {count} ({error}),"
+            ))
+        })?;
+        first = first.or(Some(end));
     }
     if octets > LONGEST_CHAIN {
-        let count = certificates.len();
         let found =
-            format!("{count} with {octets} octets, more than TLS carries ({LONGEST_CHAIN}),");
+            format!("{count} with {octets} octets, more than clients take ({LONGEST_CHAIN}),");
         return Err(none(found));
     }
-    let Some(first) = certificates.first() else {
-        return Err(none("none".to_owned()));
-    };
-    let not_after = match parse_x509_certificate(first) {
-        Ok((_, certificate)) => {
-            let end = certificate.validity().not_after.timestamp();
-            // Before 1970 is long ago, too.
-            Timestamp::from_secs(end.try_into().unwrap_or(0))
-        }
-        Err(error) => return Err(none(format!("none that can be read ({error})"))),
-    };
+    let not_after = first.ok_or_else(|| none("none".to_owned()))?;
     Ok(Chain {
         certificates,
         not_after,
     })
 }
 
-/// Checks that octets are one certificate and nothing else: clients refuse all that comes with one
-/// that is none.
-fn parse_whole(octets: &[u8]) -> Result<(), String> {
+/// Returns the last moment at which a certificate is good; the octets are one and nothing else, or
+/// clients refuse all that comes with it.
+fn last_moment(octets: &[u8]) -> Result<Timestamp, String> {
     match parse_x509_certificate(octets) {
-        Ok(([], _)) => Ok(()),
+        Ok(([], certificate)) => {
+            let end = certificate.validity().not_after.timestamp();
+            // Before 1970 is long ago, too.
+            Ok(Timestamp::from_secs(end.try_into().unwrap_or(0)))
+        }
         Ok((rest, _)) => Err(format!("{} octets behind it", rest.len())),
         Err(error) => Err(error.to_string()),
     }
@@ -417,13 +409,20 @@ pub(in crate::server::encrypted) mod tests {
         assert!(found.starts_with(wanted), "{found}");
         let rubbish = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
         let good = String::from_utf8(certificate).unwrap();
-        for (text, which) in [(rubbish.to_owned(), "1. of 1"), (good + rubbish, "2. of 2")] {
+        for (text, which) in [
+            (rubbish.to_owned(), "1 of 1"),
+            (good.clone() + rubbish, "2 of 2"),
+        ] {
             fs::write(&files.certificate, text).unwrap();
             let wanted = format!(
-                "expected a certificate in PEM, found one that cannot be read, the {which} ("
+                "expected a certificate in PEM, found one that cannot be read, number {which} ("
             );
             assert!(error().starts_with(&wanted), "{}", error());
         }
+        let count = LONGEST_CHAIN / made().cert.der().len() + 2;
+        fs::write(&files.certificate, good.repeat(count)).unwrap();
+        let wanted = format!("expected a certificate in PEM, found {count} with ");
+        assert!(error().starts_with(&wanted), "{}", error());
         fs::remove_file(&files.certificate).unwrap();
         let wanted = format!("expected a readable PEM file, found {here}/dns.pem: ");
         assert!(error().starts_with(&wanted), "{}", error());
