@@ -188,6 +188,12 @@ pub(super) fn read_about(fields: &Fields<'_, '_>) -> About {
                 ));
                 return None;
             }
+            if key.chars().any(char::is_control) {
+                value.refuse(format!(
+                    "expected a key without control characters, found {key:?}"
+                ));
+                return None;
+            }
             Some((key.to_owned(), value.words(WORDS)?.to_owned()))
         });
         labels.collect::<Vec<_>>().into_iter().collect()

@@ -88,8 +88,8 @@ impl Client {
             && (token.is_empty() || !token.bytes().all(|octet| octet.is_ascii_graphic()))
         {
             return Err(Failure::Usage(
-                "expected a token of printable ASCII characters in --token, MXPOOL_TOKEN or the \
-                 token's file, found none or something else"
+                "expected a token of printable ASCII characters without spaces in --token, \
+                 MXPOOL_TOKEN or the token's file, found other characters or nothing"
                     .to_owned(),
             ));
         }

@@ -49,7 +49,12 @@ fn transition_all(desk: &Desk, step: &Step, to: &str) -> Result<(), Failure> {
             lines.extend(change::accepted(answer));
         } else {
             let (count, revision) = (step.names.len(), cell(answer.get("revision")));
-            lines.push(format!("{count} domains are {to} (revision {revision})"));
+            let plan = answer["plan"].as_array();
+            lines.push(if plan.is_some_and(Vec::is_empty) {
+                format!("nothing was changed: {count} domains are {to} already")
+            } else {
+                format!("{count} domains are {to} (revision {revision})")
+            });
         }
         lines
     };

@@ -43,7 +43,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(file) => done(load(file.config.as_deref()).and_then(|(config, read)| {
             let source = source(read.as_deref());
             // One that was read is read again; that it is gone then must be told.
-            let again = read.map(PathBuf::from).or(file.config);
+            let again = file.config.or_else(|| read.map(PathBuf::from));
             serve::run(config, again, &source).map_err(|failure| failure.to_string())
         })),
         Command::Demo => done(demo::run().map_err(|failure| failure.to_string())),

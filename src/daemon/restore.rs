@@ -56,8 +56,8 @@ pub enum RestoreFailure {
     /// The store is filled, but its admin token is still that of the backup.
     #[error(
         "the store in {} is restored, but its admin token is still that of the backup: {source}; mend \
-         that, and the next start makes a new one",
-        .store.display()
+         that and remove {} if it is there, and the next start makes a new one",
+        .store.display(), .store.join(token::FILE).display()
     )]
     Token {
         /// The folder of the store.
