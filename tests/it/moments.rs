@@ -22,7 +22,7 @@ fn server(folder: &Path) -> Mxpool {
 }
 
 /// Returns a moment so many seconds ahead.
-fn ahead(seconds: u64) -> String {
+pub(crate) fn ahead(seconds: u64) -> String {
     let now = SystemClock::new().now();
     let at = now.saturating_add(Duration::from_secs(seconds));
     at.to_string()

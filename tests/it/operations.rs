@@ -1,12 +1,13 @@
 //! What an operator leans on: metrics from the first change on, registrations that end and are renewed,
 //! and a way back to a lost token.
 
-use std::time::Duration;
-
-use mxpool::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use crate::moments::ahead;
 use crate::process::{Mxpool, settings, typed};
+
+/// A day, in seconds.
+const DAY: u64 = 86_400;
 
 /// The operator's zone around the pool.
 const ZONE: &str = "$TTL 1d\n@ SOA ns1 hostmaster 1 4h 1h 14d 15m\n@ NS ns1\n@ NS ns2\n\
@@ -108,11 +109,7 @@ fn a9_a_registration_that_ends_too_soon_is_warned_of_before_it_does() {
     let folder = tempfile::tempdir().unwrap();
     let server = Mxpool::start(folder.path());
     server.put_pool("main");
-    let ahead = |days: u64| {
-        let span = Duration::from_secs(days * 86_400);
-        SystemClock::new().now().saturating_add(span).to_string()
-    };
-    let (soon, later) = (ahead(1), ahead(2));
+    let (soon, later) = (ahead(DAY), ahead(2 * DAY));
     let add = ["domain", "add", "main", "a.example", "--expires-at", &soon];
     let (code, printed) = typed(&server, &add);
     assert_eq!(code, Some(0), "{printed}");
@@ -169,10 +166,7 @@ fn rfc5321_4_5_4_1_a_suspension_that_outlasts_senders_is_warned_of() {
         printed
     };
 
-    let [short, long] = [1, 30].map(|days| {
-        let span = Duration::from_secs(days * 86_400);
-        suspend(&SystemClock::new().now().saturating_add(span).to_string())
-    });
+    let [short, long] = [DAY, 30 * DAY].map(|span| suspend(&ahead(span)));
 
     assert!(!short.contains("warning"), "{short}");
     assert!(

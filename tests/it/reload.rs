@@ -76,6 +76,37 @@ impl Node {
     }
 }
 
+/// A node that starts and waits for its sealing key.
+struct Start {
+    program: Program,
+    /// What lets it go on.
+    waiting: File,
+    /// Where all of it lies, for as long as it runs.
+    _folder: tempfile::TempDir,
+}
+
+impl Start {
+    /// Begins it; returns what the key is, too.
+    fn begin() -> (Self, Vec<u8>) {
+        let node = Node::start();
+        let (folder, text) = (node.folder, node.server.config());
+        drop(node.server);
+        let path = folder.path().join("keys/sealing.key");
+        let key = std::fs::read(&path).unwrap();
+        hang(&path);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
+        command.args(["serve", "--config"]).arg(text);
+        let mut program = Program::start(command.current_dir(folder.path()));
+        let waiting = waited_for(&path, &mut program);
+        let start = Self {
+            program,
+            waiting,
+            _folder: folder,
+        };
+        (start, key)
+    }
+}
+
 /// Writes a certificate and its key, and returns what trusts it.
 fn certificate(folder: &Path, name: &str) -> RootCertStore {
     certificate_until(folder, name, 4_000)
@@ -259,41 +290,26 @@ fn a_configuration_that_cannot_be_read_yet_holds_up_nothing() {
 
 #[test]
 fn a_request_to_reload_while_the_node_starts_is_heeded_once_it_has() {
-    let node = Node::start();
-    let (folder, text) = (node.folder, node.server.config());
-    drop(node.server);
-    let key = folder.path().join("keys/sealing.key");
-    let octets = std::fs::read(&key).unwrap();
-    hang(&key);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
-    command.args(["serve", "--config"]).arg(text);
-    let mut program = Program::start(command.current_dir(folder.path()));
+    let (mut start, key) = Start::begin();
 
-    let mut waiting = waited_for(&key, &mut program);
-    send("-HUP", &program);
-    waiting.write_all(&octets).unwrap();
-    drop(waiting);
+    send("-HUP", &start.program);
+    start.waiting.write_all(&key).unwrap();
+    drop(start.waiting);
 
-    let waited = program.wait_until_printed("cookie secrets read again", 1);
+    let waited = start
+        .program
+        .wait_until_printed("cookie secrets read again", 1);
     waited.unwrap();
 }
 
 #[test]
 fn a_request_to_stop_while_the_node_starts_ends_it() {
-    let node = Node::start();
-    let (folder, text) = (node.folder, node.server.config());
-    drop(node.server);
-    let key = folder.path().join("keys/sealing.key");
-    hang(&key);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mxpool"));
-    command.args(["serve", "--config"]).arg(text);
-    let mut program = Program::start(command.current_dir(folder.path()));
+    let (mut start, _) = Start::begin();
 
-    let _waiting = waited_for(&key, &mut program);
-    send("-TERM", &program);
+    send("-TERM", &start.program);
 
     // By itself: one that nobody catches would end it by the signal.
-    let ended = program.wait_until(|| false).unwrap_err();
+    let ended = start.program.wait_until(|| false).unwrap_err();
     assert!(ended.starts_with("ended with exit status: 0"), "{ended}");
 }
 
